@@ -1,0 +1,466 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/client"
+	"github.com/huddle-cache/huddle/node"
+)
+
+// fakeNode keeps entries in a map. err, if set, is what every operation on entries returns.
+type fakeNode struct {
+	mu      sync.Mutex
+	entries map[string]node.Entry
+	err     error
+	unsure  int // that many lookups are unsure
+	inSync  bool
+	revoked []string
+	users   []string
+	forgot  []string
+	last    SetArgs
+	events  chan node.Event
+}
+
+func newFakeNode() *fakeNode {
+	return &fakeNode{entries: map[string]node.Entry{}, inSync: true, events: make(chan node.Event, 10)}
+}
+
+func (f *fakeNode) Name() string { return "n1" }
+func (f *fakeNode) Addr() string { return "127.0.0.1:7400" }
+
+func (f *fakeNode) InSync() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.inSync
+}
+
+func (f *fakeNode) Stats() node.Stats {
+	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021}
+}
+
+func (f *fakeNode) Members() []node.Member {
+	return []node.Member{{Name: "n1", Self: true, State: "member", Share: 0.5}, {Name: "n2", State: "member", Share: 0.5}}
+}
+
+func (f *fakeNode) Locate(string) node.Placement {
+	return node.Placement{Partition: 17, Owner: "n2", Copies: []string{"n1"}}
+}
+
+func (f *fakeNode) Subscribe(int) (<-chan node.Event, func()) {
+	return f.events, func() { close(f.events) }
+}
+
+func (f *fakeNode) Lookup(_ context.Context, key string) (node.Entry, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unsure > 0 {
+		f.unsure--
+		return node.Entry{}, false, node.ErrUnsure
+	}
+	e, ok := f.entries[key]
+	return e, ok, f.err
+}
+
+func (f *fakeNode) Set(_ context.Context, key string, value []byte, a SetArgs) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	if _, ok := f.entries[key]; ok && a.IfAbsent {
+		return node.ErrCondition
+	}
+	f.last = a
+	f.entries[key] = node.Entry{Value: value, Version: 9, TTL: a.TTL, Tags: a.Tags}
+	return nil
+}
+
+func (f *fakeNode) Remove(_ context.Context, key string, revoke bool) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.entries[key]
+	delete(f.entries, key)
+	if revoke {
+		f.revoked = append(f.revoked, key)
+	}
+	return ok, f.err
+}
+
+func (f *fakeNode) Touch(_ context.Context, key string, ttl time.Duration) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, ok := f.entries[key]
+	if ok {
+		e.TTL = ttl
+		f.entries[key] = e
+	}
+	return ok, f.err
+}
+
+func (f *fakeNode) Clear(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.entries)
+	return f.err
+}
+
+func (f *fakeNode) Scan(_ context.Context, _ uint64, _ int) ([]string, uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var keys []string
+	for k := range f.entries {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys, 1<<63 + 1, f.err
+}
+
+func (f *fakeNode) Len(context.Context) (int, error) { return len(f.entries), f.err }
+
+func (f *fakeNode) RevokeUser(_ context.Context, user string) error {
+	f.users = append(f.users, user)
+	return f.err
+}
+
+func (f *fakeNode) Forget(_ context.Context, name string) error {
+	f.forgot = append(f.forgot, name)
+	return f.err
+}
+
+// serve runs a server over f; open says that it counts as reached from this machine only.
+func serve(t *testing.T, f *fakeNode, cfg Config, open bool) (*Server, *httptest.Server) {
+	t.Helper()
+	cfg.Backend = f
+	s := newServer(cfg, open)
+	ts := httptest.NewServer(s.http.Handler)
+	t.Cleanup(func() {
+		s.once.Do(func() { close(s.closing) })
+		ts.Close()
+		s.events.close()
+	})
+	return s, ts
+}
+
+func dial(ts *httptest.Server, token string) *client.Client {
+	return client.New(ts.Listener.Addr().String(), token)
+}
+
+func codeOf(err error) string {
+	var refused *api.Error
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}
+
+func TestEntriesRoundTripWhateverTheKey(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	c := dial(ts, "")
+	ctx := t.Context()
+	for _, key := range []string{"plain", "a/b//c", ".", "..", "../x", "sp ace?&=#%2F", "é\xff\x00"} {
+		value := []byte("value\x00of\n" + key)
+		ttl := 90 * time.Second
+		if err := c.Set(ctx, key, value, &ttl, []string{"user:1", "a b"}); err != nil {
+			t.Fatalf("set %q: %v", key, err)
+		}
+		e, err := c.Get(ctx, key)
+		if err != nil || !bytes.Equal(e.Value, value) || e.TTL != ttl || e.Version != 9 || !slices.Equal(e.Tags, []string{"user:1", "a b"}) {
+			t.Fatalf("get %q: %+v, %v", key, e, err)
+		}
+		if err := c.Touch(ctx, key, time.Minute); err != nil || f.entries[key].TTL != time.Minute {
+			t.Fatalf("touch %q: %v", key, err)
+		}
+		if existed, err := c.Delete(ctx, key, false); !existed || err != nil {
+			t.Fatalf("delete %q: %v, %v", key, existed, err)
+		}
+		if existed, err := c.Delete(ctx, key, true); existed || err != nil {
+			t.Fatalf("second delete of %q: %v, %v", key, existed, err)
+		}
+		if _, err := c.Get(ctx, key); codeOf(err) != api.CodeAbsent {
+			t.Fatalf("get of absent %q: %v", key, err)
+		}
+		if err := c.Touch(ctx, key, time.Minute); codeOf(err) != api.CodeAbsent {
+			t.Fatalf("touch of absent %q: %v", key, err)
+		}
+	}
+	if len(f.revoked) != 7 {
+		t.Fatalf("revoked %d keys", len(f.revoked))
+	}
+}
+
+func TestTTLForms(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	for _, c := range []struct {
+		query, header string
+		want          SetArgs
+		status        int
+	}{
+		{"", "", SetArgs{}, 200},
+		{"?ttl=30s", "", SetArgs{TTL: 30 * time.Second}, 200},
+		{"?ttl=45", "", SetArgs{TTL: 45 * time.Second}, 200},
+		{"", "60", SetArgs{TTL: time.Minute}, 200},
+		{"?ttl=0", "", SetArgs{NoTTL: true}, 200},
+		{"?ttl=-1s", "", SetArgs{}, 400},
+		{"?ttl=soon", "", SetArgs{}, 400},
+	} {
+		f.last = SetArgs{}
+		req, _ := http.NewRequest("PUT", ts.URL+"/api/v1/entries/k"+c.query, strings.NewReader("v"))
+		if c.header != "" {
+			req.Header.Set(api.HeaderTTL, c.header)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status || f.last.TTL != c.want.TTL || f.last.NoTTL != c.want.NoTTL {
+			t.Errorf("%q %q: status %d, %+v", c.query, c.header, resp.StatusCode, f.last)
+		}
+	}
+}
+
+func TestReadsWaitForCertainty(t *testing.T) {
+	f := newFakeNode()
+	f.entries["k"] = node.Entry{Value: []byte("v")}
+	f.unsure = 2
+	_, ts := serve(t, f, Config{}, true)
+	if e, err := dial(ts, "").Get(t.Context(), "k"); err != nil || string(e.Value) != "v" {
+		t.Fatalf("%+v, %v", e, err)
+	}
+}
+
+func TestErrorsHaveCodes(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	for err, code := range map[error]string{
+		node.ErrUnavailable: api.CodeUnavailable, node.ErrUnconfirmed: api.CodeUnconfirmed, node.ErrTooLarge: api.CodeTooLarge,
+		node.ErrInvalid: api.CodeInvalid, node.ErrRevoked: api.CodeRevoked, node.ErrOverload: api.CodeOverload,
+		node.ErrClosed: api.CodeClosed, errors.New("secret-key failed"): api.CodeInternal,
+	} {
+		f.err = err
+		got := dial(ts, "").Set(t.Context(), "secret-key", nil, nil, nil)
+		if codeOf(got) != code || strings.Contains(got.Error(), "secret") {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+}
+
+func TestTooLargeAValueIsRefused(t *testing.T) {
+	_, ts := serve(t, newFakeNode(), Config{MaxValueBytes: 10}, true)
+	if err := dial(ts, "").Set(t.Context(), "k", make([]byte, 11), nil, nil); codeOf(err) != api.CodeTooLarge {
+		t.Fatalf("got %v", err)
+	}
+	if err := dial(ts, "").Set(t.Context(), "k", make([]byte, 10), nil, nil); err != nil {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestGuards(t *testing.T) {
+	request := func(ts *httptest.Server, method, path string, header map[string]string) int {
+		t.Helper()
+		req, err := http.NewRequest(method, ts.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range header {
+			if k == "Host" {
+				req.Host = v
+			}
+			req.Header.Set(k, v)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	bearer := map[string]string{"Authorization": "Bearer s3cret"}
+	for _, c := range []struct {
+		about        string
+		token        string
+		open         bool
+		method, path string
+		header       map[string]string
+		want         int
+	}{
+		{"loopback, no token", "", true, "DELETE", "/api/v1/entries", nil, 200},
+		{"a name that resolves to here", "", true, "GET", "/api/v1/status", map[string]string{"Host": "evil.example:7480"}, 403},
+		{"localhost", "", true, "GET", "/api/v1/status", map[string]string{"Host": "LocalHost:7480"}, 200},
+		{"IPv6 loopback", "", true, "GET", "/", map[string]string{"Host": "[::1]:7480"}, 200},
+		{"another site's form", "", true, "POST", "/api/v1/forget?name=x", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"another origin", "", true, "DELETE", "/api/v1/entries", map[string]string{"Origin": "http://evil.example"}, 403},
+		{"token missing", "s3cret", true, "DELETE", "/api/v1/entries", nil, 401},
+		{"token wrong", "s3cret", true, "GET", "/api/v1/entries/k", map[string]string{"Authorization": "Bearer s3creT"}, 401},
+		{"token right", "s3cret", true, "DELETE", "/api/v1/entries", bearer, 200},
+		{"token not needed to look", "s3cret", true, "GET", "/api/v1/members", nil, 200},
+		{"outside, no token: change", "", false, "DELETE", "/api/v1/entries", nil, 403},
+		{"outside, no token: keys", "", false, "GET", "/api/v1/entries", nil, 403},
+		{"outside, no token: value", "", false, "GET", "/api/v1/entries/k", nil, 403},
+		{"outside, probe", "", false, "GET", "/readyz", map[string]string{"Host": "10.1.2.3:7480"}, 200},
+		{"outside, token", "s3cret", false, "POST", "/api/v1/revoke-user?user=7", bearer, 200},
+		{"wrong method", "", true, "POST", "/api/v1/status", nil, 405},
+		{"no such page", "", true, "GET", "/nothing", nil, 404},
+		{"bad number", "", true, "GET", "/api/v1/entries?cursor=x", nil, 400},
+		{"touch without ttl", "", true, "PATCH", "/api/v1/entries/k", nil, 400},
+	} {
+		_, ts := serve(t, newFakeNode(), Config{Token: c.token}, c.open)
+		if got := request(ts, c.method, c.path, c.header); got != c.want {
+			t.Errorf("%s: status %d, want %d", c.about, got, c.want)
+		}
+	}
+}
+
+func TestClusterViews(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{About: About{Cluster: "shop", Version: "v9", Replicas: 2}}, true)
+	c := dial(ts, "")
+	ctx := t.Context()
+	if !c.Ready(ctx) {
+		t.Error("not ready though in sync")
+	}
+	f.mu.Lock()
+	f.inSync = false
+	f.mu.Unlock()
+	if c.Ready(ctx) {
+		t.Error("ready though not in sync")
+	}
+	st, err := c.Status(ctx, true)
+	if err != nil || st.Name != "n1" || st.View != 4 || st.Stats.Members != 2 || st.Cluster != "shop" || st.TotalEntries == nil {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	m, err := c.Members(ctx)
+	if err != nil || len(m.Members) != 2 || m.View != 4 {
+		t.Errorf("members %+v, %v", m, err)
+	}
+	r, err := c.Locate(ctx, "k")
+	if err != nil || r.Owner != "n2" || r.Partition != 17 || len(r.Shares) != 2 {
+		t.Errorf("ring %+v, %v", r, err)
+	}
+	if r, err := c.Ring(ctx); err != nil || r.Placement != nil {
+		t.Errorf("ring without key %+v, %v", r, err)
+	}
+	if err := errors.Join(c.RevokeUser(ctx, "u/1"), c.Forget(ctx, "n 3"), c.Clear(ctx)); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(f.users, []string{"u/1"}) || !slices.Equal(f.forgot, []string{"n 3"}) {
+		t.Errorf("users %q, forgot %q", f.users, f.forgot)
+	}
+}
+
+func TestKeysKeepTheirCursor(t *testing.T) {
+	f := newFakeNode()
+	f.entries["a"], f.entries["b"] = node.Entry{}, node.Entry{}
+	_, ts := serve(t, f, Config{}, true)
+	resp, err := http.Get(ts.URL + "/api/v1/entries?count=10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var keys api.Keys
+	if err := json.NewDecoder(resp.Body).Decode(&keys); err != nil || keys.Next != 1<<63+1 || !slices.Equal(keys.Keys, []string{"a", "b"}) {
+		t.Fatalf("%+v, %v", keys, err)
+	}
+}
+
+func TestEventsAreListedAndStreamed(t *testing.T) {
+	f := newFakeNode()
+	s, ts := serve(t, f, Config{}, true)
+	f.events <- node.Event{Kind: "joined", Member: "n2", View: 3, Text: "n2 joined"}
+	req, _ := http.NewRequestWithContext(t.Context(), "GET", ts.URL+"/api/v1/events", nil)
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	f.events <- node.Event{Kind: "view", View: 4}
+	var got strings.Builder
+	buf := make([]byte, 1024)
+	for !strings.Contains(got.String(), "id: 2\n") {
+		n, err := resp.Body.Read(buf)
+		if err != nil {
+			t.Fatalf("stream ended: %v after %q", err, got.String())
+		}
+		got.Write(buf[:n])
+	}
+	if !strings.Contains(got.String(), `"kind":"joined"`) {
+		t.Fatalf("got %q", got.String())
+	}
+	events, err := dial(ts, "").Events(t.Context(), 1)
+	if err != nil || len(events) != 1 || events[0].Seq != 2 || events[0].Kind != "view" {
+		t.Fatalf("%+v, %v", events, err)
+	}
+	s.once.Do(func() { close(s.closing) })
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Fatalf("the stream did not end cleanly: %v", err)
+	}
+}
+
+func TestPageIsSelfContainedAndEscapes(t *testing.T) {
+	_, ts := serve(t, newFakeNode(), Config{}, true)
+	resp, err := http.Get(ts.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(body)
+	for _, banned := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "src=", "@import", `href="http`} {
+		if strings.Contains(page, banned) {
+			t.Errorf("the page contains %q", banned)
+		}
+	}
+	policy := resp.Header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "connect-src 'self'") {
+		t.Errorf("policy %q", policy)
+	}
+	if !strings.Contains(page, "/api/v1/status") {
+		t.Error("the page does not ask for the status")
+	}
+}
+
+func TestListenAndClose(t *testing.T) {
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Backend: newFakeNode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	c := client.New(s.Addr(), "")
+	if _, err := c.Status(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Get(t.Context(), "hidden"); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("got %v", err)
+	}
+	var u *url.Error
+	if _, err := c.Get(t.Context(), "hidden"); errors.As(err, &u) {
+		t.Error("the error holds the address of the request")
+	}
+}

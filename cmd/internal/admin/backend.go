@@ -1,0 +1,42 @@
+// Package admin is the HTTP interface for operators: the status page, health, metrics, and the JSON interface that the
+// commands of the binary speak.
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// SetArgs says how an entry is written. The zero SetArgs gives it the node's default TTL and no tags.
+type SetArgs struct {
+	TTL      time.Duration // 0: the default
+	NoTTL    bool          // no end at all
+	Tags     []string
+	IfAbsent bool
+}
+
+// Backend is the node that is administered. Its methods are safe for concurrent use and return the errors of package node.
+type Backend interface {
+	Name() string
+	Addr() string
+	InSync() bool
+	Stats() node.Stats
+	Members() []node.Member
+	Locate(key string) node.Placement
+	Subscribe(buffer int) (events <-chan node.Event, cancel func())
+
+	Lookup(ctx context.Context, key string) (node.Entry, bool, error)
+	Set(ctx context.Context, key string, value []byte, a SetArgs) error
+	// Remove deletes key, for good if revoke, and tells whether it was there.
+	Remove(ctx context.Context, key string, revoke bool) (existed bool, err error)
+	// Touch gives key a new TTL, 0 for no end, and tells whether it was there.
+	Touch(ctx context.Context, key string, ttl time.Duration) (existed bool, err error)
+	Clear(ctx context.Context) error
+	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)
+	Len(ctx context.Context) (int, error)
+	// RevokeUser ends every session of a user on all nodes.
+	RevokeUser(ctx context.Context, userID string) error
+	Forget(ctx context.Context, name string) error
+}

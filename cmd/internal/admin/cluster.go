@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+)
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	b := s.cfg.Backend
+	st := api.Status{
+		Name:          b.Name(),
+		Addr:          b.Addr(),
+		Cluster:       s.cfg.About.Cluster,
+		RESP:          s.cfg.About.RESP,
+		Version:       s.cfg.About.Version,
+		Replicas:      s.cfg.About.Replicas,
+		UptimeSeconds: time.Since(s.started).Seconds(),
+		Stats:         b.Stats(),
+	}
+	if total, err := requestBool(r, "total"); err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	} else if total {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if n, err := b.Len(ctx); err == nil {
+			st.TotalEntries = &n
+		}
+	}
+	answer(w, http.StatusOK, st)
+}
+
+func (s *Server) members(w http.ResponseWriter, _ *http.Request) {
+	b := s.cfg.Backend
+	m := api.Members{View: b.Stats().View, Members: b.Members()}
+	answer(w, http.StatusOK, m)
+}
+
+func (s *Server) ring(w http.ResponseWriter, r *http.Request) {
+	b := s.cfg.Backend
+	st := b.Stats()
+	ring := api.Ring{View: st.View, Partitions: st.Partitions, Replicas: s.cfg.About.Replicas, Shares: []api.Share{}}
+	for _, m := range b.Members() {
+		ring.Shares = append(ring.Shares, api.Share{Name: m.Name, Addr: m.Addr, Share: m.Share})
+	}
+	if query := r.URL.Query(); query.Has("key") {
+		p := b.Locate(query.Get("key"))
+		ring.Placement = &p
+	}
+	answer(w, http.StatusOK, ring)
+}
+
+func (s *Server) revokeUser(w http.ResponseWriter, r *http.Request) {
+	user := r.URL.Query().Get("user")
+	if user == "" {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, "user is missing: the ID of the user")
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	if err := s.cfg.Backend.RevokeUser(ctx, user); err != nil {
+		failure(w, err)
+		return
+	}
+	done(w)
+}
+
+func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("name")
+	if name == "" {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, "name is missing: the name of the lost node")
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	if err := s.cfg.Backend.Forget(ctx, name); err != nil {
+		// Unlike a key, a node's name is no secret: what the node says of it helps.
+		s.cfg.Logger.Warn("forget failed", "name", name, "error", err)
+		failure(w, err)
+		return
+	}
+	done(w)
+}

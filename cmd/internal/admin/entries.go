@@ -1,0 +1,212 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/node"
+)
+
+// How often a read that is not certain is tried again, within opTimeout.
+const unsurePause = 25 * time.Millisecond
+
+func (s *Server) opContext(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), opTimeout)
+}
+
+// lookup waits for certainty as long as ctx lasts.
+func (s *Server) lookup(ctx context.Context, key string) (node.Entry, bool, error) {
+	for {
+		e, found, err := s.cfg.Backend.Lookup(ctx, key)
+		if !errors.Is(err, node.ErrUnsure) {
+			return e, found, err
+		}
+		select {
+		case <-ctx.Done():
+			return e, false, node.ErrUnsure
+		case <-time.After(unsurePause):
+		}
+	}
+}
+
+func (s *Server) getEntry(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	e, found, err := s.lookup(ctx, r.PathValue("key"))
+	switch {
+	case err != nil:
+		failure(w, err)
+		return
+	case !found:
+		fail(w, http.StatusNotFound, api.CodeAbsent, "there is no such entry")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
+	h.Set(api.HeaderVersion, strconv.FormatUint(e.Version, 10))
+	if e.TTL > 0 {
+		h.Set(api.HeaderTTL, strconv.FormatFloat(e.TTL.Seconds(), 'f', 3, 64))
+	}
+	if len(e.Tags) > 0 {
+		if tags, err := json.Marshal(e.Tags); err == nil {
+			h.Set(api.HeaderTags, string(tags))
+		}
+	}
+	_, _ = w.Write(e.Value) // a client that is gone needs no answer
+}
+
+func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
+	ttl, given, err := requestTTL(r)
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxValueBytes))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			failure(w, node.ErrTooLarge)
+			return
+		}
+		fail(w, http.StatusBadRequest, api.CodeInvalid, "the body could not be read")
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	err = s.cfg.Backend.Set(ctx, r.PathValue("key"), body, SetArgs{
+		TTL:      ttl,
+		NoTTL:    given && ttl == 0,
+		Tags:     r.URL.Query()["tag"],
+		IfAbsent: r.Header.Get("If-None-Match") == "*",
+	})
+	if err != nil {
+		failure(w, err)
+		return
+	}
+	done(w)
+}
+
+func (s *Server) deleteEntry(w http.ResponseWriter, r *http.Request) {
+	revoke, err := requestBool(r, "revoke")
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	existed, err := s.cfg.Backend.Remove(ctx, r.PathValue("key"), revoke)
+	if err != nil {
+		failure(w, err)
+		return
+	}
+	doneExisted(w, existed)
+}
+
+func (s *Server) touchEntry(w http.ResponseWriter, r *http.Request) {
+	ttl, given, err := requestTTL(r)
+	if err == nil && !given {
+		err = errors.New("ttl is missing: a time such as 30m, 0 for no end")
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	existed, err := s.cfg.Backend.Touch(ctx, r.PathValue("key"), ttl)
+	switch {
+	case err != nil:
+		failure(w, err)
+	case !existed:
+		fail(w, http.StatusNotFound, api.CodeAbsent, "there is no such entry")
+	default:
+		doneExisted(w, true)
+	}
+}
+
+func (s *Server) clear(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	if err := s.cfg.Backend.Clear(ctx); err != nil {
+		failure(w, err)
+		return
+	}
+	done(w)
+}
+
+func (s *Server) listEntries(w http.ResponseWriter, r *http.Request) {
+	cursor, err := requestUint(r, "cursor", 0)
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	count, err := requestUint(r, "count", 100)
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	keys, next, err := s.cfg.Backend.Scan(ctx, cursor, int(min(count, 10_000)))
+	if err != nil {
+		failure(w, err)
+		return
+	}
+	if keys == nil {
+		keys = []string{}
+	}
+	answer(w, http.StatusOK, api.Keys{Keys: keys, Next: next})
+}
+
+// requestTTL reads ?ttl= or the header Huddle-Ttl: a duration such as 30m, or a number of seconds; 0 is no end.
+func requestTTL(r *http.Request) (ttl time.Duration, given bool, err error) {
+	text := r.URL.Query().Get("ttl")
+	if text == "" {
+		text = r.Header.Get(api.HeaderTTL)
+	}
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return 0, false, nil
+	}
+	if seconds, numErr := strconv.ParseUint(text, 10, 32); numErr == nil {
+		return time.Duration(seconds) * time.Second, true, nil
+	}
+	ttl, err = time.ParseDuration(text)
+	if err != nil || ttl < 0 {
+		return 0, true, errors.New("ttl is not usable: give a time such as 30m or a number of seconds, 0 for no end")
+	}
+	return ttl, true, nil
+}
+
+func requestBool(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	v, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, errors.New(name + " is neither true nor false")
+	}
+	return v, nil
+}
+
+func requestUint(r *http.Request, name string, otherwise uint64) (uint64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, errors.New(name + " is not a number")
+	}
+	return v, nil
+}

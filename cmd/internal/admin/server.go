@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Limits of the server.
+const (
+	opTimeout     = 8 * time.Second // one operation on the cluster
+	maxHeader     = 16 << 10
+	defaultMaxVal = 1 << 20
+)
+
+// Config describes a server. Backend is required.
+type Config struct {
+	// Addr is where to listen, "host:port". Default "127.0.0.1:7480".
+	Addr string
+	// Token, if not empty, must come as "Authorization: Bearer TOKEN" with every change, and with every read of keys or
+	// values. Without a Token these are open to programs on this machine, and refused on a listener outside loopback.
+	Token string
+	// Backend is the node.
+	Backend Backend
+	// Metrics answers /metrics. Default none: 404.
+	Metrics http.Handler
+	// About is shown by the status.
+	About About
+	// MaxValueBytes bounds a value that is set. Default 1 MiB.
+	MaxValueBytes int64
+	// Logger receives what goes wrong; never a key or a value. Default: discarded.
+	Logger *slog.Logger
+}
+
+// About is what the status tells of a node beside its counters.
+type About struct {
+	Cluster  string
+	RESP     string // address of the Redis protocol front; empty: none
+	Version  string
+	Replicas int
+}
+
+// Server answers HTTP. Its methods are safe for concurrent use.
+type Server struct {
+	cfg     Config
+	ln      net.Listener
+	http    *http.Server
+	started time.Time
+	open    bool // the listener is on loopback
+	events  *eventLog
+	closing chan struct{}
+	once    sync.Once
+}
+
+// Listen starts to listen. Serve then answers; Close ends it.
+func Listen(cfg Config) (*Server, error) {
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:7480"
+	}
+	if cfg.Backend == nil {
+		return nil, errors.New("admin: Config.Backend is missing")
+	}
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin: listen: %w", err)
+	}
+	tcp, ok := ln.Addr().(*net.TCPAddr)
+	s := newServer(cfg, ok && tcp.IP.IsLoopback())
+	s.ln = ln
+	return s, nil
+}
+
+// newServer makes a server without a listener; open says that it is reached from this machine only.
+func newServer(cfg Config, open bool) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxValueBytes == 0 {
+		cfg.MaxValueBytes = defaultMaxVal
+	}
+	s := &Server{
+		cfg:     cfg,
+		started: time.Now(),
+		open:    open,
+		events:  newEventLog(cfg.Backend),
+		closing: make(chan struct{}),
+	}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      30 * time.Second,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers requests until Close, and then returns nil. It is called once.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Addr is the address listened on.
+func (s *Server) Addr() string { return s.ln.Addr().String() }
+
+// Close waits for the requests under way within ctx, then ends the rest.
+func (s *Server) Close(ctx context.Context) error {
+	s.once.Do(func() { close(s.closing) }) // ends the event streams
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close()
+	}
+	s.events.close()
+	return err
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
+	mux.HandleFunc("GET /api/v1/status", s.status)
+	mux.HandleFunc("GET /api/v1/members", s.members)
+	mux.HandleFunc("GET /api/v1/ring", s.ring)
+	mux.HandleFunc("GET /api/v1/events", s.listEvents)
+
+	mux.HandleFunc("GET /api/v1/entries", s.guarded(s.listEntries))
+	mux.HandleFunc("DELETE /api/v1/entries", s.guarded(s.clear))
+	mux.HandleFunc("GET /api/v1/entries/{key}", s.guarded(s.getEntry))
+	mux.HandleFunc("PUT /api/v1/entries/{key}", s.guarded(s.putEntry))
+	mux.HandleFunc("DELETE /api/v1/entries/{key}", s.guarded(s.deleteEntry))
+	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.touchEntry))
+	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.touchEntry))
+	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.revokeUser))
+	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.forget))
+	return s.hostChecked(mux)
+}
+
+func text(w http.ResponseWriter, code int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(line + "\n")) // a client that is gone needs no answer
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if s.cfg.Backend.InSync() {
+		text(w, http.StatusOK, "in sync")
+		return
+	}
+	text(w, http.StatusServiceUnavailable, "not in sync")
+}

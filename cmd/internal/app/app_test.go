@@ -1,0 +1,88 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/transport/resp"
+)
+
+func TestCheck(t *testing.T) {
+	good := func() Config {
+		return Config{
+			Node: node.Config{Listen: "127.0.0.1:7400", Replicas: 2}, RESP: "127.0.0.1:7379", Admin: "localhost:7480",
+		}
+	}
+	for _, c := range []struct {
+		about  string
+		change func(*Config)
+		want   string // part of the error; empty: no error
+	}{
+		{"all on loopback", func(*Config) {}, ""},
+		{"IPv6 loopback", func(c *Config) { c.Node.Listen = "[::1]:7400" }, ""},
+		{"open listen", func(c *Config) { c.Node.Listen = "0.0.0.0:7400" }, "huddle keygen"},
+		{"listen on all", func(c *Config) { c.Node.Listen = ":7400" }, "--key-file"},
+		{"listen on a name", func(c *Config) { c.Node.Listen = "box.example:7400" }, "--key-file"},
+		{"open listen with key", func(c *Config) { c.Node.Listen, c.Node.Key = ":7400", make([]byte, 32) }, ""},
+		{"open listen, insecure", func(c *Config) { c.Node.Listen, c.Node.Insecure = ":7400", true }, ""},
+		{"open resp", func(c *Config) { c.RESP = "10.0.0.1:7379" }, "--resp-password-file"},
+		{"open resp with password", func(c *Config) { c.RESP, c.Password = "10.0.0.1:7379", "x" }, ""},
+		{"resp on a socket", func(c *Config) { c.RESP = "unix:/tmp/x" }, ""},
+		{"resp on a socket without path", func(c *Config) { c.RESP = "unix:" }, "no path"},
+		{"no port", func(c *Config) { c.Admin = "127.0.0.1" }, "--admin"},
+		{"no fronts", func(c *Config) { c.Admin, c.RESP = "", "" }, ""},
+		{"no copies", func(c *Config) { c.Node.Replicas = 0 }, "--replicas"},
+		{"expect without join", func(c *Config) { c.Node.Expect = 3 }, "needs --join"},
+	} {
+		cfg := good()
+		c.change(&cfg)
+		err := cfg.Check()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.about, err)
+		}
+		var usage *UsageError
+		if err != nil && !errors.As(err, &usage) {
+			t.Errorf("%s: %T is no usage error", c.about, err)
+		}
+	}
+}
+
+func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
+	for from, want := range map[error]error{
+		node.ErrUnsure: resp.ErrUnsure, node.ErrCondition: resp.ErrCondition, node.ErrRevoked: resp.ErrRevoked, node.ErrClosed: resp.ErrClosed,
+		node.ErrUnavailable: resp.ErrUnavailable, node.ErrUnconfirmed: resp.ErrUnconfirmed, node.ErrTooLarge: resp.ErrTooLarge,
+		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload,
+	} {
+		if got := respError(fmt.Errorf("get: %w", from)); !errors.Is(got, want) {
+			t.Errorf("%v became %v", from, got)
+		}
+	}
+	if respError(nil) != nil {
+		t.Error("nil became an error")
+	}
+}
+
+func TestUserTagOf(t *testing.T) {
+	for value, want := range map[string]string{
+		`{"token":"t","user":{"id":"7","identifier":"a"}}`: "user:7",
+		`{"user":{"id":7}}`:                "user:7",
+		`{"user":{"id":9007199254740993}}`: "user:9007199254740993",
+		`{"user":{}}`:                      "",
+		`{"user":null}`:                    "",
+		`{"user":{"id":null}}`:             "",
+		`{"user":{"id":true}}`:             "",
+		`{"user":{"id":""}}`:               "",
+		`{"user":"7"}`:                     "",
+		`{"id":"7"}`:                       "",
+		`{"user":{"id":"7"}`:               "",
+		`plain "user"`:                     "",
+		``:                                 "",
+	} {
+		if got, ok := userTagOf([]byte(value)); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %v", value, got, ok)
+		}
+	}
+}

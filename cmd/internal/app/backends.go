@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/admin"
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/transport/resp"
+)
+
+// respBackend shows a node to the Redis protocol front.
+type respBackend struct {
+	node   *node.Node
+	revoke bool // DEL is final
+}
+
+var _ resp.Backend = (*respBackend)(nil)
+
+// Lookup implements resp.Backend.
+func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool, error) {
+	e, found, err := b.node.Lookup(ctx, key)
+	if err != nil || !found {
+		return resp.Entry{}, false, respError(err)
+	}
+	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, nil
+}
+
+// Set implements resp.Backend. A session of a known user is tagged with that user, so that revoke-user finds it.
+func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.SetArgs) error {
+	var opts []node.SetOption
+	switch {
+	case a.KeepTTL:
+		opts = append(opts, node.WithKeepTTL())
+	case a.NoTTL:
+		opts = append(opts, node.WithoutTTL())
+	case a.TTL > 0:
+		opts = append(opts, node.WithTTL(a.TTL))
+	}
+	switch {
+	case a.IfAbsent:
+		opts = append(opts, node.IfAbsent())
+	case a.IfPresent:
+		opts = append(opts, node.IfPresent())
+	case a.IfVersion != 0:
+		opts = append(opts, node.IfVersion(a.IfVersion))
+	}
+	if tag, ok := userTagOf(value); ok {
+		opts = append(opts, node.WithTags(tag))
+	}
+	return respError(b.node.Set(ctx, key, value, opts...))
+}
+
+// Remove implements resp.Backend.
+func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) (bool, error) {
+	var opts []node.DeleteOption
+	if b.revoke {
+		opts = append(opts, node.Revoke())
+	}
+	if ifVersion != 0 {
+		opts = append(opts, node.DeleteIfVersion(ifVersion))
+	}
+	existed, err := b.node.Remove(ctx, key, opts...)
+	return existed, respError(err)
+}
+
+// Touch implements resp.Backend.
+func (b *respBackend) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	existed, err := b.node.Touch(ctx, key, ttl)
+	return existed, respError(err)
+}
+
+// Clear implements resp.Backend.
+func (b *respBackend) Clear(ctx context.Context) error { return respError(b.node.Clear(ctx)) }
+
+// Scan implements resp.Backend.
+func (b *respBackend) Scan(ctx context.Context, cursor uint64, count int) ([]string, uint64, error) {
+	keys, next, err := b.node.Scan(ctx, cursor, count)
+	return keys, next, respError(err)
+}
+
+// Len implements resp.Backend.
+func (b *respBackend) Len(ctx context.Context) (int, error) {
+	n, err := b.node.Len(ctx)
+	return n, respError(err)
+}
+
+// Info implements resp.Backend.
+func (b *respBackend) Info() []resp.InfoSection {
+	st := b.node.Stats()
+	num := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	yes := func(b bool) string {
+		if b {
+			return "1"
+		}
+		return "0"
+	}
+	return []resp.InfoSection{
+		{Name: "Huddle", Fields: [][2]string{
+			{"huddle_name", b.node.Name()},
+			{"huddle_addr", b.node.Addr()},
+			{"huddle_view", num(st.View)},
+			{"huddle_members", strconv.Itoa(st.Members)},
+			{"huddle_in_sync", yes(st.InSync)},
+			{"huddle_settled", yes(st.Settled)},
+			{"huddle_partitions_owned", strconv.Itoa(st.Owned)},
+		}},
+		{Name: "Memory", Fields: [][2]string{
+			{"used_memory", strconv.FormatInt(st.Bytes, 10)},
+			{"maxmemory", strconv.FormatInt(st.MaxBytes, 10)},
+		}},
+		{Name: "Stats", Fields: [][2]string{
+			{"keyspace_hits", num(st.Hits + st.Remote)},
+			{"keyspace_misses", num(st.Misses)},
+			{"expired_keys", num(st.Expirations)},
+			{"evicted_keys", num(st.Evictions)},
+		}},
+	}
+}
+
+// respError gives an error of the node the identity the front knows.
+func respError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, pair := range [][2]error{
+		{node.ErrCondition, resp.ErrCondition},
+		{node.ErrUnsure, resp.ErrUnsure},
+		{node.ErrUnavailable, resp.ErrUnavailable},
+		{node.ErrUnconfirmed, resp.ErrUnconfirmed},
+		{node.ErrTooLarge, resp.ErrTooLarge},
+		{node.ErrInvalid, resp.ErrInvalid},
+		{node.ErrRevoked, resp.ErrRevoked},
+		{node.ErrOverload, resp.ErrOverload},
+		{node.ErrClosed, resp.ErrClosed},
+	} {
+		if errors.Is(err, pair[0]) {
+			return fmt.Errorf("%w: %w", pair[1], err)
+		}
+	}
+	return err
+}
+
+// adminBackend shows a node to the admin interface.
+type adminBackend struct {
+	*node.Node
+	leaving atomic.Bool
+}
+
+var _ admin.Backend = (*adminBackend)(nil)
+
+// InSync implements admin.Backend. A node that leaves is no longer in sync: balancers should look elsewhere.
+func (b *adminBackend) InSync() bool { return !b.leaving.Load() && b.Node.InSync() }
+
+// Set implements admin.Backend. A session of a known user is tagged with that user, as from the Redis protocol.
+func (b *adminBackend) Set(ctx context.Context, key string, value []byte, a admin.SetArgs) error {
+	var opts []node.SetOption
+	switch {
+	case a.NoTTL:
+		opts = append(opts, node.WithoutTTL())
+	case a.TTL > 0:
+		opts = append(opts, node.WithTTL(a.TTL))
+	}
+	tags := a.Tags
+	if tag, ok := userTagOf(value); ok {
+		tags = append(tags[:len(tags):len(tags)], tag)
+	}
+	if len(tags) > 0 {
+		opts = append(opts, node.WithTags(tags...))
+	}
+	if a.IfAbsent {
+		opts = append(opts, node.IfAbsent())
+	}
+	return b.Node.Set(ctx, key, value, opts...)
+}
+
+// Remove implements admin.Backend.
+func (b *adminBackend) Remove(ctx context.Context, key string, revoke bool) (bool, error) {
+	var opts []node.DeleteOption
+	if revoke {
+		opts = append(opts, node.Revoke())
+	}
+	return b.Node.Remove(ctx, key, opts...)
+}
+
+// RevokeUser implements admin.Backend.
+func (b *adminBackend) RevokeUser(ctx context.Context, userID string) error {
+	return b.InvalidateTags(ctx, userTag(userID))
+}

@@ -1,0 +1,119 @@
+// Package app puts a serving node together: the cache node, the Redis protocol front, the admin interface.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// Config describes a serving node.
+type Config struct {
+	Node node.Config
+	// RESP is where the Redis protocol is spoken: "host:port" or "unix:/path". Empty: nowhere.
+	RESP string
+	// Password is asked of clients of RESP. Empty: none.
+	Password string
+	// Revoke makes DEL final for the retention.
+	Revoke bool
+	// Miss answers reads that are not certain as absent; else they wait.
+	Miss bool
+	// Admin is where the admin interface listens, "host:port". Empty: nowhere.
+	Admin string
+	// AdminToken is asked of changes. Empty: none.
+	AdminToken string
+	// LeaveTimeout bounds the hand-over at the end.
+	LeaveTimeout time.Duration
+	// Version is shown by status and metrics.
+	Version string
+	// Logger receives what happens; never a key or a value.
+	Logger *slog.Logger
+}
+
+// UsageError is a mistake in how the node was asked to run. Its text says what to do.
+type UsageError struct{ Text string }
+
+// Error makes UsageError an error.
+func (e *UsageError) Error() string { return e.Text }
+
+func usagef(format string, args ...any) error {
+	return &UsageError{Text: fmt.Sprintf(format, args...)}
+}
+
+// Check tells what about cfg would be unsafe or cannot work, before anything is started. Its errors are *UsageError.
+func (cfg Config) Check() error {
+	for _, a := range []struct{ flag, addr string }{
+		{"--listen", cfg.Node.Listen}, {"--advertise", cfg.Node.Advertise}, {"--admin", cfg.Admin}, {"--resp", tcpOnly(cfg.RESP)},
+	} {
+		if a.addr == "" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(a.addr); err != nil || port == "" {
+			return usagef("%s %q is not usable: it must be host:port, such as 127.0.0.1:7400", a.flag, a.addr)
+		}
+	}
+	if path, ok := strings.CutPrefix(cfg.RESP, "unix:"); ok && path == "" {
+		return usagef("--resp %q has no path: give unix:/path/to/socket", cfg.RESP)
+	}
+	if !Loopback(cfg.Node.Listen) && len(cfg.Node.Key) == 0 && !cfg.Node.Insecure {
+		return usagef("--listen %s can be reached from other machines, so it needs a key: make one with \"huddle keygen FILE\", "+
+			"give every node the same --key-file FILE, or say --insecure", cfg.Node.Listen)
+	}
+	if addr := tcpOnly(cfg.RESP); addr != "" && !Loopback(addr) && cfg.Password == "" && !cfg.Node.Insecure {
+		return usagef("--resp %s can be reached from other machines, so it needs a password: give --resp-password-file FILE, "+
+			"or say --insecure", addr)
+	}
+	if cfg.Node.Replicas < 1 {
+		return usagef("--replicas %d is not usable: there is at least one copy, the owner's", cfg.Node.Replicas)
+	}
+	if cfg.Node.Expect < 0 {
+		return usagef("--expect %d is not usable: it is a number of nodes", cfg.Node.Expect)
+	}
+	if cfg.Node.Expect > 1 && len(cfg.Node.Join) == 0 {
+		return usagef("--expect %d needs --join: say where the other nodes may be found", cfg.Node.Expect)
+	}
+	return nil
+}
+
+// tcpOnly is addr, or empty if it is no TCP address.
+func tcpOnly(addr string) string {
+	if strings.HasPrefix(addr, "unix:") {
+		return ""
+	}
+	return addr
+}
+
+// Loopback tells whether addr ("host:port", or empty) is reached from this machine only. A name other than localhost is taken
+// to be reached from outside.
+func Loopback(addr string) bool {
+	if addr == "" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// explainListen says what to do about an address that cannot be listened on.
+func explainListen(flag, addr string, err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return fmt.Errorf("%s %s: %w", flag, addr, err)
+	}
+	if inUse(err) {
+		return fmt.Errorf("%s %s: the port is taken; is another node running? Choose another with %s", flag, addr, flag)
+	}
+	return fmt.Errorf("%s %s cannot be listened on: %w", flag, addr, op.Err)
+}

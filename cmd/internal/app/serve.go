@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/admin"
+	"github.com/huddle-cache/huddle/cmd/internal/metrics"
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/transport/resp"
+)
+
+// ErrCutShort: a second signal ended the node before its hand-over was done.
+var ErrCutShort = errors.New("ended at once by a second signal, without hand-over")
+
+// frontTimeout bounds how long the admin interface may take to end.
+const frontTimeout = 2 * time.Second
+
+// Serve runs a node until the first signal, then leaves the cluster gracefully within cfg.LeaveTimeout. A second signal ends
+// it at once. It returns nil after a leave.
+func Serve(cfg Config, signals <-chan os.Signal) error {
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	// A signal during the start ends it: the node is not part of anything yet.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	started := make(chan struct{})
+	watched := make(chan bool, 1)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+			watched <- true
+		case <-started:
+			watched <- false
+		}
+	}()
+	n, err := node.Start(ctx, cfg.Node)
+	close(started)
+	if interrupted := <-watched; interrupted {
+		if n != nil {
+			return n.Close()
+		}
+		return nil
+	}
+	switch {
+	case errors.Is(err, node.ErrInvalid):
+		return &UsageError{Text: err.Error()}
+	case err != nil:
+		return explainListen("--listen", cfg.Node.Listen, err)
+	}
+	fronts, err := openFronts(cfg, n)
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	cfg.Logger.Info("node started", "name", n.Name(), "listen", n.Addr(), "resp", fronts.respAddr(), "admin", fronts.adminURL())
+	return run(cfg, n, fronts, signals)
+}
+
+// run waits for the end and carries it out.
+func run(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) error {
+	ready := n.Ready()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			st := n.Stats()
+			cfg.Logger.Info("in sync", "view", st.View, "members", st.Members)
+		case err := <-fronts.failed:
+			return errors.Join(err, n.Close(), fronts.close())
+		case sig := <-signals:
+			cfg.Logger.Info("leaving", "signal", sig.String(), "within", cfg.LeaveTimeout.String())
+			return leave(cfg, n, fronts, signals)
+		}
+	}
+}
+
+func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) error {
+	fronts.state.leaving.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.LeaveTimeout)
+	defer cancel()
+	left := make(chan error, 1)
+	begun := time.Now()
+	go func() { left <- n.Leave(ctx) }()
+	select {
+	case err := <-left:
+		if err != nil {
+			cfg.Logger.Warn("left without full hand-over; the other nodes take over from their copies", "error", err)
+		} else {
+			cfg.Logger.Info("left", "took", time.Since(begun).Round(time.Millisecond).String())
+		}
+		return fronts.close()
+	case <-signals:
+		cancel()
+		return errors.Join(ErrCutShort, n.Close(), fronts.close())
+	}
+}
+
+// fronts are the listeners beside the node's own. Either may be absent.
+type fronts struct {
+	state  *adminBackend
+	resp   *resp.Server
+	admin  *admin.Server
+	failed chan error
+}
+
+func openFronts(cfg Config, n *node.Node) (*fronts, error) {
+	f := &fronts{state: &adminBackend{Node: n}, failed: make(chan error, 2)}
+	if cfg.RESP != "" {
+		server, err := resp.Listen(resp.Config{
+			Addr:          cfg.RESP,
+			Password:      cfg.Password,
+			Backend:       &respBackend{node: n, revoke: cfg.Revoke},
+			WhenUnsure:    whenUnsure(cfg.Miss),
+			MaxValueBytes: cfg.Node.MaxValueBytes,
+			Logger:        cfg.Logger.With("part", "resp"),
+			Version:       cfg.Version,
+		})
+		if err != nil {
+			return nil, explainListen("--resp", cfg.RESP, err)
+		}
+		f.resp = server
+		go func() {
+			if err := server.Serve(); err != nil {
+				f.failed <- fmt.Errorf("the Redis protocol front ended: %w", err)
+			}
+		}()
+	}
+	if cfg.Admin != "" {
+		server, err := admin.Listen(admin.Config{
+			Addr:          cfg.Admin,
+			Token:         cfg.AdminToken,
+			Backend:       f.state,
+			Metrics:       metrics.Handler(n, cfg.Version),
+			About:         admin.About{Cluster: cfg.Node.Cluster, RESP: f.respAddr(), Version: cfg.Version, Replicas: cfg.Node.Replicas},
+			MaxValueBytes: int64(cfg.Node.MaxValueBytes),
+			Logger:        cfg.Logger.With("part", "admin"),
+		})
+		if err != nil {
+			return nil, errors.Join(explainListen("--admin", cfg.Admin, err), f.close())
+		}
+		f.admin = server
+		go func() {
+			if err := server.Serve(); err != nil {
+				f.failed <- fmt.Errorf("the admin interface ended: %w", err)
+			}
+		}()
+	}
+	return f, nil
+}
+
+func whenUnsure(miss bool) string {
+	if miss {
+		return resp.Miss
+	}
+	return resp.Wait
+}
+
+func (f *fronts) respAddr() string {
+	if f.resp == nil {
+		return ""
+	}
+	return f.resp.Addr()
+}
+
+func (f *fronts) adminURL() string {
+	if f.admin == nil {
+		return ""
+	}
+	return "http://" + f.admin.Addr() + "/"
+}
+
+// close ends both. A client that is cut off in the end is no failure.
+func (f *fronts) close() error {
+	var err error
+	if f.resp != nil {
+		err = f.resp.Close()
+	}
+	if f.admin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), frontTimeout)
+		defer cancel()
+		if e := f.admin.Close(ctx); e != nil && !errors.Is(e, context.DeadlineExceeded) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/huddle-cache/huddle/cmd/internal/client"
+)
+
+// State is what a process does.
+type State string
+
+// States of a process.
+const (
+	Up     State = "up"
+	Down   State = "down"
+	Paused State = "paused"
+)
+
+// Node is one process of a cluster. Its methods are safe for concurrent use.
+type Node struct {
+	Name                string
+	Listen, RESP, Admin string // host:port
+
+	exe      string
+	args     []string
+	log      string
+	launcher *launcher
+	client   *client.Client
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
+	paused bool
+	runs   int
+}
+
+func (n *Node) init() { n.client = client.New(n.Admin, "") }
+
+// Client speaks to the node's admin interface.
+func (n *Node) Client() *client.Client { return n.client }
+
+// URL is the address of the status page.
+func (n *Node) URL() string { return "http://" + n.Admin + "/" }
+
+// State tells what the process does.
+func (n *Node) State() State {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state()
+}
+
+func (n *Node) state() State {
+	if n.cmd == nil {
+		return Down
+	}
+	select {
+	case <-n.exited:
+		return Down
+	default:
+	}
+	if n.paused {
+		return Paused
+	}
+	return Up
+}
+
+// PID is the number of the process, 0 when it is down.
+func (n *Node) PID() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state() == Down {
+		return 0
+	}
+	return n.cmd.Process.Pid
+}
+
+// Start starts the process, which must be down. It does not wait for it to be ready.
+func (n *Node) Start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state() != Down {
+		return fmt.Errorf("%s is %s", n.Name, n.state())
+	}
+	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the process has its own
+	cmd := exec.Command(n.exe, n.args...)
+	cmd.Env = plainEnv(os.Environ())
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = childAttr()
+	if err := n.launcher.do(cmd.Start); err != nil {
+		return fmt.Errorf("%s cannot be started: %w", n.Name, err)
+	}
+	exited := make(chan struct{})
+	n.cmd, n.exited, n.paused = cmd, exited, false
+	n.runs++
+	go func() {
+		_ = cmd.Wait() // how it ended shows in its log
+		close(exited)
+	}()
+	return nil
+}
+
+// plainEnv is env without our own variables: they would change the flags of the nodes.
+func plainEnv(env []string) []string {
+	var out []string
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, "HUDDLE_") {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+// signal sends sig to the process if it has not ended, and returns the channel that tells of its end.
+func (n *Node) signal(sig os.Signal) (exited <-chan struct{}, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cmd == nil {
+		return nil, nil
+	}
+	err = n.cmd.Process.Signal(sig)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	return n.exited, err
+}
+
+// Kill ends the process as kill -9 does, and waits for its end. A process that is down stays so.
+func (n *Node) Kill() {
+	exited, err := n.signal(os.Kill)
+	if exited != nil && err == nil {
+		<-exited
+	}
+}
+
+// Leave asks the process to leave its cluster, and waits for its end.
+func (n *Node) Leave(ctx context.Context) error {
+	exited, err := n.signal(syscall.SIGTERM)
+	if exited == nil || err != nil {
+		return err
+	}
+	select {
+	case <-exited:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s has not left: %w", n.Name, ctx.Err())
+	}
+}
+
+// Pause stops the process where it is, as SIGSTOP does.
+func (n *Node) Pause() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state() != Up {
+		return fmt.Errorf("%s is %s", n.Name, n.state())
+	}
+	if err := stopProcess(n.cmd.Process); err != nil {
+		return err
+	}
+	n.paused = true
+	return nil
+}
+
+// Resume lets a paused process go on. Another is left as it is.
+func (n *Node) Resume() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.paused && n.state() == Paused {
+		_ = continueProcess(n.cmd.Process) // one that has ended meanwhile needs none
+	}
+	n.paused = false
+}
+
+// LogTail is the last lines of the process's log.
+func (n *Node) LogTail(lines int) string {
+	data, err := os.ReadFile(n.log)
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}

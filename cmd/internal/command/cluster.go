@@ -1,0 +1,196 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/app"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
+	"github.com/huddle-cache/huddle/node"
+)
+
+func usage(format string, args ...any) error {
+	return &app.UsageError{Text: fmt.Sprintf(format, args...)}
+}
+
+type statusCmd struct{ target }
+
+// Run shows a node's state.
+func (c *statusCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	st, err := cl.Status(ctx, true)
+	if err != nil {
+		return err
+	}
+	return c.say(io, st, strings.Join(statusLines(st, term.StyleFor(io.out)), "\n"))
+}
+
+// statusLines tells of a node in aligned lines.
+func statusLines(st api.Status, s term.Style) []string {
+	reads := st.Hits + st.Remote + st.Misses + st.Unsure
+	total := "not known just now"
+	if st.TotalEntries != nil {
+		total = term.Count(*st.TotalEntries)
+	}
+	rows := [][2]string{
+		{"node", s.Bold(term.Clean(st.Name)) + "  " + syncWord(st, s)},
+		{"cluster", fmt.Sprintf("%s, view %s, %s", term.Clean(st.Cluster), term.Count(st.View), counted(st.Stats.Members, "member", "members"))},
+		{"address", st.Addr},
+	}
+	if st.RESP != "" {
+		rows = append(rows, [2]string{"redis", st.RESP})
+	}
+	rows = append(
+		rows,
+		[2]string{"entries", fmt.Sprintf("%s in the cluster; here %s, and %s", total, term.Count(st.Entries), counted(st.Near, "near copy", "near copies"))},
+		[2]string{"owns", fmt.Sprintf("%s of %s partitions, %s to be pulled", term.Count(st.Owned), term.Count(st.Partitions), term.Count(st.Pending))},
+		[2]string{"memory", fmt.Sprintf("%s of %s", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes))},
+		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s asked another node, %s absent, %s not sure", term.Count(reads),
+			term.Percent(float64(st.Hits), float64(reads)), term.Count(st.Remote), term.Count(st.Misses), term.Count(st.Unsure))},
+		[2]string{"writes", fmt.Sprintf("%s, %s, %s, %s not confirmed", counted(st.Sets, "set", "sets"), counted(st.Deletes, "delete", "deletes"),
+			counted(st.Cuts, "cut", "cuts"), term.Count(st.Unconfirmed))},
+		[2]string{"up", term.Duration(time.Duration(st.UptimeSeconds * float64(time.Second)).Round(time.Second))},
+		[2]string{"version", term.Clean(st.Version)},
+	)
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = s.Dim(fmt.Sprintf("%-9s", row[0])) + row[1]
+	}
+	return lines
+}
+
+func syncWord(st api.Status, s term.Style) string {
+	switch {
+	case st.InSync && st.Settled:
+		return s.Green("in sync")
+	case st.InSync:
+		return s.Green("in sync") + ", " + s.Yellow("shares are moving")
+	case st.Acting:
+		return s.Yellow("catching up")
+	default:
+		return s.Red("without a majority")
+	}
+}
+
+func counted[T ~int | ~uint64](n T, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return term.Count(n) + " " + many
+}
+
+type membersCmd struct{ target }
+
+// Run lists the members.
+func (c *membersCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	m, err := cl.Members(ctx)
+	if err != nil {
+		return err
+	}
+	return c.say(io, m, strings.Join(memberTable(m.Members, term.StyleFor(io.out)), "\n"))
+}
+
+func memberTable(members []node.Member, s term.Style) []string {
+	table := term.NewTable("NODE", "STATE", ">SHARE", "ADDRESS", "ID")
+	for _, m := range members {
+		name := term.Clean(m.Name)
+		if m.Self {
+			name = s.Bold(name) + s.Dim(" (asked)")
+		}
+		table.Row(name, stateWord(m.State, s), term.Percent(m.Share, 1), term.Clean(m.Addr), s.Dim(short(m.ID)))
+	}
+	return table.Lines(s)
+}
+
+func stateWord(state string, s term.Style) string {
+	switch state {
+	case "member":
+		return s.Green(state)
+	case "silent":
+		return s.Red(state)
+	default:
+		return s.Yellow(term.Clean(state))
+	}
+}
+
+// short is enough of an ID to tell two apart.
+func short(id string) string {
+	id = term.Clean(id)
+	return id[:min(len(id), 8)]
+}
+
+type ringCmd struct {
+	Key string `arg:"" optional:"" help:"A key whose place is shown. Default: none, the shares of the nodes."`
+	target
+}
+
+// Run shows the ring.
+func (c *ringCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	s := term.StyleFor(io.out)
+	if c.Key != "" {
+		r, err := cl.Locate(ctx, c.Key)
+		if err != nil {
+			return err
+		}
+		copies := "none"
+		if len(r.Copies) > 0 {
+			copies = term.Clean(strings.Join(r.Copies, ", "))
+		}
+		return c.say(io, r, fmt.Sprintf("%s%d of %d\n%s%s\n%s%s", s.Dim("partition "), r.Partition, r.Partitions,
+			s.Dim("owner     "), s.Bold(term.Clean(r.Owner)), s.Dim("copies    "), copies))
+	}
+	r, err := cl.Ring(ctx)
+	if err != nil {
+		return err
+	}
+	table := term.NewTable("NODE", ">SHARE", "")
+	for _, share := range r.Shares {
+		const width = 40
+		bar := strings.Repeat("█", min(width, int(share.Share*width+0.5)))
+		table.Row(term.Clean(share.Name), term.Percent(share.Share, 1), s.Cyan(bar))
+	}
+	head := fmt.Sprintf("view %s, %s, %s of each entry", term.Count(r.View), counted(r.Partitions, "partition", "partitions"), counted(r.Replicas, "copy", "copies"))
+	return c.say(io, r, s.Dim(head)+"\n"+strings.Join(table.Lines(s), "\n"))
+}
+
+type forgetCmd struct {
+	Name string `arg:"" help:"Name of the lost node."`
+	target
+}
+
+// Run takes a lost node out of the count.
+func (c *forgetCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.Forget(ctx, c.Name); err != nil {
+		return about(c.Name, err)
+	}
+	return c.say(io, api.Done{OK: true}, term.Clean(c.Name)+" is no longer counted")
+}

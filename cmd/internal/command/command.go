@@ -1,0 +1,178 @@
+// Package command is the command line of the binary: its commands, their flags, and what they print.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/huddle-cache/huddle/cmd/internal/app"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// grammar is the whole command line.
+type grammar struct {
+	Serve  serveCmd  `cmd:"" group:"node" help:"Run a node."`
+	Keygen keygenCmd `cmd:"" group:"node" help:"Make a key that secures a cluster."`
+
+	Demo  demoCmd  `cmd:"" group:"see" help:"See it work: a cluster of real processes on this machine, driven and narrated."`
+	Chaos chaosCmd `cmd:"" group:"see" help:"Kill, pause and restart nodes of a local cluster under load and check the promises."`
+
+	Get        getCmd        `cmd:"" group:"entries" help:"Print the value of a key."`
+	Set        setCmd        `cmd:"" group:"entries" help:"Set a key."`
+	Del        delCmd        `cmd:"" group:"entries" help:"Delete keys."`
+	Touch      touchCmd      `cmd:"" group:"entries" help:"Give a key a new time to live."`
+	Clear      clearCmd      `cmd:"" group:"entries" help:"Remove every entry of the cluster."`
+	RevokeUser revokeUserCmd `cmd:"" group:"entries" help:"End every session of a user, on all nodes."`
+
+	Status  statusCmd  `cmd:"" group:"cluster" help:"Show how a node is."`
+	Members membersCmd `cmd:"" group:"cluster" help:"List the members of the cluster."`
+	Ring    ringCmd    `cmd:"" group:"cluster" help:"Show who owns how much, or where a key lives."`
+	Top     topCmd     `cmd:"" group:"cluster" help:"Watch a node and its cluster."`
+	Forget  forgetCmd  `cmd:"" group:"cluster" help:"Take a lost node out of the count of the majority."`
+
+	Version versionCmd `cmd:"" group:"node" help:"Print the version."`
+}
+
+// Main runs the command that args name and returns the exit code: 0 when it worked, 1 when it failed, 2 when it was asked for
+// wrongly.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	var g grammar
+	io := &streams{in: in, out: out, err: errOut}
+	ended := -1
+	parser, err := kong.New(
+		&g,
+		kong.Name("huddle"),
+		kong.Description("A session cache that lives inside the service it serves."),
+		kong.DefaultEnvars("HUDDLE"),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { ended = code; panic(exitNow{}) }),
+		kong.Bind(io),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "node", Title: "A node"},
+			{Key: "see", Title: "See it work"},
+			{Key: "entries", Title: "Entries, through any running node"},
+			{Key: "cluster", Title: "The cluster, as a running node sees it"},
+		}),
+	)
+	if err != nil {
+		fmt.Fprintf(errOut, "huddle: %v\n", err)
+		return exitFailure
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	kctx, err := parse(parser, args)
+	switch {
+	case ended >= 0:
+		return ended
+	case err != nil:
+		fmt.Fprintf(errOut, "huddle: %v\n%s\n", err, hint(err))
+		return exitUsage
+	}
+	return exitCode(kctx.Run(), errOut)
+}
+
+// exitNow unwinds the parser once help has been printed.
+type exitNow struct{}
+
+func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(exitNow); !ok {
+				panic(r)
+			}
+		}
+	}()
+	return parser.Parse(args)
+}
+
+// hint says where to read on after a mistake on the command line.
+func hint(err error) string {
+	var parseErr *kong.ParseError
+	if errors.As(err, &parseErr) && parseErr.Context != nil {
+		if cmd := parseErr.Context.Command(); cmd != "" {
+			return fmt.Sprintf("Run \"huddle %s --help\" for what it takes.", strings.Fields(cmd)[0])
+		}
+	}
+	return "Run \"huddle --help\" for what there is."
+}
+
+func exitCode(err error, errOut io.Writer) int {
+	var usage *app.UsageError
+	var quiet *quietError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &quiet):
+		return exitFailure
+	case errors.As(err, &usage):
+		fmt.Fprintf(errOut, "huddle: %v\n", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitFailure
+	default:
+		fmt.Fprintf(errOut, "huddle: %v\n", err)
+		return exitFailure
+	}
+}
+
+// quietError ends with a failure about which all has been said.
+type quietError struct{}
+
+// Error makes quietError an error.
+func (*quietError) Error() string { return "failed" }
+
+// interruptible returns a context that ends with the first SIGINT or SIGTERM. A second one ends the process.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(io *streams) error {
+	_, err := fmt.Fprintf(io.out, "huddle %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// version is what the build says: the module's version, else the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,232 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/client"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
+)
+
+// target names the node that a command speaks to.
+type target struct {
+	Admin          string `default:"127.0.0.1:7480" placeholder:"HOST:PORT" help:"Admin address of any node of the cluster. Default: ${default}."`
+	AdminTokenFile string `placeholder:"FILE" help:"File whose first line is the admin token. Default: none."`
+	JSON           bool   `name:"json" help:"Print JSON. Default: no."`
+}
+
+func (t *target) dial() (*client.Client, error) {
+	token, err := readSecret("--admin-token-file", t.AdminTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(t.Admin, token), nil
+}
+
+// say prints v as JSON if that was asked for, else text.
+func (t *target) say(io *streams, v any, text string) error {
+	if t.JSON {
+		enc := json.NewEncoder(io.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	_, err := fmt.Fprintln(io.out, text)
+	return err
+}
+
+// about puts the key before what the node said: the node's own text never holds one.
+func about(key string, err error) error {
+	var refused *api.Error
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%s: %w", term.Clean(key), err)
+	}
+	return err
+}
+
+type getCmd struct {
+	Key string `arg:"" help:"The key."`
+	target
+}
+
+// Run prints a value as it is; a line end is added on a terminal only.
+func (c *getCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	e, err := cl.Get(ctx, c.Key)
+	if err != nil {
+		return about(c.Key, err)
+	}
+	if c.JSON {
+		out := struct {
+			Key     string   `json:"key"`
+			Value   string   `json:"value,omitempty"`
+			Bytes   []byte   `json:"value_base64,omitempty"` // when the value is no text
+			Version uint64   `json:"version,string"`
+			TTL     float64  `json:"ttl_seconds,omitempty"` // absent: no end
+			Tags    []string `json:"tags,omitempty"`
+		}{Key: c.Key, Version: e.Version, TTL: e.TTL.Seconds(), Tags: e.Tags}
+		if utf8.Valid(e.Value) {
+			out.Value = string(e.Value)
+		} else {
+			out.Bytes = e.Value
+		}
+		return c.say(io, out, "")
+	}
+	if _, err := io.out.Write(e.Value); err != nil {
+		return err
+	}
+	if term.IsTerminal(io.out) {
+		_, err = fmt.Fprintln(io.out)
+	}
+	return err
+}
+
+type setCmd struct {
+	Key   string         `arg:"" help:"The key."`
+	Value string         `arg:"" help:"The value; - reads it from standard input."`
+	TTL   *time.Duration `name:"ttl" placeholder:"TIME" help:"Time to live, such as 30m; 0: no end. Default: that of the node."`
+	Tag   []string       `placeholder:"TAG" help:"Tag by which entries can be invalidated together; may be given again. Default: none."`
+	target
+}
+
+// Run sets a key.
+func (c *setCmd) Run(s *streams) error {
+	if c.TTL != nil && *c.TTL < 0 {
+		return usage("--ttl %s is not usable: give a positive time such as 30m, or 0 for no end", *c.TTL)
+	}
+	value := []byte(c.Value)
+	if c.Value == "-" {
+		var err error
+		if value, err = io.ReadAll(s.in); err != nil {
+			return err
+		}
+	}
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.Set(ctx, c.Key, value, c.TTL, c.Tag); err != nil {
+		return about(c.Key, err)
+	}
+	return c.say(s, api.Done{OK: true}, "set")
+}
+
+type delCmd struct {
+	Keys   []string `arg:"" help:"The keys."`
+	Revoke bool     `help:"Delete for good: the key cannot be set again for an hour. Default: no."`
+	target
+}
+
+// Run deletes keys, all of them even if one fails. A key that was not there is no failure.
+func (c *delCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	var failed error
+	deleted := 0
+	for _, key := range c.Keys {
+		existed, err := cl.Delete(ctx, key, c.Revoke)
+		if err != nil {
+			failed = errors.Join(failed, about(key, err))
+		} else if existed {
+			deleted++
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	text := fmt.Sprintf("deleted %d of %d", deleted, len(c.Keys))
+	if len(c.Keys) == 1 {
+		text = map[bool]string{true: "deleted", false: "was not there"}[deleted == 1]
+	}
+	return c.say(io, map[string]int{"deleted": deleted}, text)
+}
+
+type touchCmd struct {
+	Key string        `arg:"" help:"The key."`
+	TTL time.Duration `arg:"" name:"ttl" help:"New time to live, such as 30m; 0: no end."`
+	target
+}
+
+// Run gives a key a new time to live.
+func (c *touchCmd) Run(io *streams) error {
+	if c.TTL < 0 {
+		return usage("a time to live of %s is not usable: give a positive time such as 30m, or 0 for no end", c.TTL)
+	}
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.Touch(ctx, c.Key, c.TTL); err != nil {
+		return about(c.Key, err)
+	}
+	return c.say(io, api.Done{OK: true}, "touched")
+}
+
+type clearCmd struct {
+	Yes bool `short:"y" help:"Do not ask. Default: ask, on a terminal."`
+	target
+}
+
+// Run removes every entry.
+func (c *clearCmd) Run(io *streams) error {
+	if f, ok := io.in.(*os.File); ok && !c.Yes && term.IsTerminal(f) {
+		fmt.Fprint(io.err, "Remove every entry of the cluster? Type yes: ")
+		var reply string
+		if _, err := fmt.Fscanln(io.in, &reply); err != nil || reply != "yes" {
+			return errors.New("left as it is")
+		}
+	}
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.Clear(ctx); err != nil {
+		return err
+	}
+	return c.say(io, api.Done{OK: true}, "cleared")
+}
+
+type revokeUserCmd struct {
+	User string `arg:"" help:"The user's ID."`
+	target
+}
+
+// Run ends every session of a user.
+func (c *revokeUserCmd) Run(io *streams) error {
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.RevokeUser(ctx, c.User); err != nil {
+		return about(c.User, err)
+	}
+	return c.say(io, api.Done{OK: true}, "revoked: no node serves a session of this user any more")
+}

@@ -1,0 +1,150 @@
+package command
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/app"
+	"github.com/huddle-cache/huddle/node"
+)
+
+type serveCmd struct {
+	Name      string   `placeholder:"NAME" help:"Name of the node, unlike any other's in its cluster; a restarted node keeps it. Default: host name and port."`
+	Listen    string   `default:"127.0.0.1:7400" placeholder:"HOST:PORT" help:"The one address for peers, UDP and TCP. Outside loopback it needs --key-file. Default: ${default}."`
+	Advertise string   `placeholder:"HOST:PORT" help:"Address at which peers reach this node. Default: the address listened on."`
+	Join      []string `placeholder:"ADDR" help:"Where the cluster may be found: host:port, dns:NAME:PORT (every address of a name) or srv:NAME. Several, separated by commas or given again. Default: none, a cluster of one that others join."`
+	Expect    int      `default:"0" placeholder:"N" help:"With --join, when no cluster is there yet: wait for this many nodes (a number) before founding one. Default: 0, a short settle time."`
+	Cluster   string   `default:"huddle" placeholder:"LABEL" help:"Label of the cluster; nodes with another are refused. Default: ${default}."`
+
+	KeyFile  string `placeholder:"FILE" help:"File with the key that secures all traffic between nodes; see keygen. Default: none, on loopback only."`
+	Insecure bool   `help:"Allow addresses outside loopback without a key or password. Default: no."`
+
+	Resp             string `name:"resp" default:"127.0.0.1:7379" placeholder:"ADDR" help:"Where the Redis protocol is spoken: host:port, unix:/path, or off. Default: ${default}."`
+	RespPasswordFile string `placeholder:"FILE" help:"File whose first line is the password asked of Redis clients. Default: none, on loopback only."`
+	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
+	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Default: none; outside loopback entries are then closed."`
+
+	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number); equal on all nodes. Default: ${default}."`
+	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB. Default: ${default}."`
+	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB. Default: ${default}."`
+	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
+	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
+	WhenUnsure string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
+
+	Lease        time.Duration `default:"1s" placeholder:"TIME" help:"Length of the leases under which reads are served; about how long a crash delays. Equal on all nodes. Default: ${default}."`
+	ForgetAfter  time.Duration `default:"10m" placeholder:"TIME" help:"A node that has had no majority for so long starts over, empty. 0: never. Default: ${default}."`
+	LeaveTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the hand-over at SIGTERM or SIGINT may take. A second signal ends at once. Default: ${default}."`
+
+	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log on standard error: text or json. Default: ${default}."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least weight of what is logged: debug, info, warn or error. Default: ${default}."`
+}
+
+// Help is the long form of the help.
+func (serveCmd) Help() string {
+	return "Every flag can also be given in the environment: --max-memory as HUDDLE_MAX_MEMORY."
+}
+
+// Run runs a node until a signal.
+func (c *serveCmd) Run(io *streams) error {
+	cfg, err := c.config(io.err)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	return app.Serve(cfg, signals)
+}
+
+// config reads the files and checks what can be checked before the start.
+func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
+	for _, d := range []struct {
+		flag string
+		d    time.Duration
+		zero bool
+	}{
+		{"--lease", c.Lease, false},
+		{"--forget-after", c.ForgetAfter, true},
+		{"--leave-timeout", c.LeaveTimeout, true},
+		{"--default-ttl", c.DefaultTTL, true},
+	} {
+		if d.d < 0 || d.d == 0 && !d.zero {
+			return cfg, &app.UsageError{Text: d.flag + " " + d.d.String() + " is not usable: give a positive time such as 10s"}
+		}
+	}
+	cfg = app.Config{
+		Node: node.Config{
+			Name:          c.Name,
+			Listen:        c.Listen,
+			Advertise:     c.Advertise,
+			Join:          clean(c.Join),
+			Expect:        c.Expect,
+			Insecure:      c.Insecure,
+			Cluster:       c.Cluster,
+			Replicas:      c.Replicas,
+			MaxBytes:      int64(c.MaxMemory),
+			MaxValueBytes: int(c.MaxValue),
+			DefaultTTL:    c.DefaultTTL,
+			Lease:         c.Lease,
+			ForgetAfter:   c.ForgetAfter,
+		},
+		RESP:         unlessOff(c.Resp),
+		Revoke:       c.Delete == "revoke",
+		Miss:         c.WhenUnsure == "miss",
+		Admin:        unlessOff(c.Admin),
+		LeaveTimeout: c.LeaveTimeout,
+		Version:      version(),
+		Logger:       logger(logTo, c.LogFormat, c.LogLevel),
+	}
+	cfg.Node.Logger = cfg.Logger
+	if c.ForgetAfter == 0 {
+		cfg.Node.ForgetAfter = -1 // the node's zero is its default
+	}
+	if c.KeyFile != "" {
+		if cfg.Node.Key, err = readKey(c.KeyFile); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.Password, err = readSecret("--resp-password-file", c.RespPasswordFile); err != nil {
+		return cfg, err
+	}
+	if cfg.AdminToken, err = readSecret("--admin-token-file", c.AdminTokenFile); err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Check()
+}
+
+// clean drops empty parts, which a trailing comma leaves.
+func clean(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func unlessOff(addr string) string {
+	if addr == "off" || addr == "none" {
+		return ""
+	}
+	return addr
+}
+
+func logger(w io.Writer, format, level string) *slog.Logger {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		least = slog.LevelInfo // cannot be: the flag takes the four names only
+	}
+	opts := &slog.HandlerOptions{Level: least}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

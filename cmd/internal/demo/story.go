@@ -1,0 +1,219 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/cluster"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
+)
+
+// story is what happens, in order.
+type story struct {
+	cfg     Config
+	cluster *cluster.Cluster
+	shop    *shop
+	teller  *teller
+	begun   time.Time
+}
+
+// play runs the story until ctx ends, which is no error.
+func (st *story) play(ctx context.Context, crowd *sync.WaitGroup) error {
+	st.tour(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	st.shop.enrol(ctx, regulars)
+	st.shop.open(ctx, crowd)
+	st.teller.say("%s regulars have logged in and gone away; %d visitors log in, browse and log out from now on, through whichever node the balancer picks. Every answer is checked.",
+		term.Count(len(st.shop.regulars)), len(st.shop.visitors))
+	total, killAt, backAt := cycle, cycle/4, cycle/2
+	if st.cfg.For > 0 {
+		total, killAt, backAt = st.cfg.For, st.cfg.For*3/10, st.cfg.For*6/10
+	}
+	switch {
+	case st.cfg.Nodes < 3:
+		st.teller.say("No node will be killed: of %s, the rest would be no majority. Take --nodes 3 to see that.", plural(st.cfg.Nodes, "node", "nodes"))
+		<-ctx.Done()
+		return nil
+	case st.cfg.For > 0 && st.cfg.For < 10*time.Second:
+		st.teller.say("No node will be killed: there is too little time to see it come back. Take --for 10s or more.")
+		<-ctx.Done()
+		return nil
+	}
+	for round := 0; ; round++ {
+		base := time.Duration(round) * total
+		if !st.until(ctx, base+killAt) {
+			return nil
+		}
+		victim := st.kill(ctx)
+		if victim == nil || !st.until(ctx, base+backAt) {
+			return nil
+		}
+		if err := st.bringBack(ctx, victim); err != nil {
+			return unlessEnded(ctx, err)
+		}
+		if !st.until(ctx, base+total) {
+			return nil
+		}
+	}
+}
+
+// until waits until so long after the beginning, and tells whether the story goes on.
+func (st *story) until(ctx context.Context, after time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Until(st.begun.Add(after))):
+		return ctx.Err() == nil
+	}
+}
+
+// tour follows one visitor.
+func (st *story) tour(ctx context.Context) {
+	t, s := st.teller, st.shop
+	anna := s.visitors[0]
+	anna.mu.Lock()
+	defer anna.mu.Unlock()
+	r, ok := s.login(ctx, anna)
+	if !ok {
+		return
+	}
+	t.say("%s logs in through %s (%s).", t.who(anna.name), t.node(r.by.node.Name), term.Duration(r.took))
+	if place, err := st.cluster.Nodes()[0].Client().Locate(ctx, key(anna.token)); err == nil {
+		copies := "no further copy"
+		if len(place.Copies) > 0 {
+			copies = "copy on " + t.node(strings.Join(place.Copies, ", "))
+		}
+		t.say("Her session is in partition %d of %d: owner %s, %s.", place.Partition, place.Partitions, t.node(place.Owner), copies)
+	}
+	for _, each := range s.b.replicas[:min(3, len(s.b.replicas))] {
+		if r, ok := s.browse(ctx, anna, each); ok {
+			t.say("She browses through %s: %s in %s.", t.node(each.node.Name), t.good("hit"), term.Duration(r.took))
+		}
+	}
+	if len(s.b.replicas) > 1 {
+		last := s.b.replicas[len(s.b.replicas)-1]
+		if r, ok := s.browse(ctx, anna, last); ok {
+			t.say("Once more through %s: %s in %s, out of its own memory.", t.node(last.node.Name), t.good("hit"), term.Duration(r.took))
+		}
+	}
+	if r, ok := s.logout(ctx, anna); ok {
+		t.say("She logs out through %s (%s). All nodes were asked at once: %s everywhere.", t.node(r.by.node.Name), term.Duration(r.took), t.good("gone"))
+	}
+}
+
+// kill kills the owner of some visitor's session, and tells how the others get along.
+func (st *story) kill(ctx context.Context) *cluster.Node {
+	t, s := st.teller, st.shop
+	someone := s.regulars
+	if len(someone) == 0 {
+		return nil
+	}
+	asked := st.cluster.Nodes()[0].Client()
+	v := someone[int(time.Now().UnixNano()/1000)%len(someone)]
+	place, err := asked.Locate(ctx, key(v.token))
+	if err != nil {
+		return nil
+	}
+	var victim *cluster.Node
+	for _, n := range st.cluster.Nodes() {
+		if n.Name == place.Owner {
+			victim = n
+		}
+	}
+	if victim == nil {
+		return nil
+	}
+	before, err := asked.Status(ctx, false)
+	if err != nil {
+		return nil
+	}
+	pid := victim.PID()
+	s.tally.killed.Store(time.Now().UnixNano())
+	s.tally.lastSlow.Store(0)
+	victim.Kill()
+	killed := time.Now()
+	t.say("%s  kill -9 %d: %s is dead. It owned %s's session, among %s of all.", t.bad("✗"), pid, t.node(victim.Name), v.name, st.share(ctx, victim.Name))
+	v.mu.Lock()
+	r, ok := s.browse(ctx, v, nil)
+	v.mu.Unlock()
+	if ok {
+		t.say("%s's session, read through %s: %s, after %s.", v.name, t.node(r.by.node.Name), t.good("still there"), term.Duration(r.took))
+	}
+	for _, n := range st.cluster.Nodes() {
+		if n == victim {
+			continue
+		}
+		if status, err := n.Client().Status(ctx, false); err == nil && status.View > before.View {
+			t.say("The others agreed on view %d without %s %s after the kill, and share its part among themselves.", status.View, victim.Name, term.Duration(time.Since(killed)))
+			break
+		}
+	}
+	if right, of := s.auditRegulars(ctx, false); ctx.Err() == nil {
+		t.say("All regulars looked up, %s after the kill: %s of %s sessions %s.", term.Duration(time.Since(killed)), t.count(right, of), term.Count(of), "are there")
+	}
+	return victim
+}
+
+// share is how large a part of the ring the named node has, as another one sees it.
+func (st *story) share(ctx context.Context, name string) string {
+	for _, n := range st.cluster.Nodes() {
+		if n.Name == name {
+			continue
+		}
+		ring, err := n.Client().Ring(ctx)
+		if err != nil {
+			continue
+		}
+		for _, share := range ring.Shares {
+			if share.Name == name {
+				return term.Percent(share.Share, 1)
+			}
+		}
+	}
+	return "a part"
+}
+
+// bringBack starts the killed node again and waits until it holds its share.
+func (st *story) bringBack(ctx context.Context, n *cluster.Node) error {
+	t := st.teller
+	begun := time.Now()
+	if err := n.Start(); err != nil {
+		return err
+	}
+	t.say("%s is started again (pid %d). It comes back empty, and is given its share.", t.node(n.Name), n.PID())
+	wait, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	if err := st.cluster.WaitReady(wait, n); err != nil {
+		return err
+	}
+	status, err := n.Client().Status(ctx, false)
+	if err != nil {
+		return err
+	}
+	t.say("%s  %s is in sync after %s: view %d, %s pulled, %s held.", t.good("✓"), t.node(n.Name), term.Duration(time.Since(begun)), status.View,
+		term.Bytes(int64(status.PulledBytes)), plural(status.Entries, "entry", "entries"))
+	return nil
+}
+
+// lastLook checks everything once more, after the visitors have stopped.
+func (st *story) lastLook(ctx context.Context) {
+	t, s := st.teller, st.shop
+	look, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	live, gone := s.auditVisitors(look)
+	right, of := s.auditRegulars(look, true)
+	t.say("Last look, through every node: %s of %s reads of the regulars' sessions right, %s of visitors checked, %s logged-out ones gone.",
+		t.count(right, of), term.Count(of), plural(live, "session", "sessions"), term.Count(gone))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%s %s", term.Count(n), many)
+}

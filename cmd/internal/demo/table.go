@@ -1,0 +1,160 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/cluster"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
+)
+
+// How often the table is drawn, and how often a line is printed where none can be drawn.
+const (
+	drawEvery  = 500 * time.Millisecond
+	printEvery = 2 * time.Second
+)
+
+// row is a replica as the table shows it.
+type row struct {
+	name     string
+	state    cluster.State
+	answers  bool // the status page did
+	status   api.Status
+	rate     float64
+	hitShare string
+	p50, p99 time.Duration
+}
+
+// past is what a rate is counted from.
+type past struct {
+	reads  uint64
+	status api.Status
+}
+
+// draw keeps the table up to date, and tells of wrong answers, until ctx ends.
+func (st *story) draw(ctx context.Context) {
+	every := printEvery
+	if st.teller.live.Terminal() {
+		every = drawEvery
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	last := make([]past, len(st.shop.b.replicas))
+	at := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			st.tellWrongs()
+			return
+		case <-ticker.C:
+		}
+		st.tellWrongs()
+		now := time.Now()
+		rows := st.rows(ctx, last, now.Sub(at))
+		at = now
+		if st.teller.live.Terminal() {
+			st.teller.live.Block(st.table(rows))
+		} else if ctx.Err() == nil {
+			st.teller.say("%s", st.line(rows))
+		}
+	}
+}
+
+func (st *story) tellWrongs() {
+	for {
+		select {
+		case text := <-st.shop.wrongs:
+			st.teller.say("%s %s", st.teller.bad("WRONG:"), text)
+		default:
+			return
+		}
+	}
+}
+
+func (st *story) rows(ctx context.Context, last []past, over time.Duration) []row {
+	rows := make([]row, len(last))
+	for i, r := range st.shop.b.replicas {
+		out := row{name: r.node.Name, state: r.node.State(), hitShare: "–"}
+		reads := r.reads.Load()
+		out.rate = float64(reads-last[i].reads) / over.Seconds()
+		out.p50, out.p99 = r.window.Quantile(0.5), r.window.Quantile(0.99)
+		r.window.Reset()
+		last[i].reads = reads
+		if out.state == cluster.Up {
+			look, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+			if status, err := r.node.Client().Status(look, false); err == nil {
+				out.answers, out.status = true, status
+				before := last[i].status
+				if before.UptimeSeconds > status.UptimeSeconds {
+					before = api.Status{} // it was started again
+				}
+				hits := float64(status.Hits - before.Hits)
+				all := hits + float64(status.Remote-before.Remote) + float64(status.Misses-before.Misses) + float64(status.Unsure-before.Unsure)
+				out.hitShare = term.Percent(hits, all)
+				last[i].status = status
+			}
+			cancel()
+		}
+		rows[i] = out
+	}
+	return rows
+}
+
+// table draws the replicas.
+func (st *story) table(rows []row) []string {
+	s := st.teller.style
+	table := term.NewTable("  NODE", "STATE", ">VIEW", ">ENTRIES", ">READS/S", ">FROM OWN MEMORY", ">P50", ">P99")
+	for _, r := range rows {
+		state, view, entries := s.Red("✗ down"), "–", "–"
+		switch {
+		case r.state == cluster.Up && r.answers && r.status.InSync:
+			state = s.Green("● in sync")
+		case r.state == cluster.Up:
+			state = s.Yellow("◌ joining")
+		}
+		if r.answers {
+			view, entries = term.Count(r.status.View), term.Count(r.status.Entries)
+		}
+		p50, p99 := "–", "–"
+		if r.rate > 0 {
+			p50, p99 = term.Duration(r.p50), term.Duration(r.p99)
+		}
+		table.Row("  "+s.Cyan(r.name), state, view, entries, term.Count(int(r.rate+0.5)), r.hitShare, p50, p99)
+	}
+	lines := append([]string{""}, table.Lines(s)...)
+	return append(lines, "", st.footer())
+}
+
+func (st *story) footer() string {
+	s, y := st.teller.style, &st.shop.tally
+	wrong := s.Green("0 wrong")
+	if n := y.wrong.Load(); n > 0 {
+		wrong = s.Red(term.Count(n) + " wrong")
+	}
+	end := "^C ends"
+	if st.cfg.For > 0 {
+		end = term.Duration(max(0, time.Until(st.begun.Add(st.cfg.For))).Round(time.Second)) + " to go, ^C ends"
+	}
+	return fmt.Sprintf("  %s visitors logged in   %s reads   %s   %s", term.Count(st.shop.live()), term.Count(y.reads.Load()), wrong, s.Dim(end))
+}
+
+// line tells of the replicas in one line.
+func (st *story) line(rows []row) string {
+	text := ""
+	for i, r := range rows {
+		if i > 0 {
+			text += " | "
+		}
+		switch {
+		case r.state != cluster.Up:
+			text += r.name + " down"
+		case !r.answers || !r.status.InSync:
+			text += r.name + " joining"
+		default:
+			text += fmt.Sprintf("%s view %d, %s entries, %.0f reads/s, p99 %s", r.name, r.status.View, term.Count(r.status.Entries), r.rate, term.Duration(r.p99))
+		}
+	}
+	return fmt.Sprintf("%s | %s reads, %s wrong", text, term.Count(st.shop.tally.reads.Load()), term.Count(st.shop.tally.wrong.Load()))
+}

@@ -1,0 +1,57 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config describes a node. The zero Config works: a cluster of one on loopback. Start never changes the caller's.
+type Config struct {
+	// Name identifies the node in its cluster and places it on the ring. Default: the host name and the port.
+	// A restarted node keeps its name; two live nodes must not share one.
+	Name string
+	// Listen is the one address ("host:port") for gossip (UDP and TCP) and RPC. Default "127.0.0.1:0".
+	Listen string
+	// Advertise is the address peers reach this node at. Default: the address listened on.
+	Advertise string
+	// Join lists where the cluster may be found: "host:port", "dns:NAME:PORT", "srv:NAME". Empty: found a cluster of one.
+	Join []string
+	// Expect, with Join: on a cold start wait for this many nodes before a cluster is founded. Default 0: a short settle time.
+	Expect int
+	// Key (32 bytes) secures gossip and RPC. Default none: only for loopback, unless Insecure.
+	Key []byte
+	// Insecure allows an address outside loopback without a Key.
+	Insecure bool
+	// Cluster labels the cluster; nodes with another label are refused. Default "huddle".
+	Cluster string
+
+	// Replicas is the number of copies of an entry in all, owner included. Default 2.
+	Replicas int
+	// Partitions, VirtualNodes and Load are the ring's parameters and must be equal on all nodes. Default 1021, 100, 1.25.
+	Partitions   int
+	VirtualNodes int
+	Load         float64
+
+	// MaxBytes bounds the memory of the entries on this node. Default 256 MiB.
+	MaxBytes int64
+	// MaxValueBytes bounds one value. Default 1 MiB. Keys are bounded by 1 KiB.
+	MaxValueBytes int
+	// DefaultTTL is given to entries set without one. Default 0: no end.
+	DefaultTTL time.Duration
+	// Retention is how long a revoked key stays dead. Default 1 h.
+	Retention time.Duration
+
+	// Lease is the length of the leases reads are served under. Default 1 s.
+	Lease time.Duration
+	// ExpelAfter: a member silent for so long is expelled from the view. Default 2 s.
+	ExpelAfter time.Duration
+	// ForgetAfter: a node without a majority for so long starts over, empty. 0 means the default, 10 min; negative means never.
+	ForgetAfter time.Duration
+	// Settle: on a cold start with Join, how long no further node must have been met before one founds the cluster. Default 1 s.
+	Settle time.Duration
+	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
+	ReadTimeout, WriteTimeout time.Duration
+
+	// Logger receives what happens. Default: discarded. Never a token or a value.
+	Logger *slog.Logger
+}

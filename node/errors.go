@@ -1,0 +1,27 @@
+package node
+
+import "errors"
+
+// Errors that callers test for with errors.Is. They keep their identity across the wire.
+var (
+	// ErrClosed: the node has been closed or has left the cluster.
+	ErrClosed = errors.New("huddle: node closed")
+	// ErrUnavailable: the node has lost touch with the majority of its cluster, or is not yet part of one, and refuses writes.
+	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
+	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
+	ErrUnsure = errors.New("huddle: not sure just now")
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect; a Delete goes on by itself.
+	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
+	// ErrTooLarge: a key, value or tag list is over its limit.
+	ErrTooLarge = errors.New("huddle: over the size limit")
+	// ErrInvalid: an argument is not usable (an empty key, a negative TTL).
+	ErrInvalid = errors.New("huddle: invalid argument")
+	// ErrCondition: a condition of the write (IfAbsent, IfPresent, IfVersion) does not hold. Nothing was written.
+	ErrCondition = errors.New("huddle: condition not met")
+	// ErrRevoked: the key was deleted for good (Revoke) within the retention. Nothing was written.
+	ErrRevoked = errors.New("huddle: key is revoked")
+	// ErrStaleFill: the ticket of a fill is older than a later write, delete or cut of its key. Nothing was written.
+	ErrStaleFill = errors.New("huddle: fill is out of date")
+	// ErrOverload: too many operations are under way on the node that would have to do this one.
+	ErrOverload = errors.New("huddle: too many operations under way")
+)

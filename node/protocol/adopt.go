@@ -1,0 +1,357 @@
+package protocol
+
+import (
+	"sync/atomic"
+
+	"github.com/huddle-cache/huddle/node/store"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// part is this node's part in one partition, in the present view.
+type part struct {
+	holder   bool
+	owner    bool
+	acting   bool        // the owner, and every earlier owner has stopped or run out (rule 8)
+	fresh    bool        // taken over in this view or an unsettled one: writes wait for the barrier
+	complete atomic.Bool // holds everything acknowledged so far
+	sources  []uint64    // still to be pulled from, while not complete
+	after    string      // how far the first source has been pulled
+	started  bool
+	pulling  bool
+	holders  map[string][]holder // owner: who holds near copies of which key
+	since    uint64              // owner: the view in which it took over
+}
+
+// holder is a near copy at another node, under one session.
+type holder struct {
+	peer, session uint64
+	until         int64 // when the entry ends by itself; 0: it does not
+}
+
+func (pt *part) reset() {
+	pt.holder, pt.owner, pt.acting, pt.fresh = false, false, false, false
+	pt.complete.Store(false)
+	pt.sources, pt.after, pt.started, pt.pulling, pt.holders, pt.since = nil, "", false, false, nil, 0
+}
+
+// adopt goes on in view v: roles, leases, transfers, and what waits for them.
+func (m *Machine) adopt(v *pb.View) {
+	now := m.env.Now()
+	old := m.lay
+	lay, err := m.lays.layout(v)
+	if err != nil {
+		m.log.Error("view without a ring", "view", v.Number, "error", err)
+		return
+	}
+	hist := make([]*layout, 0, len(v.History))
+	for _, s := range v.History {
+		h, err := m.lays.layout(&pb.View{Chain: v.Chain, Number: s.Number, Members: s.Members})
+		if err != nil {
+			m.log.Error("view without a ring", "view", s.Number, "error", err)
+			return
+		}
+		hist = append(hist, h)
+	}
+	lay.adoptedAt = now
+	m.Counters.Views.Add(1)
+	// The old leases die before anything is moved: a read that began under them finds them dead or began in time.
+	m.lease.until.Store(0)
+	m.lease = &Lease{}
+	m.lay, m.hist = lay, hist
+	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
+	for _, id := range lay.ids {
+		delete(m.joiners, id)
+	}
+	for id := range m.leavers {
+		if !lay.has(id) {
+			delete(m.leavers, id)
+		}
+	}
+	for _, mem := range v.Members {
+		if mem.Id != m.self.Id {
+			m.meet(mem)
+		}
+	}
+	for _, id := range m.order {
+		p := m.peers[id]
+		p.confirm, p.decidedAt = 0, 0
+	}
+	m.barrier = now + m.cfg.Lease + m.cfg.Lease/driftShare
+	if m.is("no-view-wait") {
+		m.barrier = now
+	}
+	m.barrierOff = false
+	if v.Number == 1 || old != nil && len(hist) == 0 {
+		// Founded, or settled: the same members as before, all of which had adopted the view before this one.
+		m.barrierOff = v.Number == 1
+	}
+	m.pulls, m.waiting, m.missing = map[uint64]*pull{}, nil, 0
+	for p := range m.parts {
+		m.adoptPart(p, old, now)
+	}
+	m.dropKeyPulls()
+	m.publish()
+	m.checkBarrier()
+	m.env.Announce(v.Chain, v.Number, len(v.Members))
+	m.env.Event("view", "", describe(viewOf(old), v))
+	for _, id := range append([]uint64(nil), m.order...) {
+		m.dropIfUseless(id)
+	}
+	m.askLeases(now)
+	m.rewrite()
+	m.restartCuts()
+	m.moveOps()
+	m.unstash()
+	m.unpark()
+}
+
+func viewOf(l *layout) *pb.View {
+	if l == nil {
+		return nil
+	}
+	return l.view
+}
+
+// between are the sets that were in force after the view we come from, oldest first, without the present one.
+func (m *Machine) between(old *layout) []*layout {
+	for i, h := range m.hist {
+		if h.number() > old.number() {
+			return m.hist[i:]
+		}
+	}
+	return nil
+}
+
+// adoptPart settles this node's part in partition p.
+func (m *Machine) adoptPart(p int, old *layout, now int64) {
+	pt := &m.parts[p]
+	wasHolder, wasActing, wasOwner := pt.holder, pt.acting, uint64(0)
+	if old != nil {
+		wasOwner = old.owner(p)
+		for _, h := range m.between(old) {
+			hold, own := h.holds(m.self.Id, p)
+			wasHolder = wasHolder && hold
+			wasActing = wasActing && own
+		}
+	}
+	holder, owner := m.lay.holds(m.self.Id, p)
+	pt.holder, pt.owner, pt.pulling, pt.after, pt.started = holder, owner, false, "", false
+
+	// Near copies go when the owner changes, and when the part here changes (rule 8).
+	if wasOwner != m.lay.owner(p) || holder {
+		m.store.WipeNear(p)
+	} else if len(m.between(old)) > 0 {
+		for _, h := range m.between(old) {
+			if h.owner(p) != m.lay.owner(p) {
+				m.store.WipeNear(p)
+				break
+			}
+		}
+	}
+	if !owner {
+		m.forgetHolders(pt)
+	}
+	switch {
+	case owner && wasActing:
+		pt.acting = true // keeps fresh as it was
+	case owner:
+		pt.acting, pt.fresh, pt.since = false, true, m.lay.number()
+		m.forgetHolders(pt)
+		m.waiting = append(m.waiting, p)
+	default:
+		pt.acting, pt.fresh = false, false
+	}
+
+	switch {
+	case !holder:
+		pt.complete.Store(false)
+		pt.sources = nil
+		if !m.heldInHistory(p) {
+			m.store.Wipe(p)
+		}
+	case wasHolder && pt.complete.Load():
+	case wasHolder:
+		m.setSources(pt, p)
+	default:
+		m.quarantine(p)
+		pt.complete.Store(false)
+		m.setSources(pt, p)
+	}
+	if m.is("serve-unsynced") && holder {
+		m.store.Confirm(p)
+	}
+}
+
+func (m *Machine) heldInHistory(p int) bool {
+	for _, h := range m.hist {
+		if hold, _ := h.holds(m.self.Id, p); hold {
+			return true
+		}
+	}
+	return false
+}
+
+// quarantine keeps what an earlier tenure left here, if it can still be of use, but serves nothing of it.
+func (m *Machine) quarantine(p int) {
+	var left []*store.Entry
+	if m.heldInHistory(p) && !m.is("no-quarantine") {
+		left, _ = m.store.List(p, "", false, 1<<62)
+	} else if m.is("no-quarantine") {
+		return
+	}
+	m.store.Wipe(p)
+	for _, e := range left {
+		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Provisional: true})
+	}
+}
+
+// setSources decides whom to pull partition p from (DESIGN.md, hand-off). After a settled view every holder of that view
+// has everything, so one of them will do. After several unsettled ones only all who held it, together, are sure to.
+func (m *Machine) setSources(pt *part, p int) {
+	pt.sources = pt.sources[:0]
+	add := func(l *layout) (any bool) {
+		for _, i := range l.table.Owners(p) {
+			id := l.ids[i]
+			if id == m.self.Id || !m.lay.has(id) && !m.lay.isLeaving(id) {
+				continue
+			}
+			any = true
+			if !contains(pt.sources, id) {
+				pt.sources = append(pt.sources, id)
+			}
+			if len(m.hist) == 1 {
+				return true
+			}
+		}
+		return any
+	}
+	for _, h := range m.hist {
+		add(h)
+	}
+	if len(pt.sources) == 0 {
+		pt.complete.Store(true)
+		m.store.Confirm(p)
+		return
+	}
+	m.missing++
+}
+
+func contains(s []uint64, x uint64) bool {
+	for _, y := range s {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+// publish makes the route that reads take.
+func (m *Machine) publish() {
+	if m.lay == nil || !m.lay.has(m.self.Id) {
+		m.route.Store(nil)
+		return
+	}
+	n := len(m.parts)
+	r := &route{partitions: n, leases: make([]*Lease, n), near: make([]*Lease, n), owned: make([]bool, n)}
+	for p := range m.parts {
+		pt := &m.parts[p]
+		r.leases[p], r.near[p] = never, never
+		switch o := m.peers[m.lay.owner(p)]; {
+		case pt.owner && pt.acting:
+			r.leases[p], r.owned[p] = m.lease, true
+		case pt.owner || o == nil:
+		case pt.holder:
+			r.leases[p] = o.lease
+		default:
+			r.near[p] = o.near
+		}
+	}
+	m.route.Store(r)
+}
+
+// checkBarrier completes take-overs: at once where every earlier owner is known to have adopted the present view, else
+// when the leases of earlier views have ended.
+func (m *Machine) checkBarrier() {
+	if m.lay == nil || m.barrierOff && len(m.waiting) == 0 {
+		return
+	}
+	now := m.env.Now()
+	over := now >= m.barrier
+	if !m.barrierOff {
+		all := true
+		for _, h := range m.hist {
+			for _, id := range h.ids {
+				if !m.adopted(id) {
+					all = false
+				}
+			}
+		}
+		if len(m.hist) == 0 { // settled: all members had adopted the view before; do they hold leases of it? The same ones.
+			all = true
+		}
+		m.barrierOff = all || over
+	}
+	if len(m.waiting) > 0 {
+		rest := m.waiting[:0]
+		for _, p := range m.waiting {
+			ok := over || m.barrierOff
+			if !ok {
+				ok = true
+				for _, h := range m.hist {
+					if !m.adopted(h.owner(p)) {
+						ok = false
+						break
+					}
+				}
+			}
+			if ok {
+				m.parts[p].acting = true
+			} else {
+				rest = append(rest, p)
+			}
+		}
+		if len(rest) != len(m.waiting) {
+			m.waiting = rest
+			m.publish()
+			m.unpark()
+		}
+	}
+	if m.barrierOff {
+		for p := range m.parts {
+			m.parts[p].fresh = false
+		}
+		m.finishWrites()
+		m.finishCuts()
+	}
+}
+
+// adopted tells whether a member is known to go by the present view.
+func (m *Machine) adopted(id uint64) bool {
+	if id == m.self.Id {
+		return true
+	}
+	p := m.peers[id]
+	return p != nil && p.adopted >= m.lay.number()
+}
+
+// inSyncNow: a member that acts for all it owns and holds all it should hold.
+func (m *Machine) inSyncNow() bool {
+	return m.lay.has(m.self.Id) && m.missing == 0 && len(m.waiting) == 0 && m.barrierOff
+}
+
+// unstash takes the messages that came ahead of the view.
+func (m *Machine) unstash() {
+	for _, id := range append([]uint64(nil), m.order...) {
+		p := m.peers[id]
+		if p == nil || len(p.stash) == 0 {
+			continue
+		}
+		msgs := p.stash
+		p.stash = nil
+		for _, msg := range msgs {
+			if m.peers[id] == p && p.session != 0 {
+				m.handle(p, msg)
+			}
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/huddle-cache/huddle/node/store"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+const (
+	simKeys    = 8
+	simTags    = 2
+	revokeKeys = 3 // of them, the last ones are only ever deleted for good, and then replaced by new tokens
+	never64    = int64(1) << 62
+)
+
+// checker records every operation's begin and end in the world's own time, and judges each read when it ends.
+type checker struct {
+	s        *sim
+	failures []string
+	value    int
+	sets     map[string]*simWrite   // by value
+	acked    map[int][]*simWrite    // by key: confirmed writes, deletes and cuts
+	all      map[int][]*simWrite    // by key: every write, also the unconfirmed
+	revoked  map[string]int64       // token -> when its revocation was confirmed
+	gen      map[int]int            // of revocable keys
+	pending  map[*simProc]map[*simWrite]bool
+}
+
+type simWrite struct {
+	kind       string
+	key        int // -1: every key
+	tag        string
+	token      string
+	value      string
+	begin, end int64 // end: never64 until confirmed
+	age        int64 // of a fill: when it was read from the database
+	fill       bool
+}
+
+func newChecker(s *sim) *checker {
+	return &checker{
+		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{}, revoked: map[string]int64{},
+		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{},
+	}
+}
+
+func (c *checker) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	c.s.logf("FAILED: %s", text)
+	if len(c.failures) < 3 {
+		c.failures = append(c.failures, text)
+	}
+}
+
+func (c *checker) died(*simProc) {}
+
+func (c *checker) token(key int) string {
+	if key >= simKeys-revokeKeys {
+		return fmt.Sprintf("r%d.%d", key, c.gen[key])
+	}
+	return fmt.Sprintf("k%d", key)
+}
+
+func keyTag(key int) string { return fmt.Sprintf("t%d", key%simTags) }
+
+// client issues operations at a process.
+func (s *sim) client(p *simProc) {
+	var next func()
+	next = func() {
+		if p.leaving {
+			return
+		}
+		s.check.operate(p)
+		s.at(s.between(1, 2*s.cfg.opEvery), p, next)
+	}
+	s.at(s.between(1, 2*s.cfg.opEvery), p, next)
+}
+
+func (c *checker) operate(p *simProc) {
+	if c.s.quietNow && c.s.now > c.s.cfg.duration+c.s.cfg.quiet/2 {
+		c.read(p, c.s.r.Intn(simKeys))
+		return
+	}
+	c.s.stats.Ops++
+	key := c.s.r.Intn(simKeys)
+	switch x := c.s.r.Float64(); {
+	case x < 0.60:
+		c.read(p, key)
+	case x < 0.74:
+		c.set(p, key)
+	case x < 0.88:
+		c.delete(p, key)
+	case x < 0.92:
+		c.load(p, key)
+	case x < 0.95:
+		c.touch(p, key)
+	case x < 0.98:
+		c.clear(p, keyTag(c.s.r.Intn(simTags)))
+	default:
+		c.clear(p, "")
+	}
+}
+
+const opTime = 600 * ms
+
+func (c *checker) read(p *simProc, key int) {
+	begin, token := c.s.now, c.token(key)
+	if e, out := p.m.Read(token); out == Hit {
+		c.s.stats.LocalHits++
+		c.judge(p, key, token, e, begin, "local")
+		return
+	} else if out == Absent {
+		c.s.stats.Misses++
+		return
+	}
+	p.m.Get(&pb.Get{Key: token, Keep: true}, p.Now()+opTime, func(r Result) {
+		switch r.Status {
+		case pb.Status_OK:
+			c.judge(p, key, token, r.Entry, begin, "remote")
+		case pb.Status_ABSENT:
+			c.s.stats.Misses++
+		default:
+			c.s.stats.Unsure++
+		}
+	})
+}
+
+// judge: is the value read older than a write that was confirmed before the read began (P1, P6)?
+func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin int64, how string) {
+	c.s.stats.Hits++
+	w := c.sets[string(e.Value)]
+	if w == nil {
+		c.fail("%s read a value nobody wrote", p.name)
+		return
+	}
+	if at, ok := c.revoked[token]; ok && at < begin {
+		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(at), f(begin))
+	}
+	age := w.end
+	if w.fill {
+		age = w.age
+	}
+	for _, x := range c.acked[key] {
+		if x.end < begin && age < x.begin && (x.tag == "" || x.tag == keyTag(key)) {
+			c.fail("P1: %s read (%s) %s=%s of %.3f, older than a %s of %.3f confirmed at %.3f, before the read began at %.3f",
+				p.name, how, token, w.value, f(age), x.kind, f(x.begin), f(x.end), f(begin))
+			return
+		}
+	}
+}
+
+func f(t int64) float64 { return float64(t) / 1e9 }
+
+// began records a write; ended confirms it.
+func (c *checker) began(w *simWrite) *simWrite {
+	w.begin, w.end = c.s.now, never64
+	if w.value != "" {
+		c.sets[w.value] = w
+	}
+	for k := range simKeys {
+		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == keyTag(k)) {
+			c.all[k] = append(c.all[k], w)
+		}
+	}
+	return w
+}
+
+func (c *checker) ended(p *simProc, w *simWrite, r Result) {
+	if r.Status != pb.Status_OK {
+		c.s.stats.Unacked++
+		return
+	}
+	c.s.stats.Acked++
+	w.end = c.s.now
+	for k := range simKeys {
+		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == keyTag(k)) {
+			c.acked[k] = append(c.acked[k], w)
+		}
+	}
+	c.s.logf("%s: %s %s%s confirmed (began %.3f) %s", p.name, w.kind, w.token, w.tag, f(w.begin), w.value)
+}
+
+func (c *checker) newValue() string {
+	c.value++
+	return fmt.Sprintf("v%d", c.value)
+}
+
+func (c *checker) set(p *simProc, key int) {
+	w := c.began(&simWrite{kind: "set", key: key, token: c.token(key), value: c.newValue()})
+	b := &pb.Write{Key: w.token, Value: []byte(w.value), Tags: []string{keyTag(key)}}
+	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) { c.ended(p, w, r) })
+}
+
+func (c *checker) delete(p *simProc, key int) {
+	w := c.began(&simWrite{kind: "delete", key: key, token: c.token(key)})
+	b := &pb.Write{Key: w.token, Kind: pb.Kind_TOMBSTONE}
+	if key >= simKeys-revokeKeys {
+		b.Kind = pb.Kind_REVOKED
+	}
+	p.m.Write(b, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) {
+		c.ended(p, w, r)
+		if b.Kind == pb.Kind_REVOKED && r.Status == pb.Status_OK {
+			c.revoked[w.token] = c.s.now
+			// Late writes of the old token go on for a while; then a new one takes its place.
+			c.s.at(c.s.between(0, 2*sec), nil, func() {
+				if c.token(key) == w.token {
+					c.gen[key]++
+				}
+			})
+		}
+	})
+}
+
+func (c *checker) touch(p *simProc, key int) {
+	p.m.Write(&pb.Write{Key: c.token(key), Touch: true, Ttl: 3600 * sec}, p.Now()+opTime, 0, func(Result) {})
+}
+
+func (c *checker) clear(p *simProc, tag string) {
+	w := c.began(&simWrite{kind: "cut", key: -1, tag: tag})
+	var tags []string
+	if tag != "" {
+		tags = []string{tag}
+	}
+	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) { c.ended(p, w, r) })
+}
+
+// load fills from the database after a miss, some time later (P6).
+func (c *checker) load(p *simProc, key int) {
+	token := c.token(key)
+	p.m.Get(&pb.Get{Key: token, Fill: true, Keep: true}, p.Now()+opTime, func(r Result) {
+		if r.Status != pb.Status_ABSENT {
+			return
+		}
+		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now}
+		c.s.at(c.s.between(ms, 800*ms), p, func() {
+			c.began(w)
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{keyTag(key)}, Ticket: r.Ticket}
+			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
+				if r.Status == pb.Status_OK {
+					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))
+				}
+			})
+		})
+	})
+}
+
+// end judges what must hold once the faults have ceased: the cluster is one and in sync (P4), and, if at most
+// Replicas-1 nodes died at a time, nothing confirmed has been lost (P2).
+func (c *checker) end() {
+	if len(c.failures) > 0 {
+		return
+	}
+	if !c.s.allInSync() {
+		for _, p := range c.s.procs {
+			if m := p.m; m.lay != nil {
+				c.s.logf("%s: view %s missing %d waiting %d barrier %v leased %v gone %v", p.name, m.lay.view, m.missing, len(m.waiting), m.barrierOff, m.leased(), p.gone)
+			} else {
+				c.s.logf("%s: no view, gone %v", p.name, p.gone)
+			}
+		}
+		c.fail("not healed %.0f s after the last fault", f(c.s.cfg.quiet))
+		return
+	}
+	if !c.s.cfg.careful {
+		return
+	}
+	for key := range simKeys {
+		token := c.token(key)
+		var last *simWrite
+		for _, w := range c.all[key] {
+			if w.token == "" || w.token == token {
+				if last == nil || w.begin > last.begin {
+					last = w
+				}
+			}
+		}
+		if last == nil || last.kind != "set" || last.end == never64 {
+			continue
+		}
+		overlap := false
+		for _, w := range c.all[key] {
+			if w != last && (w.token == "" || w.token == token) && w.end >= last.begin {
+				overlap = true
+			}
+		}
+		if overlap {
+			continue
+		}
+		owner := c.s.procs[0].m
+		for _, p := range c.s.procs {
+			if _, own := p.m.lay.holds(p.id, partOf(token)); own {
+				owner = p.m
+			}
+		}
+		e, out := owner.Read(token)
+		if out != Hit || string(e.Value) != last.value {
+			c.fail("P2: %s=%s, confirmed at %.3f, is lost (%d)", token, last.value, f(last.end), out)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package protocol
+
+import (
+	"slices"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
+// highest clock of all members, round two voids the scope at each of them up to a version above it. A change of the view
+// starts it over.
+type cut struct {
+	id       uint64
+	tags     []string // nil: everything
+	deadline int64
+	giveUp   int64
+	round    int
+	number   uint64 // of the message ids of this round
+	waiting  []uint64
+	records  []*pb.CutRecord
+	done     func(Result)
+}
+
+// Cut voids all entries that have one of the tags; without tags, all entries. It goes on until giveUp.
+func (m *Machine) Cut(tags []string, deadline, giveUp int64, done func(Result)) {
+	m.Counters.Cuts.Add(1)
+	c := &cut{id: m.nextID(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
+	m.cuts[c.id] = c
+	m.startCut(c)
+}
+
+func (m *Machine) startCut(c *cut) {
+	c.round, c.waiting, c.number = 0, nil, 0
+	if !m.lay.has(m.self.Id) {
+		return
+	}
+	c.round = 1
+	m.sendCut(c, func() *pb.Message {
+		return &pb.Message{Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}}
+	})
+	if len(c.waiting) == 0 {
+		m.secondRound(c)
+	}
+}
+
+// sendCut sends a round's message to every other member, and to those that still hand over.
+func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
+	c.waiting = c.waiting[:0]
+	c.number = m.nextID()
+	for _, id := range m.lay.ids {
+		if id != m.self.Id {
+			c.waiting = append(c.waiting, id)
+		}
+	}
+	for _, mem := range m.lay.view.Leaving {
+		if mem.Id != m.self.Id && !m.silent(mem.Id, m.env.Now()) {
+			c.waiting = append(c.waiting, mem.Id)
+		}
+	}
+	for _, id := range c.waiting {
+		x := msg()
+		x.Id = c.number
+		m.send(m.peers[id], x)
+	}
+}
+
+func (m *Machine) cutOf(number uint64, round int) *cut {
+	for _, c := range m.cuts {
+		if c.number == number && c.round == round {
+			return c
+		}
+	}
+	return nil
+}
+
+func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
+	c := m.cutOf(msg.Id, 1)
+	if c == nil || msg.View != m.lay.number() {
+		return
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
+	if len(c.waiting) == 0 {
+		m.secondRound(c)
+	}
+}
+
+func (m *Machine) secondRound(c *cut) {
+	c.round = 2
+	version := m.nextVersion()
+	c.records = c.records[:0:0]
+	if c.tags == nil {
+		c.records = append(c.records, &pb.CutRecord{All: true, Version: version})
+	}
+	for _, tag := range c.tags {
+		c.records = append(c.records, &pb.CutRecord{Tag: tag, Version: version})
+	}
+	m.applyCuts(c.records)
+	m.sendCut(c, func() *pb.Message {
+		return &pb.Message{Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: c.records}}}
+	})
+	m.finishCut(c)
+}
+
+func (m *Machine) onCut(p *peer, msg *pb.Message, b *pb.Cut) {
+	m.applyCuts(b.Cuts)
+	m.reply(p, msg, &pb.Message{Body: &pb.Message_CutReply{CutReply: &pb.CutReply{}}})
+}
+
+func (m *Machine) onCutReply(p *peer, msg *pb.Message, _ *pb.CutReply) {
+	c := m.cutOf(msg.Id, 2)
+	if c == nil || msg.View != m.lay.number() {
+		return
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
+	m.finishCut(c)
+}
+
+// finishCut: every member has confirmed, and whoever was in an earlier view has adopted this one or lost its leases.
+func (m *Machine) finishCut(c *cut) {
+	if c.round != 2 || len(c.waiting) > 0 || !m.barrierOff && !m.is("cut-without-barrier") || m.cuts[c.id] != c {
+		return
+	}
+	delete(m.cuts, c.id)
+	if c.done != nil {
+		c.done(Result{Status: pb.Status_OK})
+	}
+}
+
+func (m *Machine) sortedCuts() []*cut {
+	out := make([]*cut, 0, len(m.cuts))
+	for _, c := range m.cuts {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b *cut) int { return int(int64(a.id - b.id)) })
+	return out
+}
+
+func (m *Machine) finishCuts() {
+	for _, c := range m.sortedCuts() {
+		m.finishCut(c)
+	}
+}
+
+func (m *Machine) restartCuts() {
+	for _, c := range m.sortedCuts() {
+		m.startCut(c)
+	}
+}
+
+// resendCuts repeats a round on a new session; it is idempotent.
+func (m *Machine) resendCuts(p *peer) {
+	for _, c := range m.sortedCuts() {
+		if !slices.Contains(c.waiting, p.member.Id) {
+			continue
+		}
+		if c.round == 1 {
+			m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}})
+		} else {
+			m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: c.records}}})
+		}
+	}
+}
+
+func (m *Machine) tickCuts(now int64) {
+	for _, c := range m.sortedCuts() {
+		if c.round == 0 {
+			m.startCut(c)
+		}
+		if now >= c.deadline && c.done != nil {
+			m.Counters.Unconfirmed.Add(1)
+			c.done(Result{Status: pb.Status_UNSURE, Tried: true})
+			c.done = nil
+		}
+		if now >= c.giveUp || m.left {
+			delete(m.cuts, c.id)
+		}
+	}
+}
+
+func (m *Machine) applyCuts(cs []*pb.CutRecord) {
+	for _, c := range cs {
+		m.store.Cut(c.Tag, c.All, c.Version)
+		m.clock = max(m.clock, c.Version)
+	}
+}
+
+func (m *Machine) cutRecords() []*pb.CutRecord {
+	var out []*pb.CutRecord
+	for _, c := range m.store.Cuts() {
+		out = append(out, &pb.CutRecord{Tag: c.Tag, All: c.All, Version: c.Version})
+	}
+	return out
+}
+

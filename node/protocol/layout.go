@@ -1,0 +1,119 @@
+package protocol
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// layout is a view, or a set of a view's history, with its ring: who holds what. Immutable.
+type layout struct {
+	view  *pb.View
+	table *ring.Table
+	ids   []uint64 // in the order of view.Members, which is the ring's
+	index map[uint64]int
+
+	adoptedAt int64 // when this node adopted it
+}
+
+func (l *layout) number() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.view.Number
+}
+
+func (l *layout) has(id uint64) bool {
+	if l == nil {
+		return false
+	}
+	_, ok := l.index[id]
+	return ok
+}
+
+func (l *layout) isLeaving(id uint64) bool {
+	if l == nil {
+		return false
+	}
+	return slices.ContainsFunc(l.view.Leaving, func(m *pb.Member) bool { return m.Id == id })
+}
+
+func (l *layout) owner(p int) uint64 { return l.ids[l.table.Owner(p)] }
+
+// holds tells whether id holds partition p, and whether as its owner.
+func (l *layout) holds(id uint64, p int) (holder, owner bool) {
+	i, ok := l.index[id]
+	if !ok {
+		return false, false
+	}
+	for k, o := range l.table.Owners(p) {
+		if int(o) == i {
+			return true, k == 0
+		}
+	}
+	return false, false
+}
+
+// quorum is the number of members, of n, that must agree.
+func quorum(n int) int { return n/2 + 1 }
+
+// layoutCache keeps the last few rings: a ring is a function of the names alone.
+type layoutCache struct {
+	replicas int
+	params   ring.Params
+	names    []string
+	tables   []*ring.Table
+}
+
+func (c *layoutCache) table(members []*pb.Member) (*ring.Table, error) {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Name
+	}
+	key := strings.Join(names, "\x00")
+	if i := slices.Index(c.names, key); i >= 0 {
+		return c.tables[i], nil
+	}
+	t, err := ring.Build(names, c.replicas, c.params)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.names) >= 12 {
+		c.names, c.tables = c.names[1:], c.tables[1:]
+	}
+	c.names, c.tables = append(c.names, key), append(c.tables, t)
+	return t, nil
+}
+
+func (c *layoutCache) layout(v *pb.View) (*layout, error) {
+	t, err := c.table(v.Members)
+	if err != nil {
+		return nil, err
+	}
+	l := &layout{view: v, table: t, ids: make([]uint64, len(v.Members)), index: make(map[uint64]int, len(v.Members))}
+	for i, m := range v.Members {
+		l.ids[i] = m.Id
+		l.index[m.Id] = i
+	}
+	return l, nil
+}
+
+func sortMembers(ms []*pb.Member) {
+	slices.SortFunc(ms, func(a, b *pb.Member) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func insertSorted(s []uint64, x uint64) []uint64 {
+	if i, ok := slices.BinarySearch(s, x); !ok {
+		return slices.Insert(s, i, x)
+	}
+	return s
+}
+
+func removeSorted(s []uint64, x uint64) []uint64 {
+	if i, ok := slices.BinarySearch(s, x); ok {
+		return slices.Delete(s, i, i+1)
+	}
+	return s
+}

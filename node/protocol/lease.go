@@ -1,0 +1,180 @@
+package protocol
+
+import (
+	"math"
+	"slices"
+
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// Leases (Gray & Cheriton 1989). One message a third of a lease asks each member for two things: to confirm the view
+// (rule 5) and for its pair lease (rule 6). Who holds a lease counts from when it asked, who granted it from when it
+// answered; each side adds its margin for drift.
+
+func (m *Machine) askLeases(now int64) {
+	if !m.lay.has(m.self.Id) {
+		return
+	}
+	m.askedAt = now
+	for _, id := range m.lay.ids {
+		if id != m.self.Id {
+			m.askLease(m.peers[id])
+		}
+	}
+	m.renewed()
+}
+
+func (m *Machine) askLease(p *peer) {
+	if !m.lay.has(m.self.Id) || p == nil || !m.lay.has(p.member.Id) {
+		return
+	}
+	m.send(p, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: m.env.Now(), InSync: m.inSyncNow()}}})
+}
+
+func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
+	if !m.lay.has(p.member.Id) || !m.lay.has(m.self.Id) {
+		return
+	}
+	if b.InSync {
+		p.inSync = msg.View
+	}
+	now := m.env.Now()
+	grant := &pb.LeaseGrant{Asked: b.Asked, Confirm: m.vote.accepted == nil || m.is("confirm-after-accept")}
+	// A pair lease never outlives our own view lease: whoever takes over after us waits for that one only.
+	if left := m.lease.until.Load() - now; left > 0 {
+		grant.Pair = min(m.cfg.Lease, left)
+		p.grantEnd = max(p.grantEnd, now+grant.Pair+grant.Pair/driftShare)
+	}
+	m.reply(p, msg, &pb.Message{Body: &pb.Message_LeaseGrant{LeaseGrant: grant}})
+}
+
+func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
+	if msg.View != m.lay.number() || b.Asked > m.env.Now() {
+		return
+	}
+	if b.Pair > 0 {
+		until := b.Asked + min(b.Pair, m.cfg.Lease) - b.Pair/driftShare
+		if until > p.lease.until.Load() {
+			p.lease.until.Store(until)
+		}
+		if until > p.near.until.Load() {
+			p.near.until.Store(until)
+		}
+	}
+	if b.Confirm && b.Asked > p.confirm {
+		p.confirm = b.Asked
+		m.renewed()
+	}
+}
+
+// renewed works out our view lease from the confirmations.
+func (m *Machine) renewed() {
+	n := len(m.lay.ids)
+	until := int64(math.MaxInt64)
+	if n > 1 {
+		asked := make([]int64, 0, 64)
+		for _, id := range m.lay.ids {
+			if id != m.self.Id {
+				if p := m.peers[id]; p != nil && p.confirm != 0 {
+					asked = append(asked, p.confirm)
+				}
+			}
+		}
+		need := quorum(n) - 1
+		if m.vote.accepted != nil { // we do not confirm to ourselves either
+			need++
+		}
+		if len(asked) < need {
+			return
+		}
+		slices.Sort(asked)
+		until = asked[len(asked)-need] + m.cfg.Lease - m.cfg.Lease/driftShare
+	}
+	if until > m.lease.until.Load() {
+		was := m.lease.until.Load()
+		m.lease.until.Store(until)
+		if was < m.env.Now() {
+			m.unpark()
+			m.finishWrites()
+		}
+	}
+}
+
+// leased tells whether this node may act as an owner now.
+func (m *Machine) leased() bool {
+	return m.env.Now() < m.lease.until.Load() || m.is("no-view-lease")
+}
+
+// endNear voids what was read from the peer: the session that would have brought invalidations has ended or is new.
+func (m *Machine) endNear(p *peer) {
+	if m.is("near-outlives-session") {
+		return
+	}
+	old := p.near
+	p.near = &Lease{}
+	if old.until.Load() == 0 {
+		// No grant came on it, so nothing was kept under it.
+		m.publishNear(p)
+		return
+	}
+	old.until.Store(0)
+	if m.lay != nil {
+		for i := range m.parts {
+			if !m.parts[i].holder && m.lay.owner(i) == p.member.Id {
+				m.store.WipeNear(i)
+			}
+		}
+	}
+	m.publishNear(p)
+}
+
+func (m *Machine) publishNear(p *peer) {
+	if m.lay.has(p.member.Id) {
+		m.publish()
+	}
+}
+
+// Outcome is what a Read knows.
+type Outcome uint8
+
+// Outcomes of Read.
+const (
+	Ask    Outcome = iota // another node must be asked, or nobody knows just now: submit a Get
+	Hit                   // the entry is here and may be served
+	Absent                // there is certainly no such entry
+)
+
+// Read answers from this node's memory. It takes no lock of the machine and allocates nothing. The order matters: the
+// lease is taken before the entry, and the clock is read after both, so that the entry was current when the lease was
+// still running, and a lease that was ended in between is found ended.
+func (m *Machine) Read(key string) (*store.Entry, Outcome) {
+	r := m.route.Load()
+	if r == nil {
+		return nil, Ask
+	}
+	p := ring.PartitionOf(key, r.partitions)
+	e := m.store.Get(p, key)
+	l := r.leases[p]
+	if e != nil && e.Near {
+		l = r.near[p]
+	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
+		return nil, Ask
+	}
+	if m.env.Now() >= l.until.Load() && !m.is("no-lease-check") {
+		return nil, Ask
+	}
+	switch {
+	case e == nil || e.Kind != store.Live && !e.IsProvisional():
+		m.Counters.Misses.Add(1)
+		return nil, Absent
+	case e.IsProvisional():
+		return nil, Ask
+	}
+	m.Counters.Hits.Add(1)
+	if e.Near {
+		m.Counters.NearHits.Add(1)
+	}
+	return e, Hit
+}

@@ -1,0 +1,469 @@
+// Package protocol is the node's protocol as a deterministic state machine: who is a member, who serves what, who holds
+// what, when a write is confirmed. It has no goroutine, no clock and no socket of its own: whoever drives it hands in
+// what happened (a session stands, a message came, time went on) and carries out what it asks of its Env. The node
+// package drives it under one lock with real sessions; the simulator drives whole clusters of it in virtual time.
+//
+// Only Read may be called beside the driver, from any goroutine: it is the path of a hit and takes no lock of the machine.
+//
+// The rules, and why they suffice, stand in DESIGN.md; comments here name them by number.
+package protocol
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+const (
+	ms  = int64(1e6)
+	sec = int64(1e9)
+
+	// driftShare is the share of a lease kept as a margin by each side: who holds one counts 1/64 less, who waits for its
+	// end 1/64 more. It covers clocks whose rates differ by up to 3 %.
+	driftShare = 64
+
+	// viewShift places the view's number in the high part of a version (rule 9).
+	viewShift = 40
+
+	batchDelay   = 200 * ms // membership changes gather for so long
+	askEvery     = 3        // leases are renewed every Lease/askEvery
+	refusedGrace = 150 * ms // a member whose port refuses connections for so long is taken for dead
+	reportEvery  = 200 * ms
+	reportLife   = sec
+	ballotLife   = 300 * ms
+	joinEvery    = 200 * ms
+	joinLife     = 1500 * ms
+	stashLimit   = 1 << 14
+)
+
+// Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
+// call back into the machine.
+type Env interface {
+	// Now is a clock in ns that also runs on while the machine sleeps. It is read afresh at each call.
+	// It may be called from any goroutine.
+	Now() int64
+	// Send puts m on the session. It never blocks.
+	Send(peer, session uint64, m *pb.Message)
+	// Connect asks for a session with a member; Disconnect gives it up.
+	Connect(m *pb.Member)
+	Disconnect(id uint64)
+	// Reincarnate makes self the process's identity: all sessions end.
+	Reincarnate(self *pb.Member)
+	// Announce spreads what cluster this node is in.
+	Announce(chain, view uint64, size int)
+	// Random returns 64 random bits.
+	Random() uint64
+	// Event tells what happened to the membership.
+	Event(kind, member, text string)
+}
+
+// Config holds the machine's parameters; every field must be set.
+type Config struct {
+	Self        *pb.Member
+	Solo        bool // no join addresses: found a cluster at once
+	Expect      int
+	Replicas    int
+	Ring        ring.Params
+	Lease       int64 // ns, as all times here
+	ExpelAfter  int64
+	ForgetAfter int64 // 0: never
+	Settle      int64
+	Retention   int64
+	MaxHolders  int // near copies elsewhere that this node keeps account of
+	MaxPending  int // writes under way on this node as an owner
+	Log         *slog.Logger
+	// Mutant switches one rule off, to show that the checker sees its absence. Empty in every build that serves.
+	Mutant string
+}
+
+// Lease is a permission to serve until an instant of the node's clock.
+type Lease struct{ until atomic.Int64 }
+
+// never is the lease of partitions that must not be served.
+var never = &Lease{}
+
+// route is all that a read needs, in one immutable snapshot.
+type route struct {
+	partitions int
+	leases     []*Lease // per partition, for entries owned or copied here
+	near       []*Lease // per partition, for near copies
+	owned      []bool   // this node is the acting owner
+}
+
+// peer is what this node knows of another one.
+type peer struct {
+	member  *pb.Member
+	session uint64 // 0: none
+	proven  bool   // a message has come on the session: the other side has dropped what it held under earlier ones
+	heard   int64  // when the last message came
+	downAt  int64  // when the session ended, or the peer was met
+	refused int64  // when its port first refused a connection since the last session; 0: it did not
+
+	// What it grants to us.
+	lease   *Lease // for copies: outlives sessions
+	near    *Lease // for near copies: of this session
+	confirm int64  // when we asked for its latest confirmation of the present view; 0: none
+
+	// What we grant to it.
+	grantEnd int64 // until when it may serve under our grants, on our clock
+
+	adopted uint64 // highest view of our chain it is known to have adopted
+	inSync  uint64 // highest view of our chain it is known to be in sync in
+
+	// What it announced by gossip.
+	gossiped    bool
+	chain, view uint64
+	size        int
+	suspects    []uint64
+	suspectsAt  int64
+	decidedAt   int64 // when we last sent it our view
+	stash       []*pb.Message
+}
+
+// Machine is one node's state. See the package comment for how to drive it.
+type Machine struct {
+	cfg   Config
+	env   Env
+	log   *slog.Logger
+	store *store.Store
+	self  *pb.Member
+	clock uint64 // Lamport clock (rule 9)
+	ids   uint64 // correlation ids
+	peers map[uint64]*peer
+	order []uint64 // ids of peers, sorted: the machine never ranges over a map where the order shows
+
+	route atomic.Pointer[route]
+	lay   *layout   // the present view; nil: none
+	hist  []*layout // the sets of its history
+	lease *Lease    // our view lease
+	lays  layoutCache
+
+	vote     vote
+	campaign *campaign
+	wantedAt int64 // since when a change of the view has been wanted
+	joiners  map[uint64]*joiner
+	leavers  map[uint64]int64
+
+	parts      []part
+	waiting    []int // owned partitions whose take-over is not complete
+	barrier    int64 // when every lease of earlier views has ended (rule 8)
+	barrierOff bool  // every member of earlier views has adopted this one
+	missing    int   // partitions held that are not complete
+	pulls      map[uint64]*pull
+	keyPulls   map[string]*keyPull
+
+	ops     map[uint64]*op
+	parked  []*op
+	writes  map[uint64]*write
+	byPeer  map[uint64]map[uint64]*write // peer -> writes that wait for it
+	cuts    map[uint64]*cut
+	holders int
+	unparking bool
+
+	mySuspects []uint64
+	askedAt    int64
+	reportedAt int64
+	joinedAt   int64
+	sweptHold  int
+	lostAt     int64 // since when the majority has been out of touch; 0: in touch
+	lost       bool  // and that was announced
+	foundAfter int64 // no founding before
+	metAt      int64 // when the last new peer was met
+	reached    bool
+	leaving    bool
+	left       bool
+	ready      bool
+	forgotten  map[string]bool
+
+	Counters Counters
+}
+
+// Counters count since the start. They are read with Load.
+type Counters struct {
+	Hits, NearHits, Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
+}
+
+// New makes a machine. The driver calls Tick about every 10 to 20 ms from then on.
+func New(cfg Config, env Env, st *store.Store) *Machine {
+	m := &Machine{
+		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
+		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
+		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
+		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
+		forgotten: map[string]bool{}, metAt: env.Now(),
+	}
+	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
+	return m
+}
+
+func (m *Machine) is(mutant string) bool { return m.cfg.Mutant == mutant }
+
+func (m *Machine) nextID() uint64 { m.ids++; return m.ids }
+
+// tick advances the Lamport clock past everything seen and into the present view.
+func (m *Machine) nextVersion() uint64 {
+	if low := m.lay.number() << viewShift; m.clock < low {
+		m.clock = low
+	}
+	m.clock++
+	return m.clock
+}
+
+// send stamps a message and puts it on the peer's session, if there is one.
+func (m *Machine) send(p *peer, msg *pb.Message) bool {
+	if p == nil || p.session == 0 {
+		return false
+	}
+	if m.lay != nil {
+		msg.Chain, msg.View = m.lay.view.Chain, m.lay.view.Number
+	}
+	msg.Clock = m.clock
+	m.env.Send(p.member.Id, p.session, msg)
+	return true
+}
+
+// Found tells of a process that gossip knows, and of the cluster it says it is in.
+func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
+	if member.Id == m.self.Id || member.Id == 0 {
+		return
+	}
+	p := m.meet(member)
+	p.gossiped, p.chain, p.view, p.size = true, chain, view, size
+}
+
+// Gone tells that gossip no longer knows a process.
+func (m *Machine) Gone(id uint64) {
+	p := m.peers[id]
+	if p == nil {
+		return
+	}
+	p.gossiped = false
+	m.dropIfUseless(id)
+}
+
+// Reached tells that some join address has been reached.
+func (m *Machine) Reached() { m.reached = true }
+
+// meet returns the peer's record, made and connected if need be.
+func (m *Machine) meet(member *pb.Member) *peer {
+	p := m.peers[member.Id]
+	if p == nil {
+		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.env.Now()}
+		m.peers[member.Id] = p
+		m.order = insertSorted(m.order, member.Id)
+		m.metAt = m.env.Now()
+		m.env.Connect(member)
+	}
+	return p
+}
+
+// dropIfUseless forgets a peer that is no member, not gossiped, not connected and under none of our grants.
+func (m *Machine) dropIfUseless(id uint64) {
+	p := m.peers[id]
+	if p == nil || p.gossiped || p.session != 0 || m.lay.has(id) || m.lay.isLeaving(id) || p.grantEnd > m.env.Now() {
+		return
+	}
+	delete(m.peers, id)
+	m.order = removeSorted(m.order, id)
+	delete(m.joiners, id)
+	m.env.Disconnect(id)
+}
+
+// Up tells that a session with a peer stands.
+func (m *Machine) Up(member *pb.Member, session uint64) {
+	if member.Id == m.self.Id {
+		return
+	}
+	p := m.meet(member)
+	p.session, p.proven, p.refused = session, false, 0
+	p.heard = m.env.Now()
+	m.endNear(p)
+	m.resend(p)
+	m.resendCuts(p)
+	m.askLease(p)
+	m.unpark()
+}
+
+// Down tells that a session has ended: nothing more comes from it, and what was sent last may be lost.
+func (m *Machine) Down(id, session uint64) {
+	p := m.peers[id]
+	if p == nil || p.session != session {
+		return
+	}
+	p.session, p.proven, p.downAt = 0, false, m.env.Now()
+	p.stash = nil
+	m.endNear(p)
+	m.failOps(id)
+	m.failPulls(id)
+	m.dropIfUseless(id)
+}
+
+// Unreachable tells that a connection could not be made; refused: the port says that nobody listens.
+func (m *Machine) Unreachable(id uint64, refused bool) {
+	p := m.peers[id]
+	if p == nil || p.session != 0 {
+		return
+	}
+	if !refused {
+		p.refused = 0
+	} else if p.refused == 0 {
+		p.refused = m.env.Now()
+	}
+}
+
+// Receive takes a message that came on a session.
+func (m *Machine) Receive(id, session uint64, msg *pb.Message) {
+	p := m.peers[id]
+	if p == nil || p.session != session {
+		return
+	}
+	p.heard = m.env.Now()
+	if !p.proven {
+		p.proven = true
+		m.proved(p)
+	}
+	if msg.Clock > m.clock && msg.Clock>>viewShift < 1<<23 {
+		m.clock = msg.Clock
+	}
+	m.handle(p, msg)
+}
+
+// handle sorts a message by the view it was sent in (rule 3).
+func (m *Machine) handle(p *peer, msg *pb.Message) {
+	if m.handleMembership(p, msg) {
+		return
+	}
+	if m.lay == nil || msg.Chain != m.lay.view.Chain {
+		return // from another cluster, or we have none
+	}
+	switch {
+	case msg.View > m.lay.number(): // we are behind: catch up first, then take it
+		if len(p.stash) < stashLimit {
+			p.stash = append(p.stash, msg)
+		}
+		if len(p.stash) == 1 {
+			m.send(p, &pb.Message{Body: &pb.Message_ViewPlease{ViewPlease: &pb.ViewPlease{}}})
+		}
+		return
+	case len(p.stash) > 0 && isRequest(msg):
+		return // cannot be: a sender's views only grow
+	}
+	if p.adopted < msg.View {
+		p.adopted = msg.View
+		m.checkBarrier()
+	}
+	if m.handleReply(p, msg) {
+		return
+	}
+	if msg.View < m.lay.number() {
+		m.sendView(p)
+		m.refuse(p, msg)
+		return
+	}
+	m.handleRequest(p, msg)
+}
+
+func isRequest(msg *pb.Message) bool {
+	switch msg.Body.(type) {
+	case *pb.Message_LeaseAsk, *pb.Message_Get, *pb.Message_Write, *pb.Message_Copy, *pb.Message_Invalidate,
+		*pb.Message_Pull, *pb.Message_PullKey, *pb.Message_CutClock, *pb.Message_Cut, *pb.Message_Scan:
+		return true
+	}
+	return false
+}
+
+// handleReply takes answers. They may come from an earlier view: what each is still worth, its handler knows.
+func (m *Machine) handleReply(p *peer, msg *pb.Message) bool {
+	switch b := msg.Body.(type) {
+	case *pb.Message_LeaseGrant:
+		m.onLeaseGrant(p, msg, b.LeaseGrant)
+	case *pb.Message_GetReply:
+		m.onGetReply(p, msg, b.GetReply)
+	case *pb.Message_WriteReply:
+		m.onWriteReply(p, msg, b.WriteReply)
+	case *pb.Message_ScanReply:
+		m.onScanReply(p, msg, b.ScanReply)
+	case *pb.Message_CopyReply:
+		m.onCopyReply(p, msg, b.CopyReply)
+	case *pb.Message_InvalidateReply:
+		m.onInvalidateReply(p, msg)
+	case *pb.Message_PullReply:
+		m.onPullReply(p, msg, b.PullReply)
+	case *pb.Message_PullKeyReply:
+		m.onPullKeyReply(p, msg, b.PullKeyReply)
+	case *pb.Message_CutClockReply:
+		m.onCutClockReply(p, msg)
+	case *pb.Message_CutReply:
+		m.onCutReply(p, msg, b.CutReply)
+	default:
+		return false
+	}
+	return true
+}
+
+// handleRequest takes requests of the present view.
+func (m *Machine) handleRequest(p *peer, msg *pb.Message) {
+	if !m.lay.has(p.member.Id) && !m.lay.isLeaving(p.member.Id) {
+		return
+	}
+	switch b := msg.Body.(type) {
+	case *pb.Message_LeaseAsk:
+		m.onLeaseAsk(p, msg, b.LeaseAsk)
+	case *pb.Message_Get:
+		m.onGet(p, msg, b.Get)
+	case *pb.Message_Write:
+		m.onWrite(p, msg, b.Write)
+	case *pb.Message_Scan:
+		m.onScan(p, msg, b.Scan)
+	case *pb.Message_Copy:
+		m.onCopy(p, msg, b.Copy)
+	case *pb.Message_Invalidate:
+		m.onInvalidate(p, msg, b.Invalidate)
+	case *pb.Message_Pull:
+		m.onPull(p, msg, b.Pull)
+	case *pb.Message_PullKey:
+		m.onPullKey(p, msg, b.PullKey)
+	case *pb.Message_CutClock:
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}})
+	case *pb.Message_Cut:
+		m.onCut(p, msg, b.Cut)
+	}
+}
+
+// reply answers msg.
+func (m *Machine) reply(p *peer, msg, answer *pb.Message) {
+	answer.Id = msg.Id
+	m.send(p, answer)
+}
+
+// refuse answers a request of an earlier view, where somebody waits for an answer.
+func (m *Machine) refuse(p *peer, msg *pb.Message) {
+	switch msg.Body.(type) {
+	case *pb.Message_Get:
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{Status: pb.Status_NOT_OWNER}}})
+	case *pb.Message_Write:
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: pb.Status_NOT_OWNER}}})
+	case *pb.Message_Scan:
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_ScanReply{ScanReply: &pb.ScanReply{Status: pb.Status_NOT_OWNER}}})
+	}
+}
+
+// Tick lets time pass: the driver calls it every 10 to 20 ms.
+func (m *Machine) Tick() {
+	now := m.env.Now()
+	m.tickMembership(now)
+	if m.lay != nil {
+		if now-m.askedAt >= m.cfg.Lease/askEvery {
+			m.askLeases(now)
+		}
+		m.checkBarrier()
+		m.tickTransfer(now)
+		m.tickWrites(now)
+		m.sweepHolders(now)
+	}
+	m.tickOps(now)
+	m.tickCuts(now)
+}

@@ -1,0 +1,355 @@
+package protocol
+
+import (
+	"slices"
+
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// Result is the end of an operation.
+type Result struct {
+	Status  pb.Status
+	Entry   *store.Entry // a Get that found
+	Version uint64       // a write: the version it gave
+	Existed bool         // a write: whether the key was there before
+	Ticket  uint64       // a Get that missed, if asked for
+	Keys    []string     // a Scan
+	Count   uint64       // a Scan
+	// Tried tells that a write may have reached its owner: without an answer it may still take effect.
+	Tried bool
+}
+
+// op is an operation that a caller of this node waits for.
+type op struct {
+	id       uint64
+	part     int
+	get      *pb.Get
+	write    *pb.Write
+	scan     *pb.Scan
+	deadline int64 // the caller's
+	giveUp   int64 // when the work itself ends: later than the caller's for revocations
+	asked    int64 // when it was last sent
+	to       uint64
+	session  uint64
+	view     uint64
+	parked   bool
+	tried    bool
+	copies   int // reads: how many copies have been asked because the owner was out of reach
+	done     func(Result)
+}
+
+func (o *op) finish(r Result) {
+	if o.done != nil {
+		r.Tried = o.tried
+		o.done(r)
+		o.done = nil
+	}
+}
+
+// Get asks for the entry of a key that Read could not tell. done is called once, at the latest at the deadline, by the
+// driver's goroutine.
+func (m *Machine) Get(get *pb.Get, deadline int64, done func(Result)) {
+	m.Counters.Remote.Add(1)
+	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, giveUp: deadline, done: done})
+}
+
+// Write submits a Set, Touch or Delete. A revocation goes on until giveUp, also after the caller's deadline.
+func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) {
+	if w.Kind == pb.Kind_LIVE {
+		m.Counters.Sets.Add(1)
+	} else {
+		m.Counters.Deletes.Add(1)
+	}
+	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
+}
+
+// Scan lists or counts the keys of a partition.
+func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
+	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
+}
+
+func (m *Machine) submit(o *op) {
+	o.id = m.nextID()
+	m.ops[o.id] = o
+	if m.left {
+		m.end(o, Result{Status: pb.Status_UNSURE})
+		return
+	}
+	m.dispatch(o)
+}
+
+func (m *Machine) end(o *op, r Result) {
+	delete(m.ops, o.id)
+	o.finish(r)
+}
+
+func (m *Machine) park(o *op) {
+	o.to, o.session = 0, 0
+	if !o.parked {
+		o.parked = true
+		m.parked = append(m.parked, o)
+	}
+}
+
+// unpark tries everything again that waits for a view, a session or a take-over.
+func (m *Machine) unpark() {
+	if m.unparking {
+		return
+	}
+	m.unparking = true
+	list := m.parked
+	m.parked = nil
+	for _, o := range list {
+		o.parked = false
+		if m.ops[o.id] == o {
+			m.dispatch(o)
+		}
+	}
+	m.unparking = false
+}
+
+// dispatch brings an operation to the owner of its partition.
+func (m *Machine) dispatch(o *op) {
+	if m.lay == nil {
+		m.park(o)
+		return
+	}
+	owner := m.lay.owner(o.part)
+	if owner == m.self.Id {
+		m.serveLocal(o)
+		return
+	}
+	p := m.peers[owner]
+	if p != nil && p.session != 0 {
+		m.sendOp(o, p)
+		return
+	}
+	if o.get != nil { // the owner is out of reach: a copy may still answer under the owner's lease
+		owners := m.lay.table.Owners(o.part)
+		for o.copies++; o.copies < len(owners); o.copies++ {
+			id := m.lay.ids[owners[o.copies]]
+			if c := m.peers[id]; id != m.self.Id && c != nil && c.session != 0 {
+				m.sendOp(o, c)
+				return
+			}
+		}
+	}
+	m.park(o)
+}
+
+func (m *Machine) sendOp(o *op, p *peer) {
+	o.to, o.session, o.asked, o.view = p.member.Id, p.session, m.env.Now(), m.lay.number()
+	msg := &pb.Message{Id: o.id}
+	switch {
+	case o.get != nil:
+		msg.Body = &pb.Message_Get{Get: o.get}
+	case o.write != nil:
+		msg.Body = &pb.Message_Write{Write: o.write}
+		o.tried = true
+	default:
+		msg.Body = &pb.Message_Scan{Scan: o.scan}
+	}
+	m.send(p, msg)
+}
+
+// answered finds the operation that an answer belongs to. Answers to an attempt that was given up are dropped.
+func (m *Machine) answered(p *peer, msg *pb.Message) *op {
+	o := m.ops[msg.Id]
+	if o == nil || o.to != p.member.Id || o.session != p.session {
+		return nil
+	}
+	return o
+}
+
+func (m *Machine) onGetReply(p *peer, msg *pb.Message, b *pb.GetReply) {
+	o := m.answered(p, msg)
+	if o == nil || o.get == nil {
+		return
+	}
+	switch b.Status {
+	case pb.Status_OK:
+		if b.Entry == nil {
+			return
+		}
+		e := entryFrom(b.Entry, o.asked)
+		m.keep(o, p, msg, b, e)
+		m.end(o, Result{Status: pb.Status_OK, Entry: e})
+	case pb.Status_ABSENT:
+		m.Counters.Misses.Add(1)
+		m.end(o, Result{Status: pb.Status_ABSENT, Ticket: b.Ticket})
+	default:
+		m.park(o)
+	}
+}
+
+// keep stores what a read brought, under the owner's lease, if it still may (rule 12): the view is the one it was read
+// in, and the session is the one it came on, so that an invalidation sent after it comes after it.
+func (m *Machine) keep(o *op, p *peer, msg *pb.Message, b *pb.GetReply, e *store.Entry) {
+	if !b.Keep || e.Kind != store.Live || msg.View != m.lay.number() || m.lay.owner(o.part) != p.member.Id {
+		return
+	}
+	if !m.parts[o.part].holder {
+		e.Near = true
+	}
+	m.store.Put(o.part, e)
+}
+
+func (m *Machine) onWriteReply(p *peer, msg *pb.Message, b *pb.WriteReply) {
+	o := m.answered(p, msg)
+	if o == nil || o.write == nil {
+		return
+	}
+	if b.Status == pb.Status_NOT_OWNER || b.Status == pb.Status_UNSURE {
+		m.park(o)
+		return
+	}
+	m.end(o, Result{Status: b.Status, Version: b.Version, Existed: b.Existed})
+}
+
+func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {
+	o := m.answered(p, msg)
+	if o == nil || o.scan == nil {
+		return
+	}
+	if b.Status != pb.Status_OK {
+		m.park(o)
+		return
+	}
+	m.end(o, Result{Status: pb.Status_OK, Keys: b.Keys, Count: b.Count})
+}
+
+// serveLocal: this node is the owner.
+func (m *Machine) serveLocal(o *op) {
+	o.to = m.self.Id
+	switch {
+	case o.get != nil:
+		m.serveGet(nil, o.get, func(r *pb.GetReply, e *store.Entry) {
+			switch {
+			case m.ops[o.id] != o:
+			case r.Status == pb.Status_OK:
+				m.end(o, Result{Status: pb.Status_OK, Entry: e})
+			case r.Status == pb.Status_ABSENT:
+				m.Counters.Misses.Add(1)
+				m.end(o, Result{Status: pb.Status_ABSENT, Ticket: r.Ticket})
+			default:
+				m.park(o)
+			}
+		})
+	case o.write != nil:
+		m.serveWrite(o.write, func(r *pb.WriteReply) {
+			switch {
+			case m.ops[o.id] != o:
+			case r.Status == pb.Status_NOT_OWNER || r.Status == pb.Status_UNSURE:
+				m.park(o)
+			default:
+				m.end(o, Result{Status: r.Status, Version: r.Version, Existed: r.Existed})
+			}
+		})
+	default:
+		if r := m.serveScan(o.scan); r.Status == pb.Status_OK {
+			m.end(o, Result{Status: pb.Status_OK, Keys: r.Keys, Count: r.Count})
+		} else {
+			m.park(o)
+		}
+	}
+}
+
+// serveScan lists the keys of a partition this node owns.
+func (m *Machine) serveScan(b *pb.Scan) *pb.ScanReply {
+	p := int(b.Partition)
+	if p >= len(m.parts) || !m.parts[p].acting || !m.leased() || !m.parts[p].complete.Load() {
+		return &pb.ScanReply{Status: pb.Status_UNSURE}
+	}
+	if b.CountOnly {
+		return &pb.ScanReply{Count: uint64(m.store.Count(p))}
+	}
+	keys := m.store.Keys(p)
+	return &pb.ScanReply{Keys: keys, Count: uint64(len(keys))}
+}
+
+func (m *Machine) onScan(p *peer, msg *pb.Message, b *pb.Scan) {
+	m.reply(p, msg, &pb.Message{Body: &pb.Message_ScanReply{ScanReply: m.serveScan(b)}})
+}
+
+// failOps takes back what was sent to a peer whose session has ended.
+func (m *Machine) failOps(id uint64) {
+	for _, o := range m.sortedOps() {
+		if o.to == id {
+			m.park(o)
+		}
+	}
+	m.unpark()
+}
+
+// failAllOps takes back everything.
+func (m *Machine) failAllOps() {
+	for _, o := range m.sortedOps() {
+		m.park(o)
+	}
+}
+
+// moveOps takes back what was sent to nodes that no longer own it. Writes in flight to the same owner stay: the answer
+// of an earlier view is as good.
+func (m *Machine) moveOps() {
+	for _, o := range m.sortedOps() {
+		if o.to != 0 && o.to != m.lay.owner(o.part) {
+			m.park(o)
+		}
+	}
+}
+
+func (m *Machine) sortedOps() []*op {
+	out := make([]*op, 0, len(m.ops))
+	for _, o := range m.ops {
+		out = append(out, o)
+	}
+	slices.SortFunc(out, func(a, b *op) int { return int(int64(a.id - b.id)) })
+	return out
+}
+
+// tickOps ends what is over its time and tries the parked again.
+func (m *Machine) tickOps(now int64) {
+	if len(m.ops) == 0 {
+		return
+	}
+	for _, o := range m.sortedOps() {
+		if now >= o.deadline && o.done != nil {
+			status := pb.Status_UNSURE
+			if o.get != nil {
+				m.Counters.Unsure.Add(1)
+			} else if o.write != nil {
+				m.Counters.Unconfirmed.Add(1)
+			}
+			o.finish(Result{Status: status})
+		}
+		if now >= o.giveUp || m.left {
+			m.end(o, Result{Status: pb.Status_UNSURE})
+		}
+	}
+	for _, o := range m.parked {
+		o.copies = 0
+	}
+	m.unpark()
+}
+
+// Lost tells whether this node has been without a majority, or without a cluster, for longer than a fault should take.
+func (m *Machine) Lost() bool { return m.lost }
+
+// entryTo and entryFrom carry an entry over the wire: a TTL travels as the time that remains (rule 9).
+func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
+	out := &pb.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind)}
+	if e.Expires != 0 {
+		out.Ttl = max(1, e.Expires-m.env.Now())
+	}
+	return out
+}
+
+func entryFrom(b *pb.Entry, since int64) *store.Entry {
+	e := &store.Entry{Key: b.Key, Value: b.Value, Version: b.Version, Tags: b.Tags, Kind: store.Kind(b.Kind)}
+	if b.Ttl > 0 {
+		e.Expires = since + b.Ttl
+	}
+	return e
+}

@@ -1,0 +1,165 @@
+package protocol
+
+import pb "github.com/huddle-cache/huddle/transport/peerpb"
+
+// View e+1 is chosen by single-decree Paxos (Lamport, "Paxos Made Simple", 2001, section 2.2) whose acceptors are the
+// members of view e (rule 2). Nothing is written to disk: a process that ends never comes back as the same acceptor.
+
+// vote is this node's state as an acceptor of the view that follows the present one.
+type vote struct {
+	promised *pb.Ballot
+	accepted *pb.Ballot
+	value    *pb.View
+}
+
+// campaign is this node's state as a proposer.
+type campaign struct {
+	ballot   *pb.Ballot
+	value    *pb.View // what we want
+	proposal *pb.View // what we must propose: an accepted value we learned of goes first
+	highest  *pb.Ballot
+	promises map[uint64]bool
+	accepts  map[uint64]bool
+	second   bool // in phase two
+	since    int64
+}
+
+func less(a, b *pb.Ballot) bool {
+	if a == nil || b == nil {
+		return a == nil && b != nil
+	}
+	if a.Round != b.Round {
+		return a.Round < b.Round
+	}
+	return a.Proposer < b.Proposer
+}
+
+// enough tells whether so many members of the present view are a quorum. In a view of two, the one that remains decides
+// alone once the other is proven dead: any earlier quorum of two included it.
+func (m *Machine) enough(n int) bool {
+	size := len(m.lay.ids)
+	if size == 2 && n == 1 {
+		for i, id := range m.lay.ids {
+			if id != m.self.Id && m.provenDead(m.lay.view.Members[i]) {
+				return true
+			}
+		}
+	}
+	return n >= quorum(size)
+}
+
+// propose starts, or restarts, the choice of the next view.
+func (m *Machine) propose(v *pb.View) {
+	round := uint64(1)
+	if m.vote.promised != nil {
+		round = m.vote.promised.Round + 1
+	}
+	if m.campaign != nil && m.campaign.ballot.Round >= round {
+		round = m.campaign.ballot.Round + 1
+	}
+	m.campaign = &campaign{
+		ballot: &pb.Ballot{Round: round, Proposer: m.self.Id}, value: v,
+		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, since: m.env.Now(),
+	}
+	msg := &pb.Prepare{Ballot: m.campaign.ballot, Number: v.Number}
+	for _, id := range m.lay.ids {
+		if id == m.self.Id {
+			m.onPromise(id, m.promise(msg))
+		} else {
+			m.send(m.peers[id], &pb.Message{Body: &pb.Message_Prepare{Prepare: msg}})
+		}
+		if m.campaign == nil || m.campaign.value != v {
+			return // chosen at once: a cluster of one
+		}
+	}
+}
+
+// promise answers a Prepare for the next view.
+func (m *Machine) promise(b *pb.Prepare) *pb.Promise {
+	ok := !less(b.Ballot, m.vote.promised)
+	if ok {
+		m.vote.promised = b.Ballot
+	}
+	return &pb.Promise{Ballot: b.Ballot, Number: b.Number, Ok: ok, Promised: m.vote.promised, Accepted: m.vote.accepted, Value: m.vote.value}
+}
+
+func (m *Machine) onPromise(from uint64, b *pb.Promise) {
+	c := m.campaign
+	if c == nil || c.second || b.Ballot.GetProposer() != m.self.Id || b.Ballot.GetRound() != c.ballot.Round || b.Number != c.value.Number {
+		return
+	}
+	if !b.Ok {
+		m.outbid(b.Promised)
+		return
+	}
+	c.promises[from] = true
+	if b.Accepted != nil && less(c.highest, b.Accepted) {
+		c.highest, c.proposal = b.Accepted, b.Value
+	}
+	if !m.enough(len(c.promises)) {
+		return
+	}
+	if c.proposal == nil {
+		c.proposal = c.value
+	}
+	c.second = true
+	msg := &pb.Accept{Ballot: c.ballot, Value: c.proposal}
+	for _, id := range m.lay.ids {
+		if id == m.self.Id {
+			m.onAccepted(id, m.accept(msg))
+		} else {
+			m.send(m.peers[id], &pb.Message{Body: &pb.Message_Accept{Accept: msg}})
+		}
+		if m.campaign != c {
+			return
+		}
+	}
+}
+
+// outbid notes a higher ballot; the next try, after a while, goes above it.
+func (m *Machine) outbid(b *pb.Ballot) {
+	if less(m.vote.promised, b) {
+		m.vote.promised = b
+	}
+}
+
+// accept answers an Accept. From then on this node confirms the present view to nobody (rule 5).
+func (m *Machine) accept(b *pb.Accept) *pb.Accepted {
+	ok := !less(b.Ballot, m.vote.promised)
+	if ok {
+		m.vote.promised, m.vote.accepted, m.vote.value = b.Ballot, b.Ballot, b.Value
+	}
+	return &pb.Accepted{Ballot: b.Ballot, Number: b.Value.GetNumber(), Promised: m.vote.promised, Ok: ok}
+}
+
+func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
+	c := m.campaign
+	if c == nil || !c.second || b.Ballot.GetProposer() != m.self.Id || b.Ballot.GetRound() != c.ballot.Round || b.Number != c.value.Number {
+		return
+	}
+	if !b.Ok {
+		m.outbid(b.Promised)
+		return
+	}
+	c.accepts[from] = true
+	if !m.enough(len(c.accepts)) {
+		return
+	}
+	v := c.proposal
+	m.campaign = nil
+	// Chosen. Tell the old members, the new ones and those that leave; then go on in it.
+	told := map[uint64]bool{m.self.Id: true}
+	tell := func(ms []*pb.Member) {
+		for _, mem := range ms {
+			if !told[mem.Id] {
+				told[mem.Id] = true
+				m.send(m.meet(mem), &pb.Message{Body: &pb.Message_Decide{Decide: v}})
+			}
+		}
+	}
+	tell(v.Members)
+	tell(v.Leaving)
+	tell(m.lay.view.Members)
+	tell(m.lay.view.Leaving)
+	m.learn(v)
+}

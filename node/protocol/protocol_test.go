@@ -1,0 +1,159 @@
+package protocol
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/huddle-cache/huddle/ring"
+)
+
+var (
+	simSchedules = flag.Int("sim.schedules", 1000, "simulated schedules of TestPromises")
+	simSeed      = flag.Int64("sim.seed", 1, "first seed")
+	simMutant    = flag.String("sim.mutant", "", "rule to switch off")
+	simTrace     = flag.Bool("sim.trace", false, "print the schedule of -sim.seed")
+	simNodes     = flag.Int("sim.nodes", 0, "number of nodes; 0: 3 to 7 by the seed")
+)
+
+func partOf(key string) int { return ring.PartitionOf(key, simRing.Partitions) }
+
+// schedule derives a schedule's shape from its seed.
+func schedule(seed int64) simConfig {
+	cfg := simConfig{
+		seed: seed, nodes: 3 + int(seed%5), replicas: 2, duration: 20 * sec, quiet: 20 * sec, opEvery: 60 * ms,
+		mutant: *simMutant,
+		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7},
+	}
+	if *simNodes > 0 {
+		cfg.nodes = *simNodes
+	}
+	switch seed % 4 {
+	case 1:
+		cfg.replicas = 3
+	case 2:
+		cfg.replicas = 1 + int(seed/4%2)
+		cfg.faults = map[string]float64{"pause": 1, "break": 1, "oneway": 1}
+	}
+	return cfg
+}
+
+// careful is a schedule under the premise of P2: one node dies at a time, and the next when all is in sync again.
+func careful(seed int64) simConfig {
+	cfg := schedule(seed)
+	cfg.replicas = 2
+	cfg.careful = true
+	cfg.duration = 40 * sec
+	cfg.faults = map[string]float64{"crash": 2, "leave": 1, "break": 1}
+	if seed%3 == 0 {
+		cfg.replicas = 1
+		cfg.faults = map[string]float64{"leave": 1, "break": 0.5}
+	}
+	return cfg
+}
+
+type outcome struct {
+	err    error
+	stats  simStats
+	faults map[string]int
+}
+
+// runSchedules plays n schedules on all cores and returns the failures.
+func runSchedules(n int, seed int64, shape func(int64) simConfig) (failed []error, stats simStats, faults map[string]int) {
+	jobs, out := make(chan int64), make(chan outcome)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for seed := range jobs {
+				s := newSim(shape(seed))
+				err := s.run()
+				out <- outcome{err, s.stats, s.faults}
+			}
+		})
+	}
+	go func() {
+		for i := range n {
+			jobs <- seed + int64(i)
+		}
+		close(jobs)
+		wg.Wait()
+		close(out)
+	}()
+	faults = map[string]int{}
+	for o := range out {
+		if o.err != nil {
+			failed = append(failed, o.err)
+		}
+		stats.Ops += o.stats.Ops
+		stats.Hits += o.stats.Hits
+		stats.LocalHits += o.stats.LocalHits
+		stats.Misses += o.stats.Misses
+		stats.Unsure += o.stats.Unsure
+		stats.Acked += o.stats.Acked
+		stats.Unacked += o.stats.Unacked
+		stats.Messages += o.stats.Messages
+		for k, v := range o.faults {
+			faults[k] += v
+		}
+	}
+	slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return failed, stats, faults
+}
+
+func report(t *testing.T, n int, failed []error, stats simStats, faults map[string]int) {
+	t.Helper()
+	t.Logf("%d schedules, %d failed; %+v", n, len(failed), stats)
+	for _, k := range slices.Sorted(maps.Keys(faults)) {
+		t.Logf("fault %-8s %d", k, faults[k])
+	}
+	for i, err := range failed {
+		if i == 5 {
+			break
+		}
+		t.Log(err)
+	}
+}
+
+// TestPromises plays random schedules of crashes, pauses, cuts, departures and broken sessions, and checks P1, P4, P5
+// and P6 on the recorded history of each, and that there is one chain of views.
+func TestPromises(t *testing.T) {
+	if *simTrace {
+		cfg := schedule(*simSeed)
+		cfg.trace = os.Stdout
+		if err := newSim(cfg).run(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	failed, stats, faults := runSchedules(*simSchedules, *simSeed, schedule)
+	report(t, *simSchedules, failed, stats, faults)
+	if len(failed) > 0 {
+		t.Fatalf("%d of %d schedules broke a promise", len(failed), *simSchedules)
+	}
+	if stats.LocalHits == 0 || stats.Acked == 0 {
+		t.Fatal("nothing was checked")
+	}
+}
+
+// TestNoLoss plays schedules under the premise of P2.
+func TestNoLoss(t *testing.T) {
+	n := max(1, *simSchedules/4)
+	if *simTrace {
+		cfg := careful(*simSeed)
+		cfg.trace = os.Stdout
+		if err := newSim(cfg).run(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	failed, stats, faults := runSchedules(n, *simSeed, careful)
+	report(t, n, failed, stats, faults)
+	if len(failed) > 0 {
+		t.Fatalf("%d of %d schedules broke a promise", len(failed), n)
+	}
+}

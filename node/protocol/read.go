@@ -1,0 +1,133 @@
+package protocol
+
+import (
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// serveGet answers a read as the owner. from is the asker, nil for this node itself. answer is called once, perhaps
+// later: while the partition is being taken over, a key is first asked for at those who held it.
+func (m *Machine) serveGet(from *peer, b *pb.Get, answer func(*pb.GetReply, *store.Entry)) {
+	p := ring.PartitionOf(b.Key, len(m.parts))
+	pt := &m.parts[p]
+	if !pt.owner || !pt.acting || !m.leased() {
+		answer(&pb.GetReply{Status: pb.Status_UNSURE}, nil)
+		return
+	}
+	m.withKey(p, b.Key, func(ok bool) {
+		if !ok || !m.parts[p].acting || !m.leased() {
+			answer(&pb.GetReply{Status: pb.Status_UNSURE}, nil)
+			return
+		}
+		e := m.store.Get(p, b.Key)
+		if e == nil || e.Kind != store.Live {
+			r := &pb.GetReply{Status: pb.Status_ABSENT}
+			if b.Fill {
+				r.Ticket = m.ticket()
+			}
+			answer(r, nil)
+			return
+		}
+		r := &pb.GetReply{Status: pb.Status_OK}
+		if from != nil {
+			r.Entry = m.entryTo(e)
+			r.Keep = b.Keep && m.mayKeep(from, pt, p, e)
+		}
+		answer(r, e)
+	})
+}
+
+// ticket is the clock a fill is ordered by: every later write or cut has a higher version (rule 13).
+func (m *Machine) ticket() uint64 {
+	m.clock = max(m.clock, m.lay.number()<<viewShift)
+	return m.clock
+}
+
+// mayKeep notes the asker as a holder of a near copy. A copy of the partition needs no note: every write goes there.
+func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
+	if holder, _ := m.lay.holds(from.member.Id, p); holder {
+		return true
+	}
+	if m.is("forget-holders") {
+		return true
+	}
+	hs := pt.holders[e.Key]
+	for i := range hs {
+		if hs[i].peer == from.member.Id && hs[i].session == from.session {
+			hs[i].until = e.Expires
+			return true
+		}
+	}
+	if m.holders >= m.cfg.MaxHolders {
+		return false
+	}
+	if pt.holders == nil {
+		pt.holders = map[string][]holder{}
+	}
+	m.holders++
+	pt.holders[e.Key] = append(hs, holder{peer: from.member.Id, session: from.session, until: e.Expires})
+	return true
+}
+
+func (m *Machine) forgetHolders(pt *part) {
+	for _, hs := range pt.holders {
+		m.holders -= len(hs)
+	}
+	pt.holders = nil
+}
+
+// sweepHolders drops notes of near copies that cannot be there any more: the entry has ended by itself, or the session
+// under which it was kept has ended and with it, or after it, the lease.
+func (m *Machine) sweepHolders(now int64) {
+	if m.holders == 0 {
+		return
+	}
+	for range 8 {
+		m.sweptHold = (m.sweptHold + 1) % len(m.parts)
+		pt := &m.parts[m.sweptHold]
+		for key, hs := range pt.holders {
+			rest := hs[:0]
+			for _, h := range hs {
+				p := m.peers[h.peer]
+				gone := h.until != 0 && now > h.until+sec || p == nil || p.session != h.session && (p.proven || p.grantEnd < now)
+				if !gone {
+					rest = append(rest, h)
+				}
+			}
+			m.holders -= len(hs) - len(rest)
+			if len(rest) == 0 {
+				delete(pt.holders, key)
+			} else {
+				pt.holders[key] = rest
+			}
+		}
+	}
+}
+
+func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
+	part := ring.PartitionOf(b.Key, len(m.parts))
+	pt := &m.parts[part]
+	session := p.session
+	if !pt.owner {
+		// A copy answers for an owner that the asker cannot reach, under the lease it has from that owner.
+		r := &pb.GetReply{Status: pb.Status_UNSURE}
+		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil {
+			lease := o.lease
+			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.env.Now() < lease.until.Load() {
+				if e.Kind == store.Live {
+					r = &pb.GetReply{Status: pb.Status_OK, Entry: m.entryTo(e)}
+				} else {
+					r.Status = pb.Status_ABSENT
+				}
+			}
+		}
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: r}})
+		return
+	}
+	m.serveGet(p, b, func(r *pb.GetReply, _ *store.Entry) {
+		if p.session == session {
+			m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: r}})
+		}
+	})
+}

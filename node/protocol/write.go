@@ -1,0 +1,355 @@
+package protocol
+
+import (
+	"slices"
+
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// write is a write under way at the owner: applied here, sent to the copies and to the holders of near copies, all in
+// parallel; confirmed when every copy of the view has it and nobody can serve the older value any more (rule 7).
+type write struct {
+	id      uint64
+	part    int
+	entry   *store.Entry
+	started int64
+	copies  []uint64     // copies that have not confirmed
+	waits   []waitHolder // others that may still serve the older value
+	existed bool
+	done    func(*pb.WriteReply)
+}
+
+// waitHolder is a node that may serve the older value until it confirms, its session is replaced, it is known to go by
+// the present view (for copies of an earlier one), or its lease ends.
+type waitHolder struct {
+	peer, session uint64
+	until         int64
+	adopts        bool
+}
+
+func (m *Machine) onWrite(p *peer, msg *pb.Message, b *pb.Write) {
+	session := p.session
+	if !m.parts[ring.PartitionOf(b.Key, len(m.parts))].owner {
+		m.refuse(p, msg)
+		return
+	}
+	m.serveWrite(b, func(r *pb.WriteReply) {
+		if p.session == session {
+			m.reply(p, msg, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: r}})
+		}
+	})
+}
+
+// serveWrite does a write as the owner. done is called once, or never if the node loses the partition's chain.
+func (m *Machine) serveWrite(b *pb.Write, done func(*pb.WriteReply)) {
+	p := ring.PartitionOf(b.Key, len(m.parts))
+	pt := &m.parts[p]
+	if !pt.owner || !pt.acting || !m.leased() {
+		done(&pb.WriteReply{Status: pb.Status_UNSURE})
+		return
+	}
+	if len(m.writes) >= m.cfg.MaxPending {
+		done(&pb.WriteReply{Status: pb.Status_FULL})
+		return
+	}
+	m.withKey(p, b.Key, func(ok bool) {
+		if !ok || !m.parts[p].acting || !m.leased() {
+			done(&pb.WriteReply{Status: pb.Status_UNSURE})
+			return
+		}
+		m.apply(p, b, done)
+	})
+}
+
+// apply checks a write's conditions, makes the entry and sends it out.
+func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
+	now := m.env.Now()
+	cur := m.store.Get(p, b.Key)
+	live := cur != nil && cur.Kind == store.Live
+	switch {
+	case cur != nil && cur.Kind == store.Revoked && b.Kind == pb.Kind_LIVE:
+		done(&pb.WriteReply{Status: pb.Status_GONE})
+		return
+	case b.IfAbsent && live, b.IfPresent && !live, b.IfVersion != 0 && (!live || cur.Version != b.IfVersion):
+		done(&pb.WriteReply{Status: pb.Status_CONDITION, Existed: live})
+		return
+	case b.Touch && !live:
+		done(&pb.WriteReply{Status: pb.Status_ABSENT})
+		return
+	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, cur, b):
+		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
+		return
+	}
+	e := &store.Entry{Key: b.Key, Value: b.Value, Version: m.nextVersion(), Tags: b.Tags, Kind: store.Kind(b.Kind)}
+	if b.Touch {
+		e.Value, e.Tags = cur.Value, cur.Tags
+	}
+	switch {
+	case b.KeepTtl && live:
+		e.Expires = cur.Expires
+	case b.Ttl > 0:
+		e.Expires = now + b.Ttl
+	}
+	if e.Kind != store.Live {
+		e.Value, e.Tags = nil, nil
+		retain := m.cfg.Retention
+		if cur != nil && cur.Kind == store.Revoked {
+			e.Kind = store.Revoked // a plain delete does not weaken an earlier revocation
+		} else if e.Kind == store.Tombstone {
+			retain = min(retain, 60*sec)
+		}
+		e.Expires = now + retain
+	}
+	if _, ok := m.store.Put(p, e); !ok && e.Kind == store.Live {
+		done(&pb.WriteReply{Status: pb.Status_TOO_LARGE})
+		return
+	}
+	w := &write{id: m.nextID(), part: p, entry: e, started: now, existed: live, done: done}
+	m.writes[w.id] = w
+	pt := &m.parts[p]
+	for k, i := range m.lay.table.Owners(p) {
+		if k > 0 {
+			w.copies = append(w.copies, m.lay.ids[i])
+		}
+	}
+	if !m.is("skip-near") {
+		m.waitFor(w, pt)
+	}
+	for _, id := range w.copies {
+		m.await(id, w)
+		m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(e)}}})
+	}
+	m.finishWrite(w)
+}
+
+// staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell?
+func (m *Machine) staleFill(p int, cur *store.Entry, b *pb.Write) bool {
+	return cur != nil && cur.Version > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
+		m.store.CutSince(b.Tags, b.Ticket)
+}
+
+// waitFor collects who else may serve an older value of the key, and tells the holders of near copies to drop theirs.
+func (m *Machine) waitFor(w *write, pt *part) {
+	now := m.env.Now()
+	if hs := pt.holders[w.entry.Key]; len(hs) > 0 {
+		for _, h := range hs {
+			q := m.peers[h.peer]
+			if q == nil || q.session != h.session && q.proven || q.grantEnd <= now {
+				continue // its session was replaced, or its lease is over
+			}
+			w.waits = append(w.waits, waitHolder{peer: h.peer, session: h.session, until: q.grantEnd})
+			m.await(h.peer, w)
+			if q.session == h.session {
+				m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
+			}
+		}
+		m.holders -= len(hs)
+		delete(pt.holders, w.entry.Key)
+	}
+	m.waitEarlier(w)
+}
+
+// waitEarlier adds those who held the partition in an earlier view and may not know of the present one.
+func (m *Machine) waitEarlier(w *write) {
+	if m.barrierOff {
+		return
+	}
+	now := m.env.Now()
+	for _, h := range m.hist {
+		for _, i := range h.table.Owners(w.part) {
+			id := h.ids[i]
+			q := m.peers[id]
+			if id == m.self.Id || q == nil || m.adopted(id) || slices.Contains(w.copies, id) || q.grantEnd <= now {
+				continue
+			}
+			if !slices.ContainsFunc(w.waits, func(x waitHolder) bool { return x.peer == id && x.adopts }) {
+				w.waits = append(w.waits, waitHolder{peer: id, until: q.grantEnd, adopts: true})
+			}
+		}
+	}
+}
+
+func (m *Machine) await(id uint64, w *write) {
+	ws := m.byPeer[id]
+	if ws == nil {
+		ws = map[uint64]*write{}
+		m.byPeer[id] = ws
+	}
+	ws[w.id] = w
+}
+
+// finishWrite answers a write if it is confirmed.
+func (m *Machine) finishWrite(w *write) {
+	if len(w.copies) > 0 && !m.is("ack-before-copies") {
+		return
+	}
+	now := m.env.Now()
+	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool { return now >= h.until || h.adopts && m.adopted(h.peer) })
+	pt := &m.parts[w.part]
+	if len(w.waits) > 0 || pt.fresh && !m.barrierOff || !pt.acting || !m.leased() {
+		return
+	}
+	m.drop(w)
+	w.done(&pb.WriteReply{Status: pb.Status_OK, Version: w.entry.Version, Existed: w.existed})
+}
+
+func (m *Machine) drop(w *write) {
+	delete(m.writes, w.id)
+	for _, id := range w.copies {
+		delete(m.byPeer[id], w.id)
+	}
+	for _, h := range w.waits {
+		delete(m.byPeer[h.peer], w.id)
+	}
+}
+
+func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
+	if b.Entry == nil {
+		return
+	}
+	part := ring.PartitionOf(b.Entry.Key, len(m.parts))
+	if !m.parts[part].holder || m.lay.owner(part) != p.member.Id {
+		return // the view says who may send copies; the owner will find out
+	}
+	if e := entryFrom(b.Entry, m.env.Now()); true {
+		if _, ok := m.store.Put(part, e); !ok && e.Kind == store.Live {
+			// Not kept (no room, or cut): then at least nothing older stays.
+			m.store.Remove(part, e.Key, e.Version)
+		}
+	}
+	m.reply(p, msg, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}})
+}
+
+func (m *Machine) onCopyReply(p *peer, msg *pb.Message, _ *pb.CopyReply) {
+	w := m.writes[msg.Id]
+	if w == nil {
+		return
+	}
+	if i := slices.Index(w.copies, p.member.Id); i >= 0 {
+		w.copies = slices.Delete(w.copies, i, i+1)
+		delete(m.byPeer[p.member.Id], w.id)
+		m.finishWrite(w)
+	}
+}
+
+// onInvalidate drops a near copy. The answer says only that: a later near copy is a later read.
+func (m *Machine) onInvalidate(p *peer, msg *pb.Message, b *pb.Invalidate) {
+	m.store.RemoveNear(ring.PartitionOf(b.Key, len(m.parts)), b.Key, b.Version)
+	m.reply(p, msg, &pb.Message{Body: &pb.Message_InvalidateReply{InvalidateReply: &pb.InvalidateReply{}}})
+}
+
+func (m *Machine) onInvalidateReply(p *peer, msg *pb.Message) {
+	if w := m.writes[msg.Id]; w != nil {
+		m.unwait(w, p)
+	}
+}
+
+// unwait: the peer can no longer serve what it held under this session or an earlier one.
+func (m *Machine) unwait(w *write, p *peer) {
+	n := len(w.waits)
+	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool { return h.peer == p.member.Id && !h.adopts })
+	if len(w.waits) != n {
+		if !slices.Contains(w.copies, p.member.Id) {
+			delete(m.byPeer[p.member.Id], w.id)
+		}
+		m.finishWrite(w)
+	}
+}
+
+// proved: a message has come on a new session, so the peer has dropped the near copies it held under earlier ones.
+func (m *Machine) proved(p *peer) {
+	for _, w := range sortedWrites(m.byPeer[p.member.Id]) {
+		if slices.ContainsFunc(w.waits, func(h waitHolder) bool { return h.peer == p.member.Id && !h.adopts && h.session != p.session }) {
+			m.unwait(w, p)
+		}
+	}
+}
+
+// resend repeats, on a new session, the copies that were not confirmed.
+func (m *Machine) resend(p *peer) {
+	for _, w := range sortedWrites(m.byPeer[p.member.Id]) {
+		if slices.Contains(w.copies, p.member.Id) && m.writes[w.id] == w {
+			m.send(p, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(w.entry)}}})
+		}
+	}
+}
+
+func sortedWrites(ws map[uint64]*write) []*write {
+	out := make([]*write, 0, len(ws))
+	for _, w := range ws {
+		out = append(out, w)
+	}
+	slices.SortFunc(out, func(a, b *write) int { return int(int64(a.id - b.id)) })
+	return out
+}
+
+// rewrite carries the writes under way into a new view: where this node owns the partition still, the new copies get
+// them too and the former ones count as holders until their leases end; the others are for the new owner to do.
+func (m *Machine) rewrite() {
+	for _, w := range sortedWrites(m.writes) {
+		pt := &m.parts[w.part]
+		if !pt.owner {
+			m.drop(w)
+			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER})
+			continue
+		}
+		var now []uint64
+		for k, i := range m.lay.table.Owners(w.part) {
+			if k > 0 {
+				now = append(now, m.lay.ids[i])
+			}
+		}
+		for _, id := range w.copies {
+			delete(m.byPeer[id], w.id)
+			if q := m.peers[id]; q != nil && !slices.Contains(now, id) && q.grantEnd > m.env.Now() {
+				w.waits = append(w.waits, waitHolder{peer: id, until: q.grantEnd, adopts: true})
+			}
+		}
+		w.copies = now
+		m.waitEarlier(w)
+		for _, id := range w.copies {
+			m.await(id, w)
+			m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(w.entry)}}})
+		}
+		for _, h := range w.waits {
+			m.await(h.peer, w)
+		}
+	}
+	m.finishWrites()
+}
+
+// abandonWrites: the chain is given up; nobody is answered, the askers notice that the session is gone.
+func (m *Machine) abandonWrites() {
+	for _, w := range sortedWrites(m.writes) {
+		m.drop(w)
+		w.done(&pb.WriteReply{Status: pb.Status_UNSURE})
+	}
+	m.byPeer = map[uint64]map[uint64]*write{}
+}
+
+func (m *Machine) finishWrites() {
+	for _, w := range sortedWrites(m.writes) {
+		if m.writes[w.id] == w {
+			m.finishWrite(w)
+		}
+	}
+}
+
+// tickWrites ends the writes whose holders' leases have run out.
+func (m *Machine) tickWrites(int64) {
+	if len(m.writes) > 0 {
+		m.finishWrites()
+	}
+}
+
+// stuck tells whether a member holds up a write as a copy for longer than a living one would (rule 7).
+func (m *Machine) stuck(id uint64, now int64) bool {
+	for _, w := range m.byPeer[id] {
+		if now-w.started > m.cfg.ExpelAfter && now-m.lay.adoptedAt > m.cfg.ExpelAfter && slices.Contains(w.copies, id) {
+			return true
+		}
+	}
+	return false
+}

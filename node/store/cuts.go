@@ -1,0 +1,170 @@
+package store
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// CutRecord is a remembered cut: live entries at or below Version are void if they have the Tag, or, with All, whatever
+// they have. An empty Tag without All stands for cuts that have been folded together: it voids what has any tag at all.
+type CutRecord struct {
+	Tag     string
+	All     bool
+	Version uint64
+}
+
+// cuts remembers the cuts. Readers take no lock. The latest cut of a tag is kept as an Entry with the tag as its key.
+type cuts struct {
+	clear  atomic.Uint64 // version of the latest cut of everything; 0: none
+	folded atomic.Uint64 // everything with a tag is void up to here
+	newest atomic.Uint64 // no cut of a tag is newer
+	tags   index
+	hash   func(string) uint64
+
+	mu       sync.Mutex
+	order    list // oldest first
+	max      int
+	maxBytes int64
+}
+
+// voids tells whether a cut covers e.
+func (c *cuts) voids(e *Entry) bool {
+	if e.Kind != Live {
+		return false
+	}
+	v := e.Version
+	if v <= c.clear.Load() {
+		return true
+	}
+	if len(e.Tags) == 0 || v > c.newest.Load() {
+		return false
+	}
+	if v <= c.folded.Load() {
+		return true
+	}
+	for _, tag := range e.Tags {
+		if r := c.tags.find(c.hash(tag), tag); r != nil && v <= r.Version {
+			return true
+		}
+	}
+	// A cut that was folded while we looked is out of the table, and by then in folded.
+	return v <= c.folded.Load()
+}
+
+func raise(a *atomic.Uint64, v uint64) {
+	for {
+		old := a.Load()
+		if v <= old || a.CompareAndSwap(old, v) {
+			return
+		}
+	}
+}
+
+func (c *cuts) drop(r *Entry) (bytes int64) {
+	c.tags.remove(c.hash(r.Key), r.Key, c.hash)
+	c.order.remove(r)
+	return int64(r.Size())
+}
+
+// trim forgets cuts that a wider one has made superfluous, and folds the oldest when there are too many.
+func (c *cuts) trim() (freed int64) {
+	for r := c.order.oldest; r != nil; r = c.order.oldest {
+		if r.Version > c.clear.Load() && r.Version > c.folded.Load() {
+			if c.order.n <= c.max && c.order.bytes <= c.maxBytes {
+				return freed
+			}
+			raise(&c.folded, r.Version)
+		}
+		freed += c.drop(r)
+	}
+	return freed
+}
+
+// Cut voids every live entry at or below version that has the tag, or, with all, every one. No Get that begins after it
+// has returned finds one; Sweep frees the memory. The cut is remembered, so that Put refuses what it covers. Tombstones
+// are not touched. When Config.MaxCuts is exceeded, the oldest cuts of tags become one that voids everything with a tag
+// up to their version: more is lost, nothing void is found. An empty tag without all is such a folded cut.
+func (s *Store) Cut(tag string, all bool, version uint64) {
+	c := &s.cuts
+	r := &Entry{Key: tag, Version: version}
+	size := int64(r.Size())
+	kept := !all && tag != "" && size <= c.maxBytes
+	if kept {
+		s.reserve(size)
+	}
+	c.mu.Lock()
+	var freed int64
+	switch {
+	case all:
+		raise(&c.clear, version)
+	case !kept:
+		raise(&c.newest, version)
+		raise(&c.folded, version)
+	default:
+		cur := c.tags.find(c.hash(tag), tag)
+		if cur != nil && cur.Version >= version || version <= c.clear.Load() || version <= c.folded.Load() {
+			freed = size
+			break
+		}
+		if cur != nil {
+			c.order.remove(cur)
+			freed = int64(cur.Size())
+		}
+		c.order.push(r)
+		c.tags.set(c.hash(tag), r, c.hash)
+		raise(&c.newest, version)
+	}
+	freed += c.trim()
+	c.mu.Unlock()
+
+	q := &s.q
+	q.mu.Lock()
+	q.used -= freed
+	if q.sweeping == classes {
+		q.startScan()
+	} else {
+		q.sweepAgain = true
+	}
+	q.mu.Unlock()
+}
+
+// Cuts lists what is remembered, so that another store that is given these cuts in this order refuses what this one does.
+func (s *Store) Cuts() []CutRecord {
+	c := &s.cuts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]CutRecord, 0, c.order.n+2)
+	if v := c.clear.Load(); v != 0 {
+		out = append(out, CutRecord{All: true, Version: v})
+	}
+	if v := c.folded.Load(); v != 0 {
+		out = append(out, CutRecord{Version: v})
+	}
+	for r := c.order.oldest; r != nil; r = r.newer {
+		out = append(out, CutRecord{Tag: r.Key, Version: r.Version})
+	}
+	return out
+}
+
+// CutSince tells whether something with these tags may have been cut after version.
+func (s *Store) CutSince(tags []string, version uint64) bool {
+	c := &s.cuts
+	if c.clear.Load() > version {
+		return true
+	}
+	if len(tags) == 0 || c.newest.Load() <= version {
+		return false
+	}
+	for _, tag := range tags {
+		if r := c.tags.find(c.hash(tag), tag); r != nil && r.Version > version {
+			return true
+		}
+	}
+	return c.folded.Load() > version
+}
+
+func hasher() func(string) uint64 {
+	seed := maphash.MakeSeed()
+	return func(key string) uint64 { return maphash.String(seed, key) }
+}

@@ -1,0 +1,83 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Entry is what a key holds.
+type Entry struct {
+	Value   []byte        // never modified by this package
+	Version uint64        // not 0; differs after every write of the key
+	TTL     time.Duration // what remains; 0: no end
+}
+
+// SetArgs says how a key is written. At most one of IfAbsent, IfPresent and IfVersion is given.
+type SetArgs struct {
+	TTL       time.Duration // 0 and not NoTTL or KeepTTL: the backend's default
+	NoTTL     bool          // no end at all
+	KeepTTL   bool          // keep the TTL of the present entry; if there is none, the backend's default
+	IfAbsent  bool          // only if the key is absent
+	IfPresent bool          // only if the key is present
+	IfVersion uint64        // not 0: only if the present entry has this version
+}
+
+// InfoSection is one section of the answer to INFO.
+type InfoSection struct {
+	Name   string // such as "Cluster"
+	Fields [][2]string
+}
+
+// Backend is the cache that is served. Its methods are called concurrently. They observe ctx, and return the errors of this
+// package (or others that wrap them) where these fit. A key passed may be kept, a value passed too: neither changes afterwards.
+type Backend interface {
+	// Lookup returns what key holds. Absent is (Entry{}, false, nil); not known just now is ErrUnsure, which Lookup may return
+	// at once or after waiting for certainty within ctx.
+	Lookup(ctx context.Context, key string) (Entry, bool, error)
+	// Set writes key. A condition of a that does not hold is ErrCondition.
+	Set(ctx context.Context, key string, value []byte, a SetArgs) error
+	// Remove deletes key and tells whether it was there. With ifVersion not 0 it is ErrCondition unless the present entry has that version.
+	Remove(ctx context.Context, key string, ifVersion uint64) (existed bool, err error)
+	// Touch gives key a new TTL (0: no end) and tells whether it was there.
+	Touch(ctx context.Context, key string, ttl time.Duration) (existed bool, err error)
+	// Clear removes all keys.
+	Clear(ctx context.Context) error
+	// Scan lists keys. It starts with cursor 0, and a next of 0 ends it. A key that is there throughout is returned at least once.
+	// count is a hint.
+	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)
+	// Len counts the keys.
+	Len(ctx context.Context) (int, error)
+	// Info returns sections for INFO. It does not block.
+	Info() []InfoSection
+}
+
+// FastBackend is a Backend that can tell at once what lies in local memory.
+type FastBackend interface {
+	Backend
+	// LookupNow is Lookup without any waiting. ok is false when the answer is not known here and now; found is then meaningless.
+	// key is valid during the call only: it must not be kept.
+	LookupNow(key string) (e Entry, found, ok bool)
+}
+
+// Errors a Backend returns. Each has a reply of its own.
+var (
+	// ErrCondition: a condition of the write does not hold. Nothing was written.
+	ErrCondition = errors.New("resp: condition not met")
+	// ErrUnsure: the answer to a read is not known just now. Reply: TRYAGAIN, or absent with WhenUnsure "miss".
+	ErrUnsure = errors.New("resp: not sure just now")
+	// ErrUnavailable: the cluster is out of reach, and writes are refused. Reply: CLUSTERDOWN.
+	ErrUnavailable = errors.New("resp: cluster unavailable")
+	// ErrUnconfirmed: a write was not confirmed in time; it may still take effect. Reply: UNCONFIRMED.
+	ErrUnconfirmed = errors.New("resp: write not confirmed")
+	// ErrTooLarge: a key or value is over its limit. Reply: ERR.
+	ErrTooLarge = errors.New("resp: over the size limit")
+	// ErrInvalid: a key is not usable, such as the empty one. Reply: ERR.
+	ErrInvalid = errors.New("resp: invalid argument")
+	// ErrRevoked: the key was deleted for good a while ago. Reply: REVOKED.
+	ErrRevoked = errors.New("resp: key is revoked")
+	// ErrOverload: too many operations are under way. Reply: BUSY.
+	ErrOverload = errors.New("resp: too many operations under way")
+	// ErrClosed: the backend is closed. Reply: ERR.
+	ErrClosed = errors.New("resp: closed")
+)

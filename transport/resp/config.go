@@ -1,0 +1,106 @@
+package resp
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Values of Config.WhenUnsure.
+const (
+	// Wait: a read waits for certainty, at most Config.Timeout, then fails. For a store of record.
+	Wait = "wait"
+	// Miss: a read that is not certain is answered as absent. For a cache in front of a database.
+	Miss = "miss"
+)
+
+// Limits that are not configurable.
+const (
+	unsureWait    = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
+	maxArgs       = 1 << 20               // arguments of one command
+	maxBulkBytes  = 512 << 20             // an argument announced larger than this ends the connection
+	maxLineBytes  = 64 << 10              // an inline command, or a length line
+	maxSetMembers = 1_000_000
+	fanOut        = 32 // backend calls under way for one command or for one run of pipelined reads
+	// Before a client has given the password it may send no more than this, as with Redis.
+	maxArgsNoAuth = 10
+	maxBulkNoAuth = 16 << 10
+)
+
+// Config describes a front. Backend is required; all else has a default.
+type Config struct {
+	// Addr is where to listen: "host:port" or "unix:/path". A socket file is made with mode 0600; a stale one is replaced.
+	// Default "127.0.0.1:6379".
+	Addr string
+	// Password, if not empty, must be given with AUTH or HELLO before other commands.
+	Password string
+	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
+	Backend Backend
+	// WhenUnsure is Wait or Miss. Default Wait.
+	WhenUnsure string
+	// Timeout bounds each command; the commands of one EXEC together. Default 5 s.
+	Timeout time.Duration
+	// WriteTimeout bounds the sending of replies. A client that does not read for so long is disconnected. Default 10 s.
+	WriteTimeout time.Duration
+	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
+	// is bounded by four times that and 1 MiB more. Default 1 MiB.
+	MaxValueBytes int
+	// MaxConns bounds the number of connections. One too many gets an error and is closed. Default 10,000.
+	MaxConns int
+	// MaxPipeline bounds the commands that are taken from one connection at a time (the rest waits in the socket), and
+	// those of one MULTI (one more is an error). Default 10,000.
+	MaxPipeline int
+	// TLS, if not nil, secures the connections.
+	TLS *tls.Config
+	// Logger receives what happens to connections; never a key or a value. Default: discarded.
+	Logger *slog.Logger
+	// Version is the version of the program, shown by INFO as huddle_version. Default "devel".
+	Version string
+}
+
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:6379"
+	}
+	if cfg.WhenUnsure == "" {
+		cfg.WhenUnsure = Wait
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 10 * time.Second
+	}
+	if cfg.MaxValueBytes == 0 {
+		cfg.MaxValueBytes = 1 << 20
+	}
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 10_000
+	}
+	if cfg.MaxPipeline == 0 {
+		cfg.MaxPipeline = 10_000
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Version == "" {
+		cfg.Version = "devel"
+	}
+	switch {
+	case cfg.Backend == nil:
+		return cfg, errors.New("resp: Config.Backend is missing")
+	case cfg.WhenUnsure != Wait && cfg.WhenUnsure != Miss:
+		return cfg, fmt.Errorf("resp: Config.WhenUnsure is %q, not %q or %q", cfg.WhenUnsure, Wait, Miss)
+	case cfg.Timeout < 0 || cfg.WriteTimeout < 0:
+		return cfg, errors.New("resp: a negative timeout")
+	case cfg.MaxValueBytes < 0 || cfg.MaxValueBytes > maxBulkBytes:
+		return cfg, fmt.Errorf("resp: Config.MaxValueBytes must be within 1 and %d", maxBulkBytes)
+	case cfg.MaxConns < 0 || cfg.MaxPipeline < 0:
+		return cfg, errors.New("resp: a negative limit")
+	}
+	return cfg, nil
+}
+
+func (cfg Config) maxCommandBytes() int { return 4*cfg.MaxValueBytes + 1<<20 }

@@ -1,0 +1,38 @@
+// Package resp is the Redis protocol front of a node: any Redis client, pointed at its port, keeps its sessions in the cluster.
+// It speaks RESP2, and RESP3 to a client that asks for it with HELLO 3. What it serves is a Backend, which the caller supplies.
+//
+// # Commands
+//
+// Connection: PING ECHO HELLO AUTH SELECT CLIENT COMMAND INFO CONFIG QUIT RESET READONLY READWRITE TIME.
+// Strings: GET SET SETEX PSETEX SETNX GETSET GETEX GETDEL MGET MSET STRLEN INCR DECR INCRBY DECRBY.
+// Keys: DEL UNLINK EXISTS TOUCH TYPE EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME PEXPIRETIME SCAN KEYS DBSIZE
+// RANDOMKEY FLUSHDB FLUSHALL.
+// Sets: SADD SREM SMEMBERS SISMEMBER SMISMEMBER SCARD SSCAN.
+// Transactions: MULTI EXEC DISCARD WATCH UNWATCH.
+//
+// # Differences from Redis
+//
+//   - There is one database: SELECT takes 0 alone. FLUSHDB and FLUSHALL clear the whole cluster, whatever ASYNC or SYNC says.
+//   - A key set without an expiry gets the default TTL of the node, if that has one. A TTL is held to 100 years.
+//   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given.
+//   - A read that the node cannot answer with certainty just now waits up to Config.Timeout and then fails with TRYAGAIN; with
+//     Config.WhenUnsure "miss" it is answered as absent. A write without a majority fails with CLUSTERDOWN, one that was not
+//     confirmed in time with UNCONFIRMED (it may still take effect), one of a revoked key with REVOKED, one too many with BUSY.
+//   - The commands of one EXEC run one after the other, and none of the same connection comes between. Commands of others may:
+//     EXEC is neither isolated nor all-or-nothing. WATCH compares the versions of the watched keys when EXEC starts, and the
+//     first write to a watched key inside the EXEC is made on condition that it is still of that version. So WATCH, GET, MULTI,
+//     SET, EXEC of one key loses no update. If that condition fails before anything was written, EXEC answers null, as Redis
+//     does; later, the command itself answers EXECABORT.
+//   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
+//     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
+//   - INCR, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not. A set is one
+//     entry: adding a member costs the writing of the whole set, which has to stay within the size of a value. Its members come
+//     in byte order, and SSCAN returns them all in its first answer.
+//   - SCAN returns whole partitions, so often more than COUNT keys. RANDOMKEY picks among the first thousand or so keys of a scan.
+//   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
+//     CONFIG knows GET of a few parameters. COMMAND DOCS is empty. AUTH knows the user "default" alone.
+//   - A command with an argument over the size limit is answered with an error, and the connection goes on. Redis would end it.
+//   - Of several keys, or of many pipelined commands, Redis sees a bulk string of any ending; here it must end in CR LF.
+//
+// Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together.
+package resp

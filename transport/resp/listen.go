@@ -1,0 +1,123 @@
+package resp
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// listen opens a TCP port or a socket file.
+func listen(addr string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	return listenUnix(path)
+}
+
+// listenUnix makes the socket in a directory that nobody else can enter, sets its mode, and only then moves it to its place: at no
+// time can another user connect. The move also replaces a socket that a dead process has left behind.
+func listenUnix(path string) (net.Listener, error) {
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSocket == 0:
+		return nil, fmt.Errorf("%s exists and is no socket", path)
+	default:
+		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("%s is in use", path)
+		}
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".r")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	hidden := filepath.Join(dir, "s")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	return &unixListener{UnixListener: ln, path: path}, nil
+}
+
+// unixListener knows where its socket was moved to.
+type unixListener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+func (l *unixListener) Close() error {
+	err := l.UnixListener.Close()
+	if rmErr := os.Remove(l.path); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+		err = errors.Join(err, rmErr)
+	}
+	return err
+}
+
+// gate is the listener that redcon accepts from: it lets in no more than MaxConns, and hands out connections that carry only whole,
+// valid and bounded commands.
+type gate struct{ s *Server }
+
+func (g *gate) Addr() net.Addr { return g.s.ln.Addr() }
+
+// Close is called by redcon once Accept has failed. Close of the Server closes the listener itself.
+func (g *gate) Close() error { return nil }
+
+// Accept returns the next admitted connection; its only error is net.ErrClosed.
+func (g *gate) Accept() (net.Conn, error) {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		conn, err := g.s.ln.Accept()
+		if err != nil {
+			if g.s.ctx.Err() != nil {
+				return nil, net.ErrClosed
+			}
+			g.s.log.Warn("cannot accept a client", "error", err, "pause", pause)
+			if !sleep(g.s.ctx, pause) {
+				return nil, net.ErrClosed
+			}
+			pause = min(2*pause, longest)
+			continue
+		}
+		pause = shortest
+		c := newClient(g.s, conn)
+		switch full, closed := g.s.admit(c); {
+		case closed:
+			_ = conn.Close()
+			return nil, net.ErrClosed
+		case full:
+			g.s.log.Warn("too many clients", "limit", g.s.cfg.MaxConns)
+			refuse(conn, g.s.cfg.TLS)
+			continue
+		}
+		g.s.served.Add(1)
+		g.s.log.Debug("client connected", "client", c.id, "addr", conn.RemoteAddr().String())
+		return c, nil
+	}
+}
+
+// refuse tells a client that there are too many, if that can be done without waiting for it.
+func refuse(conn net.Conn, tlsConfig *tls.Config) {
+	if tlsConfig == nil {
+		_ = conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n")) // the answer is a courtesy
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,138 @@
+package resp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/redcon"
+)
+
+// Server is a listening front. Its methods are safe for concurrent use.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	ln       net.Listener
+	fast     FastBackend // nil: the backend has no fast path
+	commands map[string]*command
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	started  time.Time
+	lastID   atomic.Int64
+	served   atomic.Uint64 // connections accepted
+
+	serving   sync.WaitGroup // Serve, and the goroutine of each connection
+	closeOnce sync.Once
+	closeErr  error
+
+	mu      sync.Mutex
+	closed  bool
+	clients map[*client]struct{}
+}
+
+// Listen starts to listen. Serve then answers; Close ends it.
+func Listen(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	ln, err := listen(cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("resp: listen: %w", err)
+	}
+	s := &Server{
+		cfg:      cfg,
+		log:      cfg.Logger,
+		ln:       ln,
+		commands: commandTable(),
+		started:  time.Now(),
+		clients:  make(map[*client]struct{}),
+	}
+	s.fast, _ = cfg.Backend.(FastBackend)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Serve answers connections until Close, and then returns nil. It is called once.
+func (s *Server) Serve() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.serving.Add(1)
+	s.mu.Unlock()
+	defer s.serving.Done()
+	return redcon.Serve(&gate{s}, s.handle, nil, s.ended)
+}
+
+// Addr is the address listened on: "host:port" with the port that was bound, or "unix:/path".
+func (s *Server) Addr() string {
+	if a, ok := s.ln.Addr().(*net.UnixAddr); ok {
+		return "unix:" + a.Name
+	}
+	return s.ln.Addr().String()
+}
+
+// Close stops listening and ends all connections and the commands under way on them. When it returns, Serve and all goroutines
+// of the server have ended.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		s.cancel()
+		s.mu.Lock()
+		s.closed = true
+		for c := range s.clients {
+			_ = c.Conn.Close() // unblocks its goroutine; there is nobody to tell about a failure
+		}
+		s.mu.Unlock()
+		s.closeErr = s.ln.Close()
+	})
+	s.serving.Wait()
+	return s.closeErr
+}
+
+// handle runs one batch of pipelined commands. It is called on the connection's own goroutine.
+func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
+	c, ok := conn.NetConn().(*client)
+	if !ok {
+		_ = conn.Close()
+		return
+	}
+	c.run(first, conn.ReadPipeline())
+	if c.quit {
+		c.flush()
+		_ = conn.Close()
+	}
+}
+
+// ended is called when the goroutine of a connection is about to end.
+func (s *Server) ended(conn redcon.Conn, _ error) {
+	c, ok := conn.NetConn().(*client)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	delete(s.clients, c)
+	s.mu.Unlock()
+	s.log.Debug("client gone", "client", c.id)
+	s.serving.Done()
+}
+
+// admit registers a connection, unless the server is closed or full.
+func (s *Server) admit(c *client) (full, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return false, true
+	case len(s.clients) >= s.cfg.MaxConns:
+		return true, false
+	}
+	s.clients[c] = struct{}{}
+	s.serving.Add(1)
+	return false, false
+}
