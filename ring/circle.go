@@ -26,6 +26,7 @@ type circle struct {
 	members int
 	points  []point
 	starts  []int32 // partition -> index into points
+	shared  bool    // two members have a point at one place
 }
 
 // newCircle hashes and sorts the virtual nodes. members are sorted and distinct.
@@ -53,6 +54,9 @@ func newCircle(members []string, p Params, hash hasher) *circle {
 		}
 		return cmp.Compare(b.member, a.member)
 	})
+	for i := 1; i < len(c.points) && !c.shared; i++ {
+		c.shared = c.points[i].hash == c.points[i-1].hash && c.points[i].member != c.points[i-1].member
+	}
 	var id [8]byte
 	for part := range c.starts {
 		binary.LittleEndian.PutUint64(id[:], uint64(part))

@@ -83,8 +83,13 @@ func (t *Table) fill(c *circle) bool {
 			without := holders[:copy(holders, t.Owners(group[0])[:level])]
 			slices.Sort(without)
 			// The last partition of the group is the last that matters: a
-			// partition's place depends on those before it alone.
-			upTo := ring[:group[len(group)-1]+1]
+			// partition's place depends on those before it alone. But where
+			// members hide each other there may be no room for a later one,
+			// and a ring that cannot be completed is none.
+			upTo := ring
+			if !c.shared {
+				upTo = ring[:group[len(group)-1]+1]
+			}
 			if !c.place(without, upTo, loads) {
 				return false
 			}

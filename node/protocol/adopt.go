@@ -3,7 +3,7 @@ package protocol
 import (
 	"sync/atomic"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -25,7 +25,8 @@ type part struct {
 // holder is a near copy at another node, under one session.
 type holder struct {
 	peer, session uint64
-	until         int64 // when the entry ends by itself; 0: it does not
+	until         int64  // when the entry ends by itself; 0: it does not
+	noted         uint64 // orders the note among the writes
 }
 
 func (pt *part) reset() {
@@ -201,7 +202,7 @@ func (m *Machine) quarantine(p int) {
 	}
 	m.store.Wipe(p)
 	for _, e := range left {
-		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Provisional: true})
+		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin, Provisional: true})
 	}
 }
 

@@ -3,7 +3,7 @@ package protocol
 import (
 	"fmt"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -19,11 +19,11 @@ type checker struct {
 	s        *sim
 	failures []string
 	value    int
-	sets     map[string]*simWrite   // by value
-	acked    map[int][]*simWrite    // by key: confirmed writes, deletes and cuts
-	all      map[int][]*simWrite    // by key: every write, also the unconfirmed
-	revoked  map[string]int64       // token -> when its revocation was confirmed
-	gen      map[int]int            // of revocable keys
+	sets     map[string]*simWrite // by value
+	acked    map[int][]*simWrite  // by key: confirmed writes, deletes and cuts
+	all      map[int][]*simWrite  // by key: every write, also the unconfirmed
+	revoked  map[string]int64     // token -> when its revocation was confirmed
+	gen      map[int]int          // of revocable keys
 	pending  map[*simProc]map[*simWrite]bool
 }
 
@@ -143,6 +143,13 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	}
 	for _, x := range c.acked[key] {
 		if x.end < begin && age < x.begin && (x.tag == "" || x.tag == keyTag(key)) {
+			for _, q := range c.s.procs {
+				if q.m.lay != nil {
+					pt := &q.m.parts[partOf(token)]
+					h := q.m.store.Get(partOf(token), token)
+					c.s.logf("  %s view %d part %d owner %v acting %v holder %v complete %v holders %v entry %+v", q.name, q.m.lay.number(), partOf(token), pt.owner, pt.acting, pt.holder, pt.complete.Load(), pt.holders[token], h)
+				}
+			}
 			c.fail("P1: %s read (%s) %s=%s of %.3f, older than a %s of %.3f confirmed at %.3f, before the read began at %.3f",
 				p.name, how, token, w.value, f(age), x.kind, f(x.begin), f(x.end), f(begin))
 			return
@@ -258,6 +265,11 @@ func (c *checker) end() {
 			} else {
 				c.s.logf("%s: no view, gone %v", p.name, p.gone)
 			}
+			for _, id := range p.m.order {
+				q := p.m.peers[id]
+				c.s.logf("   knows %s %x session %d gossiped %v chain %x refused %v silent %v suspects %x", q.member.Name, id>>48, q.session, q.gossiped, q.chain>>48, q.refused, p.m.silent(id, p.Now()), q.suspects)
+			}
+			c.s.logf("   campaign %+v vote %+v wantedAt %d left %v leaving %v", p.m.campaign, p.m.vote, p.m.wantedAt, p.m.left, p.m.leaving)
 		}
 		c.fail("not healed %.0f s after the last fault", f(c.s.cfg.quiet))
 		return

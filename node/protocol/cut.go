@@ -191,4 +191,3 @@ func (m *Machine) cutRecords() []*pb.CutRecord {
 	}
 	return out
 }
-

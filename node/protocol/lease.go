@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -114,11 +114,6 @@ func (m *Machine) endNear(p *peer) {
 	}
 	old := p.near
 	p.near = &Lease{}
-	if old.until.Load() == 0 {
-		// No grant came on it, so nothing was kept under it.
-		m.publishNear(p)
-		return
-	}
 	old.until.Store(0)
 	if m.lay != nil {
 		for i := range m.parts {

@@ -12,7 +12,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -155,12 +155,12 @@ type Machine struct {
 	pulls      map[uint64]*pull
 	keyPulls   map[string]*keyPull
 
-	ops     map[uint64]*op
-	parked  []*op
-	writes  map[uint64]*write
-	byPeer  map[uint64]map[uint64]*write // peer -> writes that wait for it
-	cuts    map[uint64]*cut
-	holders int
+	ops       map[uint64]*op
+	parked    []*op
+	writes    map[uint64]*write
+	byPeer    map[uint64]map[uint64]*write // peer -> writes that wait for it
+	cuts      map[uint64]*cut
+	holders   int
 	unparking bool
 
 	mySuspects []uint64

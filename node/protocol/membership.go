@@ -248,6 +248,12 @@ func (m *Machine) desired(now int64) *pb.View {
 			synced = false
 		}
 	}
+	stay := 0
+	for _, id := range m.lay.ids {
+		if _, leaves := m.leavers[id]; !leaves && !remove[id] {
+			stay++
+		}
+	}
 	var members, leaving []*pb.Member
 	changed := false
 	for _, mem := range v.Members {
@@ -255,7 +261,7 @@ func (m *Machine) desired(now int64) *pb.View {
 		switch {
 		case remove[mem.Id]:
 			changed = true
-		case leaves && synced && len(v.Members) > 1:
+		case leaves && synced && stay > 0: // the last one cannot hand over to anybody
 			leaving = append(leaving, mem)
 			changed = true
 		default:
@@ -377,6 +383,16 @@ func (m *Machine) watchMajority(now int64) {
 		m.lost = true
 		m.env.Event("lost-majority", "", "no majority of the last view within reach: reads are unsure, writes refused")
 	}
+	dead := 0
+	for i, id := range m.lay.ids {
+		if id != m.self.Id && m.provenDead(m.lay.view.Members[i]) {
+			dead++
+		}
+	}
+	if for_ > m.cfg.ExpelAfter && !m.enough(len(m.lay.ids)-dead) {
+		m.startOver("a majority of the view has died")
+		return
+	}
 	if m.cfg.ForgetAfter > 0 && for_ > m.cfg.ForgetAfter {
 		m.startOver("no majority for ForgetAfter")
 		return
@@ -433,7 +449,7 @@ func (m *Machine) tickOutside(now int64) {
 	chains, alone, smallest, met := false, true, true, 1
 	for _, id := range m.order {
 		p := m.peers[id]
-		if !p.gossiped && p.session == 0 {
+		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) {
 			continue
 		}
 		alone = false

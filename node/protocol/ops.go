@@ -3,7 +3,7 @@ package protocol
 import (
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -339,7 +339,7 @@ func (m *Machine) Lost() bool { return m.lost }
 
 // entryTo and entryFrom carry an entry over the wire: a TTL travels as the time that remains (rule 9).
 func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
-	out := &pb.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind)}
+	out := &pb.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
 	if e.Expires != 0 {
 		out.Ttl = max(1, e.Expires-m.env.Now())
 	}
@@ -347,7 +347,7 @@ func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
 }
 
 func entryFrom(b *pb.Entry, since int64) *store.Entry {
-	e := &store.Entry{Key: b.Key, Value: b.Value, Version: b.Version, Tags: b.Tags, Kind: store.Kind(b.Kind)}
+	e := &store.Entry{Key: b.Key, Value: b.Value, Version: b.Version, Tags: b.Tags, Kind: store.Kind(b.Kind), Origin: b.Origin}
 	if b.Ttl > 0 {
 		e.Expires = since + b.Ttl
 	}

@@ -18,6 +18,7 @@ var (
 	simSeed      = flag.Int64("sim.seed", 1, "first seed")
 	simMutant    = flag.String("sim.mutant", "", "rule to switch off")
 	simTrace     = flag.Bool("sim.trace", false, "print the schedule of -sim.seed")
+	simToken     = flag.String("sim.token", "", "with -sim.trace: print the messages about this token")
 	simNodes     = flag.Int("sim.nodes", 0, "number of nodes; 0: 3 to 7 by the seed")
 )
 

@@ -1,7 +1,7 @@
 package protocol
 
 import (
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -55,7 +55,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
 	hs := pt.holders[e.Key]
 	for i := range hs {
 		if hs[i].peer == from.member.Id && hs[i].session == from.session {
-			hs[i].until = e.Expires
+			hs[i].until, hs[i].noted = e.Expires, m.nextID()
 			return true
 		}
 	}
@@ -66,7 +66,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
 		pt.holders = map[string][]holder{}
 	}
 	m.holders++
-	pt.holders[e.Key] = append(hs, holder{peer: from.member.Id, session: from.session, until: e.Expires})
+	pt.holders[e.Key] = append(hs, holder{peer: from.member.Id, session: from.session, until: e.Expires, noted: m.nextID()})
 	return true
 }
 
@@ -117,7 +117,7 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.env.Now() < lease.until.Load() {
 				if e.Kind == store.Live {
 					r = &pb.GetReply{Status: pb.Status_OK, Entry: m.entryTo(e)}
-				} else {
+				} else if !b.Fill { // only the owner orders fills
 					r.Status = pb.Status_ABSENT
 				}
 			}

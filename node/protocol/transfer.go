@@ -3,7 +3,7 @@ package protocol
 import (
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -248,7 +248,7 @@ func (m *Machine) endKeyPull(key string, ok bool) {
 	kp := m.keyPulls[key]
 	delete(m.keyPulls, key)
 	if e := m.store.Get(kp.part, key); ok && e != nil && e.IsProvisional() {
-		m.store.Put(kp.part, &store.Entry{Key: key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind})
+		m.store.Put(kp.part, &store.Entry{Key: key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin})
 	}
 	for _, then := range kp.waiters {
 		then(ok)

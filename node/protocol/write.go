@@ -3,7 +3,7 @@ package protocol
 import (
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/node/store2"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -83,8 +83,11 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		return
 	}
 	e := &store.Entry{Key: b.Key, Value: b.Value, Version: m.nextVersion(), Tags: b.Tags, Kind: store.Kind(b.Kind)}
-	if b.Touch {
-		e.Value, e.Tags = cur.Value, cur.Tags
+	switch { // a cut judges an entry by the age of its value
+	case b.Touch:
+		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
+	case b.Ticket != 0 && !m.is("no-ticket"):
+		e.Origin = b.Ticket
 	}
 	switch {
 	case b.KeepTtl && live:
@@ -136,17 +139,19 @@ func (m *Machine) waitFor(w *write, pt *part) {
 	if hs := pt.holders[w.entry.Key]; len(hs) > 0 {
 		for _, h := range hs {
 			q := m.peers[h.peer]
-			if q == nil || q.session != h.session && q.proven || q.grantEnd <= now {
-				continue // its session was replaced, or its lease is over
+			if q == nil || q.session != h.session && q.proven {
+				continue // its session was replaced
 			}
-			w.waits = append(w.waits, waitHolder{peer: h.peer, session: h.session, until: q.grantEnd})
-			m.await(h.peer, w)
+			// Told in any case: the next lease, on the same stream, comes after it. Waited for only while it has one.
 			if q.session == h.session {
 				m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
 			}
+			if q.grantEnd <= now {
+				continue
+			}
+			w.waits = append(w.waits, waitHolder{peer: h.peer, session: h.session, until: q.grantEnd})
+			m.await(h.peer, w)
 		}
-		m.holders -= len(hs)
-		delete(pt.holders, w.entry.Key)
 	}
 	m.waitEarlier(w)
 }
@@ -241,9 +246,26 @@ func (m *Machine) onInvalidate(p *peer, msg *pb.Message, b *pb.Invalidate) {
 }
 
 func (m *Machine) onInvalidateReply(p *peer, msg *pb.Message) {
-	if w := m.writes[msg.Id]; w != nil {
-		m.unwait(w, p)
+	w := m.writes[msg.Id]
+	if w == nil {
+		return
 	}
+	// The note goes only now: until then a further write of the key must wait for this holder too. A later read has a
+	// note of its own.
+	pt := &m.parts[w.part]
+	hs := slices.DeleteFunc(pt.holders[w.entry.Key], func(h holder) bool {
+		gone := h.peer == p.member.Id && h.session == p.session && h.noted < w.id
+		if gone {
+			m.holders--
+		}
+		return gone
+	})
+	if len(hs) == 0 {
+		delete(pt.holders, w.entry.Key)
+	} else {
+		pt.holders[w.entry.Key] = hs
+	}
+	m.unwait(w, p)
 }
 
 // unwait: the peer can no longer serve what it held under this session or an earlier one.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 )
@@ -48,8 +47,8 @@ func (c *cuts) voids(e *Entry) bool {
 			return true
 		}
 	}
-	// A cut that was folded while we looked is out of the table, and by then in folded.
-	return v <= c.folded.Load()
+	// A cut that a wider one replaced while we looked is out of the table; by then the wider one is known.
+	return v <= c.folded.Load() || v <= c.clear.Load()
 }
 
 func raise(a *atomic.Uint64, v uint64) {
@@ -161,10 +160,5 @@ func (s *Store) CutSince(tags []string, version uint64) bool {
 			return true
 		}
 	}
-	return c.folded.Load() > version
-}
-
-func hasher() func(string) uint64 {
-	seed := maphash.MakeSeed()
-	return func(key string) uint64 { return maphash.String(seed, key) }
+	return c.folded.Load() > version || c.clear.Load() > version
 }

@@ -88,7 +88,7 @@ func (s *Store) Get(p int, key string) *Entry {
 		return nil
 	}
 	e := s.parts[p].index.find(maphash.String(s.seed, key), key)
-	if e == nil || e.Expires != 0 && s.now() >= e.Expires || s.cuts.voids(e) {
+	if e = s.visible(e); e == nil {
 		return nil
 	}
 	if e.state.Load()&visited == 0 {
@@ -148,10 +148,8 @@ func (s *Store) Put(p int, e *Entry) (old *Entry, ok bool) {
 	for {
 		pt.mu.Lock()
 		cur := pt.index.find(h, e.Key)
-		if cur != nil && !cur.expired(s.now()) && !s.cuts.voids(cur) {
-			old = cur
-		} else if cur == nil {
-			// What was there may have been evicted to make room for e: old stays what it was.
+		if cur != nil {
+			old = s.visible(cur) // once evicted to make room for e, it stays what was there
 		}
 		v := s.judge(pt, cur, e)
 		if v == accept && e.Kind == Live && e.Size() > s.maxEntry {
@@ -162,7 +160,16 @@ func (s *Store) Put(p int, e *Entry) (old *Entry, ok bool) {
 			return old, v == keep
 		}
 		var out victims
-		if s.admit(pt, h, cur, e, &out) {
+		switch s.admit(pt, cur, e, uint32(p), &out) {
+		case admitted:
+			pt.index.set(h, e, s.hash)
+			pt.mu.Unlock()
+			return old, true
+		case buried: // no room even for this tombstone: the floor stands for it
+			raise(&pt.floor, e.Version)
+			if cur != nil {
+				s.take(pt, h, cur, removed)
+			}
 			pt.mu.Unlock()
 			return old, true
 		}
@@ -171,49 +178,64 @@ func (s *Store) Put(p int, e *Entry) (old *Entry, ok bool) {
 	}
 }
 
-// admit puts e in the place of cur if there is room; otherwise it picks victims. The partition is locked.
-func (s *Store) admit(pt *partition, h uint64, cur, e *Entry, out *victims) bool {
+// visible returns e if Get would.
+func (s *Store) visible(e *Entry) *Entry {
+	if e == nil || e.Expires != 0 && s.now() >= e.Expires || s.cuts.voids(e) {
+		return nil
+	}
+	return e
+}
+
+// admission is what becomes of an entry that was accepted.
+type admission uint8
+
+const (
+	again    admission = iota // room has to be made first, or something has changed
+	admitted                  // it is in the lists and accounted for
+	buried                    // a tombstone for which there is no room
+)
+
+// admit enters e into the lists and the account, in the place of cur, if there is room; otherwise it picks victims.
+// The partition is locked.
+func (s *Store) admit(pt *partition, cur, e *Entry, p uint32, out *victims) admission {
 	q := &s.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	size, grave, buried := int64(e.Size()), e.Kind != Live, false
+	size, grave := int64(e.Size()), e.Kind != Live
 	var back int64 // what cur gives back to the same budget
 	if cur != nil && cur.class.grave() == grave {
 		back = int64(cur.Size())
 	}
-	if grave {
-		if need := q.graves - back + size - q.maxGraves; need > 0 {
-			if size <= q.maxGraves {
-				q.pickGraves(out, need, e.Kind == Revoked)
-				if out.n > 0 || q.picked > 0 {
-					return false
-				}
-			}
-			buried = true
+	switch {
+	case grave:
+		need := q.graves - back + size - q.maxGraves
+		if need <= 0 {
+			break
 		}
-	} else if need := q.used - back + size - q.maxUsed; need > 0 {
-		q.pickEntries(out, need)
-		return false
+		if size <= q.maxGraves {
+			q.pickGraves(out, need, e.Kind == Revoked)
+			if out.n > 0 || q.picked > 0 {
+				return again
+			}
+		}
+		return buried
+	case s.cuts.voids(e): // a cut since it was judged: its scan may have begun already
+		return again
+	default:
+		if need := q.used - back + size - q.maxUsed; need > 0 {
+			q.pickEntries(out, need)
+			return again
+		}
 	}
-
 	if cur != nil && cur.IsProvisional() {
 		pt.provisional--
-	}
-	if buried { // no room even for this tombstone: the floor stands for it
-		raise(&pt.floor, e.Version)
-		if cur != nil {
-			pt.index.remove(h, e.Key, s.hash)
-			q.unlink(cur)
-		}
-		return true
 	}
 	if e.Provisional {
 		pt.provisional++
 	}
-	e.part = uint32(pt.number(s))
+	e.part = p
 	q.link(cur, e)
-	pt.index.set(h, e, s.hash)
-	return true
+	return admitted
 }
 
 // reserve accounts for bytes beside the entries, and makes room for them.

@@ -1690,6 +1690,7 @@ type Entry struct {
 	Ttl           int64                  `protobuf:"zigzag64,4,opt,name=ttl,proto3" json:"ttl,omitempty"` // ns that remain; 0: no end
 	Tags          []string               `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
 	Kind          Kind                   `protobuf:"varint,6,opt,name=kind,proto3,enum=huddle.peer.v1.Kind" json:"kind,omitempty"`
+	Origin        uint64                 `protobuf:"varint,7,opt,name=origin,proto3" json:"origin,omitempty"` // age of the value, where older than the version; 0: the version
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1764,6 +1765,13 @@ func (x *Entry) GetKind() Kind {
 		return x.Kind
 	}
 	return Kind_LIVE
+}
+
+func (x *Entry) GetOrigin() uint64 {
+	if x != nil {
+		return x.Origin
+	}
+	return 0
 }
 
 type Get struct {
@@ -2954,14 +2962,15 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"LeaseGrant\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x18\n" +
 	"\aconfirm\x18\x02 \x01(\bR\aconfirm\x12\x12\n" +
-	"\x04pair\x18\x03 \x01(\x12R\x04pair\"\x99\x01\n" +
+	"\x04pair\x18\x03 \x01(\x12R\x04pair\"\xb1\x01\n" +
 	"\x05Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x10\n" +
 	"\x03ttl\x18\x04 \x01(\x12R\x03ttl\x12\x12\n" +
 	"\x04tags\x18\x05 \x03(\tR\x04tags\x12(\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\x14.huddle.peer.v1.KindR\x04kind\"?\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x14.huddle.peer.v1.KindR\x04kind\x12\x16\n" +
+	"\x06origin\x18\a \x01(\x04R\x06origin\"?\n" +
 	"\x03Get\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04keep\x18\x02 \x01(\bR\x04keep\x12\x12\n" +

@@ -25,14 +25,12 @@ type client struct {
 	dead   bool   // sending failed
 	shook  bool   // the TLS handshake is done
 
-	authed     bool
-	proto      int // 2 or 3
-	quit       bool
-	silent     bool // CLIENT REPLY OFF
-	skip       int  // replies to leave out: CLIENT REPLY SKIP
-	name       atomic.Pointer[string]
-	libName    string
-	libVersion string
+	authed bool
+	proto  int // 2 or 3
+	quit   bool
+	silent bool // CLIENT REPLY OFF
+	skip   int  // replies to leave out: CLIENT REPLY SKIP
+	name   atomic.Pointer[string]
 
 	rest   []redcon.Command // commands of the batch that come after the present one
 	ahead  []lookup         // answers to the reads at the start of rest

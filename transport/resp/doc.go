@@ -32,7 +32,8 @@
 //   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
 //     CONFIG knows GET of a few parameters. COMMAND DOCS is empty. AUTH knows the user "default" alone.
 //   - A command with an argument over the size limit is answered with an error, and the connection goes on. Redis would end it.
-//   - Of several keys, or of many pipelined commands, Redis sees a bulk string of any ending; here it must end in CR LF.
+//   - A bulk string must end in CR LF, a first line too; Redis does not look.
+//   - SCAN takes no negative cursor. The pattern ** matches the empty key, which it does not in Redis 7.0.
 //
 // Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together.
 package resp

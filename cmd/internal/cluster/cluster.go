@@ -23,12 +23,14 @@ type Options struct {
 	Nodes int
 	// Args are further flags of serve, given to every node.
 	Args []string
+	// Dir is a folder that keeps the nodes' logs. Default: one that Close removes.
+	Dir string
 }
 
 // Cluster is a set of processes. It is made by Start and ended by Close.
 type Cluster struct {
 	nodes    []*Node
-	dir      string
+	dir      string // removed by Close; empty: none
 	launcher *launcher
 }
 
@@ -47,15 +49,22 @@ func Start(opts Options) (*Cluster, error) {
 			return nil, fmt.Errorf("the binary cannot tell where it is: %w", err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "huddle-cluster-")
+	ports, err := freePorts(3 * opts.Nodes)
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(3 * opts.Nodes)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	c := &Cluster{}
+	dir := opts.Dir
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "huddle-cluster-")
+		c.dir = dir
+	} else {
+		err = os.MkdirAll(dir, 0o700)
 	}
-	c := &Cluster{dir: dir, launcher: newLauncher()}
+	if err != nil {
+		return nil, err
+	}
+	c.launcher = newLauncher()
 	addr := func() string {
 		port := ports[0]
 		ports = ports[1:]
@@ -183,6 +192,9 @@ func (c *Cluster) Close() error {
 		<-ended
 	}
 	c.launcher.close()
+	if c.dir == "" {
+		return nil
+	}
 	return os.RemoveAll(c.dir)
 }
 

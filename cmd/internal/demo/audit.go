@@ -13,7 +13,7 @@ const auditors = 8
 func (s *shop) enrol(ctx context.Context, n int) {
 	fresh := make([]*visitor, n)
 	for i := range fresh {
-		fresh[i] = &visitor{id: 1000 + i, name: fmt.Sprintf("regular-%d", i+1)}
+		fresh[i] = &visitor{id: 1000 + i, name: fmt.Sprintf("regular %d", i+1)}
 	}
 	each(fresh, func(v *visitor) {
 		v.mu.Lock()

@@ -22,7 +22,7 @@ var ErrWrong = errors.New("not every answer was right")
 // Limits of Config.
 const (
 	MaxNodes = 20
-	minFor   = 3 * time.Second
+	MinFor   = 3 * time.Second
 	regulars = 1000 // sessions that lie untouched
 	cycle    = 30 * time.Second
 )
@@ -43,8 +43,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Nodes < 1 || cfg.Nodes > MaxNodes {
 		return fmt.Errorf("--nodes %d is not usable: 1 to %d", cfg.Nodes, MaxNodes)
 	}
-	if cfg.For != 0 && cfg.For < minFor {
-		return fmt.Errorf("--for %v is too short to see anything: at least %v", cfg.For, minFor)
+	if cfg.For != 0 && cfg.For < MinFor {
+		return fmt.Errorf("--for %v is too short to see anything: at least %v", cfg.For, MinFor)
 	}
 	cluster.QuietRedis()
 	t := &teller{live: term.NewLive(cfg.Out), style: term.StyleFor(cfg.Out), begun: time.Now()}

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -10,6 +11,9 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
+
+// breath is the time that a reader has for a line.
+const breath = 350 * time.Millisecond
 
 // story is what happens, in order.
 type story struct {
@@ -79,30 +83,52 @@ func (st *story) tour(ctx context.Context) {
 	anna.mu.Lock()
 	defer anna.mu.Unlock()
 	r, ok := s.login(ctx, anna)
-	if !ok {
+	if !ok || !st.breathe(ctx) {
 		return
 	}
 	t.say("%s logs in through %s (%s).", t.who(anna.name), t.node(r.by.node.Name), term.Duration(r.took))
-	if place, err := st.cluster.Nodes()[0].Client().Locate(ctx, key(anna.token)); err == nil {
+	if place, err := st.cluster.Nodes()[0].Client().Locate(ctx, key(anna.token)); err == nil && st.breathe(ctx) {
 		copies := "no further copy"
 		if len(place.Copies) > 0 {
 			copies = "copy on " + t.node(strings.Join(place.Copies, ", "))
 		}
 		t.say("Her session is in partition %d of %d: owner %s, %s.", place.Partition, place.Partitions, t.node(place.Owner), copies)
 	}
-	for _, each := range s.b.replicas[:min(3, len(s.b.replicas))] {
-		if r, ok := s.browse(ctx, anna, each); ok {
-			t.say("She browses through %s: %s in %s.", t.node(each.node.Name), t.good("hit"), term.Duration(r.took))
+	shown := s.b.replicas[:min(3, len(s.b.replicas))]
+	for _, each := range append(slices.Clone(shown), shown[len(shown)-1]) {
+		if !st.breathe(ctx) {
+			return
+		}
+		own := ""
+		before, err := each.node.Client().Status(ctx, false)
+		r, ok := s.browse(ctx, anna, each)
+		if after, errAfter := each.node.Client().Status(ctx, false); err == nil && errAfter == nil {
+			switch {
+			case after.Hits > before.Hits:
+				own = ", out of its own memory"
+			case after.Remote > before.Remote:
+				own = ", which asked another node"
+			}
+		}
+		if ok {
+			t.say("She browses through %s: %s in %s%s.", t.node(each.node.Name), t.good("hit"), term.Duration(r.took), own)
 		}
 	}
-	if len(s.b.replicas) > 1 {
-		last := s.b.replicas[len(s.b.replicas)-1]
-		if r, ok := s.browse(ctx, anna, last); ok {
-			t.say("Once more through %s: %s in %s, out of its own memory.", t.node(last.node.Name), t.good("hit"), term.Duration(r.took))
-		}
+	if !st.breathe(ctx) {
+		return
 	}
 	if r, ok := s.logout(ctx, anna); ok {
 		t.say("She logs out through %s (%s). All nodes were asked at once: %s everywhere.", t.node(r.by.node.Name), term.Duration(r.took), t.good("gone"))
+	}
+}
+
+// breathe leaves the reader time for a line, and tells whether the story goes on.
+func (st *story) breathe(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(breath):
+		return true
 	}
 }
 
@@ -138,25 +164,42 @@ func (st *story) kill(ctx context.Context) *cluster.Node {
 	victim.Kill()
 	killed := time.Now()
 	t.say("%s  kill -9 %d: %s is dead. It owned %s's session, among %s of all.", t.bad("✗"), pid, t.node(victim.Name), v.name, st.share(ctx, victim.Name))
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() { st.tellNextView(ctx, victim, before.View, killed) })
 	v.mu.Lock()
 	r, ok := s.browse(ctx, v, nil)
 	v.mu.Unlock()
 	if ok {
 		t.say("%s's session, read through %s: %s, after %s.", v.name, t.node(r.by.node.Name), t.good("still there"), term.Duration(r.took))
 	}
-	for _, n := range st.cluster.Nodes() {
-		if n == victim {
-			continue
-		}
-		if status, err := n.Client().Status(ctx, false); err == nil && status.View > before.View {
-			t.say("The others agreed on view %d without %s %s after the kill, and share its part among themselves.", status.View, victim.Name, term.Duration(time.Since(killed)))
-			break
-		}
-	}
 	if right, of := s.auditRegulars(ctx, false); ctx.Err() == nil {
-		t.say("All regulars looked up, %s after the kill: %s of %s sessions %s.", term.Duration(time.Since(killed)), t.count(right, of), term.Count(of), "are there")
+		t.say("All regulars looked up, %s after the kill: %s of %s sessions are there.", term.Duration(time.Since(killed)), t.count(right, of), term.Count(of))
 	}
 	return victim
+}
+
+// tellNextView waits until the survivors have agreed on a view after the given one, and tells so.
+func (st *story) tellNextView(ctx context.Context, victim *cluster.Node, view uint64, killed time.Time) {
+	t := st.teller
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		for _, n := range st.cluster.Nodes() {
+			if n == victim {
+				continue
+			}
+			if status, err := n.Client().Status(ctx, false); err == nil && status.View > view {
+				t.say("The others agreed on view %d without %s %s after the kill, and share its part among themselves.", status.View, t.node(victim.Name), term.Duration(time.Since(killed)))
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // share is how large a part of the ring the named node has, as another one sees it.

@@ -135,9 +135,9 @@ func (st *story) footer() string {
 	}
 	end := "^C ends"
 	if st.cfg.For > 0 {
-		end = term.Duration(max(0, time.Until(st.begun.Add(st.cfg.For))).Round(time.Second)) + " to go, ^C ends"
+		end = fmt.Sprintf("%.0f s to go, ^C ends", max(0, time.Until(st.begun.Add(st.cfg.For)).Seconds()))
 	}
-	return fmt.Sprintf("  %s visitors logged in   %s reads   %s   %s", term.Count(st.shop.live()), term.Count(y.reads.Load()), wrong, s.Dim(end))
+	return fmt.Sprintf("  %s sessions   %s reads   %s   %s", term.Count(st.shop.live()), term.Count(y.reads.Load()), wrong, s.Dim(end))
 }
 
 // line tells of the replicas in one line.

@@ -1,0 +1,76 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/chaos"
+	"github.com/huddle-cache/huddle/cmd/internal/demo"
+)
+
+type demoCmd struct {
+	Nodes int           `default:"3" placeholder:"N" help:"How many nodes to start, 1 to 20. Default: ${default}."`
+	For   time.Duration `default:"0" placeholder:"TIME" help:"How long it goes on, at least 3s. Default: 0, until ^C."`
+	Open  bool          `help:"Open the status page in a browser. Default: no, its address is printed."`
+}
+
+// Help is the long form of the help.
+func (demoCmd) Help() string {
+	return "Starts nodes as processes on free loopback ports. Visitors of a shop log in, browse and log out through whichever " +
+		"node a load balancer picks; a node is killed and comes back. Every answer is checked: the exit code is 0 only if all were right."
+}
+
+// Run shows the demonstration.
+func (c *demoCmd) Run(io *streams) error {
+	if c.Nodes < 1 || c.Nodes > demo.MaxNodes {
+		return usage("--nodes %d is not usable: 1 to %d", c.Nodes, demo.MaxNodes)
+	}
+	if c.For < 0 || c.For > 0 && c.For < demo.MinFor {
+		return usage("--for %v is too short to see anything: at least %v, or 0 for no end", c.For, demo.MinFor)
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	return demo.Run(ctx, demo.Config{Nodes: c.Nodes, For: c.For, Open: c.Open, Out: io.out})
+}
+
+type chaosCmd struct {
+	Seed     uint64        `default:"0" placeholder:"N" help:"Seed that the faults are drawn from (a number). Default: 0, a random one, which is printed."`
+	For      time.Duration `default:"60s" placeholder:"TIME" help:"How long faults go on. Default: ${default}."`
+	Nodes    int           `default:"3" placeholder:"N" help:"How many nodes to start, 3 to 20. Default: ${default}."`
+	Replicas int           `default:"2" placeholder:"N" help:"Copies of each entry, 2 to the number of nodes; up to one less fail at once. Default: ${default}."`
+	Faults   []string      `default:"kill,pause,restart" placeholder:"LIST" help:"What is done to nodes: kill (SIGKILL), pause (SIGSTOP), restart (graceful). Default: ${default}."`
+	Logs     string        `placeholder:"DIR" help:"Folder that keeps the nodes' logs. Default: they are removed."`
+}
+
+// Help is the long form of the help.
+func (chaosCmd) Help() string {
+	return "Checked are: after an acknowledged DEL or SET no later GET on any node returns an older value; an acknowledged SET is " +
+		"not lost while fewer nodes than there are copies fail at once and the cluster was settled before the next fault; the " +
+		"cluster heals by itself. The exit code is 0 only if every promise was kept."
+}
+
+// Run breaks things.
+func (c *chaosCmd) Run(io *streams) error {
+	faults, err := chaos.ParseFaults(c.Faults)
+	if err != nil {
+		return usage("%v", err)
+	}
+	if c.Seed == 0 {
+		c.Seed = 1 + rand.Uint64N(1_000_000)
+	}
+	cfg := chaos.Config{Seed: c.Seed, For: c.For, Nodes: c.Nodes, Replicas: c.Replicas, Faults: faults, Logs: c.Logs, Out: io.out}
+	if err := cfg.Check(); err != nil {
+		return usage("%v", err)
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	err = chaos.Run(ctx, cfg)
+	if errors.Is(err, chaos.ErrBroken) {
+		return fmt.Errorf("%w; see again with: huddle chaos --seed %d --for %v --nodes %d --replicas %d --faults %s",
+			err, c.Seed, c.For, c.Nodes, c.Replicas, strings.Join(c.Faults, ","))
+	}
+	return err
+}

@@ -1,0 +1,391 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestBytesStayBounded(t *testing.T) {
+	var c clock
+	r := rand.New(rand.NewPCG(1, 2))
+	const limit = 200_000
+	s := New(Config{Partitions: 7, MaxBytes: limit, Now: c.now, MaxCuts: 50})
+	for i := range 60_000 {
+		key := fmt.Sprint(r.IntN(3000))
+		e := &Entry{Key: key, Version: uint64(i + 1), Value: make([]byte, r.IntN(900)), Near: r.IntN(3) == 0}
+		switch r.IntN(10) {
+		case 0:
+			e.Kind, e.Value = Tombstone, nil
+		case 1:
+			e.Kind, e.Value = Revoked, nil
+		case 2:
+			e.Tags = []string{fmt.Sprint(r.IntN(200))}
+		}
+		if e.Kind != Live || r.IntN(2) == 0 {
+			e.Expires = c.now() + 1 + r.Int64N(20e9)
+		}
+		p := r.IntN(7)
+		s.Put(p, e)
+		if i%50 == 0 {
+			s.Cut(fmt.Sprint(r.IntN(200)), false, uint64(i/2+1))
+		}
+		if st := s.Stats(); st.Bytes > limit || st.Cuts > 50 {
+			t.Fatalf("step %d: %+v", i, st)
+		}
+		c.ns.Add(1e6)
+		if i%10 == 0 {
+			s.Sweep(8)
+		}
+		if i%500 == 0 {
+			checkAccount(t, s)
+		}
+	}
+	if st := s.Stats(); st.Evictions == 0 || st.Expirations == 0 || st.Bytes < limit/2 {
+		t.Fatalf("nothing was put to the test: %+v", st)
+	}
+	if s.Floor(0) == 0 {
+		t.Fatal("no tombstone was dropped")
+	}
+}
+
+// Whatever the seeds of the hashes, the same calls have the same outcome.
+func TestSameCallsSameOutcome(t *testing.T) {
+	run := func() string {
+		var c clock
+		var b strings.Builder
+		r := rand.New(rand.NewPCG(5, 6))
+		s := New(Config{Partitions: 3, MaxBytes: 60_000, Now: c.now, MaxCuts: 20})
+		for i := range 8000 {
+			e := &Entry{Key: fmt.Sprint(r.IntN(500)), Version: uint64(i + 1), Value: make([]byte, r.IntN(500)), Expires: c.now() + 1 + r.Int64N(5e9)}
+			switch r.IntN(6) {
+			case 0:
+				e.Kind = Tombstone
+			case 1, 2:
+				e.Tags = []string{fmt.Sprint(r.IntN(30))}
+			}
+			_, ok := s.Put(r.IntN(3), e)
+			hit := s.Get(r.IntN(3), fmt.Sprint(r.IntN(500))) != nil
+			c.ns.Add(2e6)
+			freed := s.Sweep(3)
+			if i%40 == 0 {
+				s.Cut(fmt.Sprint(r.IntN(30)), false, uint64(i))
+			}
+			fmt.Fprintln(&b, ok, hit, freed, s.Stats())
+		}
+		fmt.Fprintln(&b, s.Keys(0), s.Keys(1), s.Keys(2), s.Cuts())
+		return b.String()
+	}
+	first := run()
+	if second := run(); first != second {
+		t.Fatal("two runs differ")
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := New(Config{MaxBytes: 10_000})
+	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: make([]byte, 9_000)}); ok {
+		t.Fatal("took what never fits")
+	}
+	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: make([]byte, 7_000)}); !ok {
+		t.Fatal("refused what fits")
+	}
+	if _, ok := s.Put(1, &Entry{Key: "k", Version: 1}); ok || s.Get(-1, "k") != nil || s.Count(9) != 0 {
+		t.Fatal("a partition that does not exist holds something")
+	}
+}
+
+func TestTombstonesHaveTheirOwnRoom(t *testing.T) {
+	var c clock
+	s := New(Config{Partitions: 2, MaxBytes: 80_000, MaxTombstoneBytes: 10_000, Now: c.now})
+	v := uint64(0)
+	put := func(p int, key string, kind Kind) bool {
+		v++
+		e := &Entry{Key: key, Version: v, Kind: kind}
+		if kind != Live {
+			e.Expires = 1e12
+		}
+		_, ok := s.Put(p, e)
+		return ok
+	}
+	for i := range 100 {
+		put(0, fmt.Sprint("live", i), Live)
+	}
+	late := v + 1
+	for i := range 20 {
+		put(1, fmt.Sprint("revoked", i), Revoked)
+	}
+	for i := range 1000 {
+		put(1, fmt.Sprint("gone", i), Tombstone)
+	}
+	if n := s.Count(0); n != 100 {
+		t.Fatalf("tombstones pushed out %d values", 100-n)
+	}
+	for i := range 20 {
+		if s.Get(1, fmt.Sprint("revoked", i)) == nil {
+			t.Fatal("a plain tombstone pushed out a revocation")
+		}
+	}
+	if s.Floor(0) != 0 || s.Floor(1) < late || s.Floor(1) >= v {
+		t.Fatalf("floors %d, %d; versions %d to %d", s.Floor(0), s.Floor(1), late, v)
+	}
+	if _, ok := s.Put(1, &Entry{Key: "gone0", Version: late, Value: []byte("old")}); ok {
+		t.Fatal("an older value came back under a tombstone that was dropped")
+	}
+	if !put(1, "gone0", Live) {
+		t.Fatal("a newer value was refused")
+	}
+	for i := range 1000 {
+		if !put(1, fmt.Sprint("more", i), Revoked) {
+			t.Fatal("a revocation was refused")
+		}
+	}
+	if s.Get(1, "revoked0") != nil || s.Get(1, "more999") == nil {
+		t.Fatal("not the oldest revocation went")
+	}
+	// Revocations fill the room: a plain tombstone takes effect through the floor.
+	put(1, "x", Live)
+	if !put(1, "x", Tombstone) || s.Get(1, "x") != nil || s.Floor(1) != v {
+		t.Fatal("a tombstone without room had no effect")
+	}
+	if s.RaiseFloor(0, 50); s.Count(0) != 50 || s.Floor(0) != 50 {
+		t.Fatalf("RaiseFloor left %d", s.Count(0))
+	}
+	checkAccount(t, s)
+}
+
+func TestNearCopiesGoFirst(t *testing.T) {
+	s := New(Config{Partitions: 2, MaxBytes: 400_000})
+	for i := range 800 {
+		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: 1, Value: make([]byte, 200)})
+	}
+	n := s.Count(0)
+	for i := range 5000 {
+		s.Put(1, &Entry{Key: fmt.Sprint(i), Version: 1, Value: make([]byte, 200), Near: true})
+	}
+	if st := s.Stats(); st.Entries < n*3/4 || st.Near < 50 {
+		t.Fatalf("of %d values %d remain beside %d near copies", n, st.Entries, st.Near)
+	}
+}
+
+func TestExpiredAreFreedUnread(t *testing.T) {
+	var c clock
+	s := New(Config{Partitions: 13, Now: c.now})
+	const n = 20_000
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range n {
+		s.Put(i%13, &Entry{Key: fmt.Sprint(i), Version: 1, Expires: 1 + r.Int64N(3600e9)})
+	}
+	for c.now() < 3601e9 {
+		c.ns.Add(1e9)
+		for s.Sweep(500) > 0 {
+		}
+		if c.now()%600e9 == 0 {
+			dead := 0
+			for p := range s.parts {
+				s.parts[p].index.p.Load().each(func(e *Entry) bool {
+					if e.Expires < c.now()-1<<tickShift {
+						dead++
+					}
+					return true
+				})
+			}
+			if dead > 0 {
+				t.Fatalf("%d expired entries left after %d s", dead, c.now()/1e9)
+			}
+		}
+	}
+	if st := s.Stats(); st.Entries != 0 || st.Bytes != 0 || st.Expirations != n {
+		t.Fatalf("%+v", st)
+	}
+	for p := range s.parts {
+		if s.parts[p].index.p.Load() != nil {
+			t.Fatal("an empty partition keeps its table")
+		}
+	}
+}
+
+func TestCutsFoldSafely(t *testing.T) {
+	s := New(Config{MaxCuts: 10})
+	tag := func(i int) string { return fmt.Sprint("tag", i) }
+	for i := range 100 {
+		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: uint64(1000 + i), Tags: []string{tag(i)}})
+		s.Put(0, &Entry{Key: fmt.Sprint("plain", i), Version: uint64(1000 + i)})
+	}
+	for i := range 50 {
+		s.Cut(tag(i), false, uint64(1000+i))
+		if s.Get(0, fmt.Sprint(i)) != nil || !s.CutSince([]string{tag(i)}, 999) {
+			t.Fatal("a cut had no effect")
+		}
+	}
+	for i := range 100 {
+		if (s.Get(0, fmt.Sprint(i)) != nil) != (i >= 50) {
+			t.Fatalf("entry %d", i)
+		}
+		if s.Get(0, fmt.Sprint("plain", i)) == nil {
+			t.Fatal("an entry without tags was lost")
+		}
+	}
+	other := New(Config{})
+	for _, r := range s.Cuts() {
+		other.Cut(r.Tag, r.All, r.Version)
+	}
+	for i := range 50 {
+		if _, ok := other.Put(0, &Entry{Key: fmt.Sprint(i), Version: uint64(1000 + i), Tags: []string{tag(i)}}); ok {
+			t.Fatal("a store that took over the cuts took an entry they cover")
+		}
+	}
+	if st := s.Stats(); st.Cuts > 10 {
+		t.Fatalf("%d cuts", st.Cuts)
+	}
+	for s.Sweep(10) > 0 {
+	}
+	if st := s.Stats(); st.Entries != 150 {
+		t.Fatalf("%d entries after the sweep", st.Entries)
+	}
+	if s.Cut("", true, 5000); s.Stats().Cuts != 0 || len(s.Cuts()) != 2 || s.CutSince(nil, 5000) || !s.CutSince(nil, 4999) {
+		t.Fatal("a clear takes the place of the older cuts")
+	}
+	checkAccount(t, s)
+}
+
+// SIEVE should not do worse than LRU on skewed reads.
+func TestHitRate(t *testing.T) {
+	const keys, room, reads = 20_000, 2000, 400_000
+	s := New(Config{Partitions: 101, MaxBytes: room * (entryOverhead + 10) * 8 / 7})
+	lru := newLRU(room)
+	z := rand.NewZipf(rand.New(rand.NewPCG(7, 8)), 1.01, 1, keys-1)
+	sieve, least := 0, 0
+	for range reads {
+		k := z.Uint64()
+		key := fmt.Sprintf("%010d", k)
+		if s.Get(int(k%101), key) != nil {
+			sieve++
+		} else {
+			s.Put(int(k%101), &Entry{Key: key, Version: 1})
+		}
+		if lru.use(key) {
+			least++
+		}
+	}
+	t.Logf("hit rate: SIEVE %.3f, LRU %.3f, with room for %d of %d keys", float64(sieve)/reads, float64(least)/reads, room, keys)
+	if sieve < least {
+		t.Fatalf("SIEVE %d hits, LRU %d", sieve, least)
+	}
+}
+
+type lru struct {
+	room int
+	at   map[string]*Entry
+	l    list
+}
+
+func newLRU(room int) *lru { return &lru{room: room, at: map[string]*Entry{}} }
+
+func (l *lru) use(key string) bool {
+	e := l.at[key]
+	if e != nil {
+		l.l.remove(e)
+		l.l.push(e)
+		return true
+	}
+	e = &Entry{Key: key}
+	l.at[key] = e
+	l.l.push(e)
+	if l.l.n > l.room {
+		delete(l.at, l.l.oldest.Key)
+		l.l.remove(l.l.oldest)
+	}
+	return false
+}
+
+func TestConcurrent(t *testing.T) {
+	var c clock
+	s := New(Config{Partitions: 5, MaxBytes: 100_000, Now: c.now, MaxCuts: 8})
+	var wg sync.WaitGroup
+	for g := range 6 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for i := range 6000 {
+				p, key := r.IntN(5), fmt.Sprint(r.IntN(200))
+				v := uint64(i + 1)
+				switch n := r.IntN(100); {
+				case n < 50:
+					if e := s.Get(p, key); e != nil && (e.Key != key || e.Kind == Live && len(e.Value) != 100) {
+						t.Error("Get returned something else")
+					}
+				case n < 85:
+					e := &Entry{Key: key, Version: v, Value: make([]byte, 100), Near: n < 60, Provisional: n > 80, Tags: []string{fmt.Sprint(r.IntN(20))}}
+					if n%2 == 0 {
+						e.Expires = c.now() + r.Int64N(1e9) + 1
+					}
+					s.Put(p, e)
+				case n < 92:
+					s.Put(p, &Entry{Key: key, Version: v, Kind: Kind(1 + n%2), Expires: c.now() + 1e9})
+				case n < 94:
+					s.Remove(p, key, v)
+					s.RemoveNear(p, key, v)
+				case n < 95:
+					s.Wipe(p)
+					s.WipeNear(p)
+				case n < 97:
+					s.List(p, key, true, 1000)
+					s.Count(p)
+					s.Stats()
+				case n < 98:
+					s.Confirm(p)
+				case n < 99:
+					tag := fmt.Sprint(r.IntN(20))
+					s.Cut(tag, false, v/2)
+					s.CutSince([]string{tag}, v)
+				default:
+					c.ns.Add(20e6)
+					s.Sweep(100)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	checkAccount(t, s)
+}
+
+// Who reads while others write finds an entry that is there throughout, and never one that has been cut.
+func TestReadersMissNothing(t *testing.T) {
+	s := New(Config{Partitions: 1, MaxBytes: 64 << 20})
+	stay := func(i int) string { return fmt.Sprint("stay", i) }
+	for i := range 100 {
+		s.Put(0, &Entry{Key: stay(i), Version: 1})
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for g := range 2 {
+		wg.Go(func() {
+			for i := g; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if s.Get(0, stay(i%100)) == nil {
+					t.Error("missed an entry that is there")
+					return
+				}
+			}
+		})
+	}
+	for round := range uint64(30) {
+		for i := range 500 { // the table grows and shrinks
+			s.Put(0, &Entry{Key: fmt.Sprint("go", i), Version: 2 + round})
+		}
+		for i := range 500 {
+			s.Remove(0, fmt.Sprint("go", i), 2+round)
+		}
+		for i := range 100 {
+			s.Put(0, &Entry{Key: stay(i), Version: 2 + round})
+		}
+	}
+	close(stop)
+	wg.Wait()
+}

@@ -1,0 +1,148 @@
+package store
+
+// Remove removes what is stored for the key, of whatever kind, if its version is at most upTo, and returns it; else nil.
+func (s *Store) Remove(p int, key string, upTo uint64) *Entry {
+	return s.removeIf(p, key, func(e *Entry) bool { return e.Version <= upTo })
+}
+
+// RemoveNear removes the near copy of the key if its version is at most upTo, and tells whether it did.
+func (s *Store) RemoveNear(p int, key string, upTo uint64) bool {
+	return s.removeIf(p, key, func(e *Entry) bool { return e.Near && e.Version <= upTo }) != nil
+}
+
+func (s *Store) removeIf(p int, key string, may func(*Entry) bool) *Entry {
+	pt := s.part(p)
+	if pt == nil {
+		return nil
+	}
+	h := s.hash(key)
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	e := pt.index.find(h, key)
+	if e == nil || !may(e) {
+		return nil
+	}
+	s.take(pt, h, e, removed)
+	return e
+}
+
+// Wipe removes everything of a partition. Its Floor stays.
+func (s *Store) Wipe(p int) {
+	pt := s.part(p)
+	if pt == nil {
+		return
+	}
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	t := pt.index.p.Load()
+	if t == nil {
+		return
+	}
+	pt.index.p.Store(nil)
+	pt.provisional = 0
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	t.each(func(e *Entry) bool {
+		s.q.unlink(e)
+		return true
+	})
+}
+
+// WipeNear removes the near copies of a partition.
+func (s *Store) WipeNear(p int) {
+	pt := s.part(p)
+	if pt == nil {
+		return
+	}
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	var near []*Entry
+	pt.index.p.Load().each(func(e *Entry) bool {
+		if e.Near {
+			near = append(near, e)
+		}
+		return true
+	})
+	for _, e := range near {
+		s.take(pt, s.hash(e.Key), e, removed)
+	}
+}
+
+// Confirm makes all provisional entries of a partition ordinary ones.
+func (s *Store) Confirm(p int) {
+	pt := s.part(p)
+	if pt == nil {
+		return
+	}
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	pt.index.p.Load().each(func(e *Entry) bool {
+		if pt.provisional == 0 {
+			return false
+		}
+		if e.IsProvisional() {
+			e.state.Or(confirmed)
+			pt.provisional--
+		}
+		return true
+	})
+}
+
+// Floor is the highest version of a tombstone of the partition that had to be dropped before its end, because tombstones
+// had reached Config.MaxTombstoneBytes; 0 if none had. Values that are not above it may have been deleted.
+func (s *Store) Floor(p int) uint64 {
+	pt := s.part(p)
+	if pt == nil {
+		return 0
+	}
+	return pt.floor.Load()
+}
+
+// RaiseFloor takes over the Floor of another store that held the partition: values at or below version are removed and
+// from now on refused. It costs entries that may have been good; it never lets a deleted one live.
+func (s *Store) RaiseFloor(p int, version uint64) {
+	pt := s.part(p)
+	if pt == nil || version == 0 {
+		return
+	}
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	raise(&pt.floor, version)
+	var below []*Entry
+	pt.index.p.Load().each(func(e *Entry) bool {
+		if e.Kind == Live && e.Version <= version {
+			below = append(below, e)
+		}
+		return true
+	})
+	for _, e := range below {
+		s.take(pt, s.hash(e.Key), e, removed)
+	}
+}
+
+// Stats are gauges of now and counters since New.
+type Stats struct {
+	Entries    int   // values, without near copies; those that Sweep has yet to free included
+	Near       int   // near copies
+	Tombstones int   // of both kinds
+	Cuts       int   // remembered cuts of tags
+	Bytes      int64 // all of these, as accounted
+	// TombstoneBytes is the part of Bytes that is tombstones.
+	TombstoneBytes int64
+	Evictions      uint64 // values and near copies that had to make room
+	Expirations    uint64 // values and near copies freed because they had expired
+}
+
+// Stats returns the gauges and counters. It is cheap.
+func (s *Store) Stats() Stats {
+	s.cuts.mu.Lock()
+	n := s.cuts.order.n
+	s.cuts.mu.Unlock()
+	q := &s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Stats{
+		Entries: q.count[classLive], Near: q.count[classNear], Tombstones: q.count[classTombstone] + q.count[classRevoked],
+		Cuts: n, Bytes: q.used + q.graves, TombstoneBytes: q.graves, Evictions: q.evictions, Expirations: q.expirations,
+	}
+}

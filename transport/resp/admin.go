@@ -1,0 +1,175 @@
+package resp
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// describe is the line of a client in CLIENT LIST.
+func (c *client) describe() string {
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d db=0",
+		c.id, c.RemoteAddr(), c.LocalAddr(), *c.name.Load(), int(time.Since(c.started).Seconds()))
+}
+
+func (s *Server) describeClients() string {
+	s.mu.Lock()
+	clients := slices.Collect(maps.Keys(s.clients))
+	s.mu.Unlock()
+	slices.SortFunc(clients, func(a, b *client) int { return int(a.id - b.id) })
+	var b strings.Builder
+	for _, c := range clients {
+		b.WriteString(c.describe() + "\n")
+	}
+	return b.String()
+}
+
+func cmdInfo(c *client, args [][]byte) {
+	wanted := make(map[string]bool)
+	all := len(args) == 1
+	for _, arg := range args[1:] {
+		name := strings.ToLower(string(arg))
+		all = all || name == "all" || name == "default" || name == "everything"
+		wanted[name] = true
+	}
+	var b strings.Builder
+	for _, section := range c.srv.info() {
+		if !all && !wanted[strings.ToLower(section.Name)] {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString("# " + section.Name + "\r\n")
+		for _, f := range section.Fields {
+			b.WriteString(f[0] + ":" + f[1] + "\r\n")
+		}
+	}
+	c.writeText(b.String())
+}
+
+// info returns the sections of the front, then those of the backend.
+func (s *Server) info() []InfoSection {
+	s.mu.Lock()
+	connected := len(s.clients)
+	s.mu.Unlock()
+	up := int(time.Since(s.started).Seconds())
+	return append([]InfoSection{
+		{"Server", [][2]string{
+			{"redis_version", dialect},
+			{"redis_mode", "standalone"},
+			{"huddle_version", s.cfg.Version},
+			{"os", runtime.GOOS + " " + runtime.GOARCH},
+			{"arch_bits", strconv.Itoa(strconv.IntSize)},
+			{"process_id", strconv.Itoa(os.Getpid())},
+			{"uptime_in_seconds", strconv.Itoa(up)},
+			{"uptime_in_days", strconv.Itoa(up / 86400)},
+		}},
+		{"Clients", [][2]string{
+			{"connected_clients", strconv.Itoa(connected)},
+			{"maxclients", strconv.Itoa(s.cfg.MaxConns)},
+			{"total_connections_received", strconv.FormatUint(s.served.Load(), 10)},
+		}},
+		{"Persistence", [][2]string{{"loading", "0"}}},
+		{"Replication", [][2]string{{"role", "master"}, {"connected_slaves", "0"}}},
+	}, s.cfg.Backend.Info()...)
+}
+
+func cmdConfig(c *client, args [][]byte) {
+	c.runSub(args,
+		sub{"get", -3, configGet},
+		sub{"set", -4, func(c *client, args [][]byte) {
+			c.writeError("ERR Unknown option or number of arguments for CONFIG SET - '" + cString(args[2], 128) + "'")
+		}},
+		sub{"resetstat", 2, cmdOK},
+	)
+}
+
+func configGet(c *client, args [][]byte) {
+	cfg := c.srv.cfg
+	parameters := [][2]string{
+		{"appendonly", "no"},
+		{"databases", "1"},
+		{"maxclients", strconv.Itoa(cfg.MaxConns)},
+		{"proto-max-bulk-len", strconv.Itoa(cfg.MaxValueBytes)},
+		{"save", ""},
+		{"timeout", "0"},
+	}
+	parameters = slices.DeleteFunc(parameters, func(p [2]string) bool {
+		return !slices.ContainsFunc(args[2:], func(pattern []byte) bool {
+			return match(strings.ToLower(string(pattern)), p[0])
+		})
+	})
+	c.writeMap(len(parameters))
+	for _, p := range parameters {
+		c.writeBulkString(p[0])
+		c.writeBulkString(p[1])
+	}
+}
+
+func cmdCommand(c *client, args [][]byte) {
+	if len(args) == 1 {
+		c.describeCommands(c.srv.commandNames())
+		return
+	}
+	c.runSub(args,
+		sub{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
+		sub{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
+		sub{"list", -2, func(c *client, _ [][]byte) {
+			names := c.srv.commandNames()
+			c.writeArray(len(names))
+			for _, name := range names {
+				c.writeBulkString(name)
+			}
+		}},
+		sub{"info", -2, func(c *client, args [][]byte) {
+			if len(args) == 2 {
+				c.describeCommands(c.srv.commandNames())
+				return
+			}
+			names := make([]string, 0, len(args)-2)
+			for _, arg := range args[2:] {
+				names = append(names, string(arg))
+			}
+			c.describeCommands(names)
+		}},
+	)
+}
+
+func (s *Server) commandNames() []string {
+	names := slices.Sorted(maps.Keys(s.commands))
+	return slices.DeleteFunc(names, func(name string) bool { return name == tooLarge })
+}
+
+// describeCommands answers with what clients want to know about commands: name, arity, flags, keys, and four lists that are empty.
+func (c *client) describeCommands(names []string) {
+	c.writeArray(len(names))
+	for _, name := range names {
+		cmd := c.srv.find([]byte(name))
+		if cmd == nil || cmd.run == nil {
+			c.writeNullArray()
+			continue
+		}
+		c.writeArray(10)
+		c.writeBulkString(cmd.name)
+		c.writeInt(int64(cmd.arity))
+		c.writeSet(1)
+		if cmd.write {
+			c.writeSimple("write")
+		} else {
+			c.writeSimple("readonly")
+		}
+		c.writeInt(int64(cmd.first))
+		c.writeInt(int64(cmd.last))
+		c.writeInt(int64(cmd.step))
+		c.writeSet(0) // ACL categories
+		c.writeArray(0)
+		c.writeArray(0)
+		c.writeArray(0)
+	}
+}

@@ -1,0 +1,69 @@
+package resp
+
+import (
+	"context"
+	"errors"
+)
+
+var (
+	// errConflict: a watched key has changed while its EXEC ran.
+	errConflict = errors.New("watched key changed")
+	// errMembers: a set has too many members.
+	errMembers = errors.New("too many members")
+)
+
+// fail answers with the reply that belongs to an error of the backend. An error that is not known is logged, not passed on: its
+// text may contain a key.
+func (c *client) fail(err error) {
+	switch {
+	case errors.Is(err, errConflict):
+		c.tx.conflict = true
+		c.writeError("EXECABORT a watched key changed while the transaction ran")
+	case errors.Is(err, ErrUnsure):
+		c.writeError("TRYAGAIN huddle: not sure just now")
+	case errors.Is(err, ErrUnavailable):
+		c.writeError("CLUSTERDOWN huddle: no majority of the cluster within reach")
+	case errors.Is(err, ErrUnconfirmed):
+		c.writeError("UNCONFIRMED huddle: not confirmed in time, the write may still take effect")
+	case errors.Is(err, ErrRevoked):
+		c.writeError("REVOKED huddle: the key was deleted for good")
+	case errors.Is(err, ErrOverload):
+		c.writeError("BUSY huddle: too many operations under way")
+	case errors.Is(err, ErrTooLarge):
+		c.writeError("ERR huddle: over the size limit")
+	case errors.Is(err, errMembers):
+		c.writeError("ERR huddle: too many members in the set")
+	case errors.Is(err, ErrInvalid):
+		c.writeError("ERR huddle: key cannot be used")
+	case errors.Is(err, ErrCondition):
+		c.writeError("TRYAGAIN huddle: the key is changed too often by others")
+	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
+		c.writeError("ERR huddle: the node is closing")
+	default:
+		c.srv.log.Warn("command failed", "client", c.id, "error", err)
+		c.writeError("ERR huddle: internal error")
+	}
+}
+
+// readError and writeError give the end of a command's time its meaning.
+func readError(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ErrUnsure
+	}
+	return err
+}
+
+func writeError(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ErrUnconfirmed
+	}
+	return err
+}
+
+// missing tells whether a read that failed so is a miss to a cache.
+func missing(err error) bool {
+	return errors.Is(err, ErrUnsure) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOverload)
+}
+
+// isCondition tells whether a write was refused because of its own condition.
+func isCondition(err error) bool { return errors.Is(err, ErrCondition) }

@@ -1,0 +1,253 @@
+package resp
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// cmdDel deletes its keys at the same time. All are tried; if one fails, that is the answer.
+func cmdDel(c *client, args [][]byte) {
+	keys := args[1:]
+	var failed atomic.Pointer[error]
+	var count atomic.Int64
+	ctx := c.context()
+	one := func(existed bool, err error) {
+		if err != nil {
+			failed.CompareAndSwap(nil, &err)
+		} else if existed {
+			count.Add(1)
+		}
+	}
+	if c.tx.running || len(keys) == 1 { // one after the other, for the sake of watched keys
+		for _, key := range keys {
+			one(c.remove(key, 0))
+		}
+	} else {
+		spread(len(keys), func(i int) {
+			existed, err := c.srv.cfg.Backend.Remove(ctx, string(keys[i]), 0)
+			one(existed, writeError(err))
+		})
+	}
+	if err := failed.Load(); err != nil {
+		c.fail(*err)
+		return
+	}
+	c.writeInt(count.Load())
+}
+
+// cmdExists serves EXISTS and TOUCH, which counts the same.
+func cmdExists(c *client, args [][]byte) {
+	var count int64
+	for _, l := range c.readAll(args[1:]) {
+		if l.err != nil {
+			c.fail(l.err)
+			return
+		}
+		if l.found {
+			count++
+		}
+	}
+	c.writeInt(count)
+}
+
+func cmdType(c *client, args [][]byte) {
+	switch e, found, err := c.read(args[1]); {
+	case err != nil:
+		c.fail(err)
+	case !found:
+		c.writeSimple("none")
+	default:
+		c.writeSimple(typeName(e))
+	}
+}
+
+func typeName(e Entry) string {
+	if k, _ := unwrap(e.Value); k == set {
+		return "set"
+	}
+	return "string"
+}
+
+func cmdDBSize(c *client, _ [][]byte) {
+	n, err := c.srv.cfg.Backend.Len(c.context())
+	if err != nil {
+		c.fail(readError(err))
+		return
+	}
+	c.writeInt(int64(n))
+}
+
+func cmdFlush(c *client, args [][]byte) {
+	if len(args) > 2 || len(args) == 2 && !equalFold(args[1], "async") && !equalFold(args[1], "sync") {
+		c.writeError(errSyntax)
+		return
+	}
+	if c.tx.running {
+		c.tx.writes++
+		c.tx.watched = nil
+	}
+	if err := c.srv.cfg.Backend.Clear(c.context()); err != nil {
+		c.fail(writeError(err))
+		return
+	}
+	c.writeOK()
+}
+
+type scanOptions struct {
+	match    []byte // nil: all
+	count    int
+	typeName string // "": all
+}
+
+// parseScan reads the options of SCAN or SSCAN; msg is the error, if any.
+func parseScan(args [][]byte, withType bool) (o scanOptions, msg string) {
+	const most = 1 << 20
+	o.count = 10
+	for ; len(args) > 0; args = args[2:] {
+		switch {
+		case len(args) == 1:
+			return o, errSyntax
+		case equalFold(args[0], "count"):
+			n, ok := parseInt(args[1])
+			if !ok {
+				return o, errNotInt
+			}
+			if n < 1 {
+				return o, errSyntax
+			}
+			o.count = int(min(n, most))
+		case equalFold(args[0], "match"):
+			o.match = args[1]
+		case equalFold(args[0], "type") && withType:
+			o.typeName = strings.ToLower(string(args[1]))
+		default:
+			return o, errSyntax
+		}
+	}
+	return o, ""
+}
+
+func parseCursor(b []byte) (uint64, bool) {
+	n, err := strconv.ParseUint(string(b), 10, 64)
+	return n, err == nil
+}
+
+func cmdScan(c *client, args [][]byte) {
+	cursor, ok := parseCursor(args[1])
+	if !ok {
+		c.writeError("ERR invalid cursor")
+		return
+	}
+	o, msg := parseScan(args[2:], true)
+	if msg != "" {
+		c.writeError(msg)
+		return
+	}
+	keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, o.count)
+	if err != nil {
+		c.fail(readError(err))
+		return
+	}
+	if o.match != nil {
+		keys = matching(keys, string(o.match))
+	}
+	if o.typeName != "" {
+		if keys, err = c.ofType(keys, o.typeName); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+	c.writeArray(2)
+	c.writeBulkString(strconv.FormatUint(next, 10))
+	c.writeKeys(keys)
+}
+
+func matching(keys []string, pattern string) []string {
+	var some []string
+	for _, key := range keys {
+		if match(pattern, key) {
+			some = append(some, key)
+		}
+	}
+	return some
+}
+
+func (c *client) ofType(keys []string, name string) ([]string, error) {
+	if name != "string" && name != "set" {
+		return nil, nil
+	}
+	raw := make([][]byte, len(keys))
+	for i, key := range keys {
+		raw[i] = []byte(key)
+	}
+	var some []string
+	for i, l := range c.readAll(raw) {
+		if l.err != nil {
+			return nil, l.err
+		}
+		if l.found && typeName(l.entry) == name {
+			some = append(some, keys[i])
+		}
+	}
+	return some, nil
+}
+
+func (c *client) writeKeys(keys []string) {
+	c.writeArray(len(keys))
+	for _, key := range keys {
+		c.writeBulkString(key)
+	}
+}
+
+// cmdKeys walks through all keys. One that the backend lists twice is answered once.
+func cmdKeys(c *client, args [][]byte) {
+	const page = 1000
+	pattern := string(args[1])
+	seen := make(map[string]struct{})
+	var keys []string
+	for cursor := uint64(0); ; {
+		some, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, page)
+		if err != nil {
+			c.fail(readError(err))
+			return
+		}
+		for _, key := range matching(some, pattern) {
+			if _, ok := seen[key]; !ok {
+				seen[key] = struct{}{}
+				keys = append(keys, key)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	c.writeKeys(keys)
+}
+
+// cmdRandomKey picks one of the first thousand or so keys.
+func cmdRandomKey(c *client, _ [][]byte) {
+	const enough = 1000
+	chosen, seen := "", 0
+	for cursor := uint64(0); ; {
+		keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, enough)
+		if err != nil {
+			c.fail(readError(err))
+			return
+		}
+		for _, key := range keys {
+			if seen++; rand.IntN(seen) == 0 { // each is chosen with the same probability
+				chosen = key
+			}
+		}
+		if cursor = next; cursor == 0 || seen >= enough {
+			break
+		}
+	}
+	if seen == 0 {
+		c.writeNull()
+		return
+	}
+	c.writeBulkString(chosen)
+}

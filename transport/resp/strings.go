@@ -1,0 +1,353 @@
+package resp
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// writeValue answers with the plain value of an entry. It is false for a set, which is answered with an error.
+func (c *client) writeValue(e Entry, found bool) bool {
+	if !found {
+		c.writeNull()
+		return true
+	}
+	k, value := unwrap(e.Value)
+	if k != plain {
+		c.writeError(errWrongType)
+		return false
+	}
+	c.writeBulk(value)
+	return true
+}
+
+func cmdGet(c *client, args [][]byte) {
+	e, found, err := c.read(args[1])
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.writeValue(e, found)
+}
+
+func cmdStrlen(c *client, args [][]byte) {
+	e, found, err := c.read(args[1])
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	k, value := unwrap(e.Value)
+	if found && k != plain {
+		c.writeError(errWrongType)
+		return
+	}
+	c.writeInt(int64(len(value)))
+}
+
+func cmdMget(c *client, args [][]byte) {
+	all := c.readAll(args[1:])
+	for _, l := range all {
+		if l.err != nil {
+			c.fail(l.err)
+			return
+		}
+	}
+	c.writeArray(len(all))
+	for _, l := range all {
+		if k, value := unwrap(l.entry.Value); l.found && k == plain {
+			c.writeBulk(value)
+		} else {
+			c.writeNull()
+		}
+	}
+}
+
+// cmdMset writes its keys at the same time. All are tried; if one fails, that is the answer.
+func cmdMset(c *client, args [][]byte) {
+	if len(args)%2 == 0 {
+		c.writeArity("mset")
+		return
+	}
+	last := make(map[string]int) // of a key given twice, the later value counts
+	var order []int
+	for i := 1; i < len(args); i += 2 {
+		if _, ok := last[string(args[i])]; !ok {
+			order = append(order, i)
+		}
+		last[string(args[i])] = i + 1
+	}
+	ctx := c.context()
+	var failed atomic.Pointer[error]
+	one := func(err error) {
+		if err != nil {
+			failed.CompareAndSwap(nil, &err)
+		}
+	}
+	// A value is copied, lest each entry keep the whole command in memory.
+	value := func(i int) []byte { return wrap(bytes.Clone(args[last[string(args[i])]])) }
+	if c.tx.running {
+		for _, i := range order {
+			one(c.store(args[i], value(i), SetArgs{}))
+		}
+	} else {
+		spread(len(order), func(n int) {
+			i := order[n]
+			one(writeError(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{})))
+		})
+	}
+	if err := failed.Load(); err != nil {
+		c.fail(*err)
+		return
+	}
+	c.writeOK()
+}
+
+// setOptions are the options of SET and GETEX.
+type setOptions struct {
+	ttl                        expiry
+	absent, present, get       bool
+	keepTTL, persist, expiring bool
+}
+
+// parseSet reads the options of SET, or those of GETEX.
+func parseSet(args [][]byte, getex bool) (o setOptions, ok bool) {
+	for ; len(args) > 0; args = args[1:] {
+		u, isTime := unitOf(args[0])
+		switch {
+		case isTime && len(args) > 1 && !o.keepTTL && !o.persist && (!o.expiring || o.ttl.unit == u):
+			o.ttl, o.expiring = expiry{u, args[1]}, true
+			args = args[1:]
+		case getex && equalFold(args[0], "persist") && !o.expiring:
+			o.persist = true
+		case getex:
+			return o, false
+		case equalFold(args[0], "nx") && !o.present:
+			o.absent = true
+		case equalFold(args[0], "xx") && !o.absent:
+			o.present = true
+		case equalFold(args[0], "get"):
+			o.get = true
+		case equalFold(args[0], "keepttl") && !o.expiring:
+			o.keepTTL = true
+		default:
+			return o, false
+		}
+	}
+	return o, true
+}
+
+func cmdSet(c *client, args [][]byte) {
+	if len(args) == 3 {
+		c.set(args[1], args[2], setOptions{}, 0)
+		return
+	}
+	o, ok := parseSet(args[3:], false)
+	if !ok {
+		c.writeError(errSyntax)
+		return
+	}
+	var ttl time.Duration
+	if o.expiring {
+		var msg string
+		if ttl, msg = o.ttl.duration("set"); msg != "" {
+			c.writeError(msg)
+			return
+		}
+	}
+	c.set(args[1], args[2], o, ttl)
+}
+
+// set writes a plain value and answers. A ttl below 0 is a time that has passed: the key is gone at once.
+func (c *client) set(key, value []byte, o setOptions, ttl time.Duration) {
+	a := SetArgs{TTL: ttl, KeepTTL: o.keepTTL, IfAbsent: o.absent, IfPresent: o.present}
+	if o.get || ttl < 0 {
+		c.exchange(key, value, o, a)
+		return
+	}
+	switch err := c.store(key, wrap(value), a); {
+	case err == nil:
+		c.writeOK()
+	case isCondition(err):
+		c.writeNull()
+	default:
+		c.fail(err)
+	}
+}
+
+// exchange is SET with a look at the present entry first.
+func (c *client) exchange(key, value []byte, o setOptions, a SetArgs) {
+	var old Entry
+	var had, done bool
+	err := c.change(key, func(e Entry, found bool) error {
+		old, had, done = e, found, false
+		if k, _ := unwrap(e.Value); o.get && k != plain {
+			return nil
+		}
+		if o.absent && found || o.present && !found {
+			return nil
+		}
+		done = true
+		if a.TTL < 0 {
+			_, err := c.remove(key, e.Version)
+			return err
+		}
+		since := unchangedSince(e, found)
+		since.TTL, since.KeepTTL = a.TTL, a.KeepTTL
+		return c.store(key, wrap(value), since)
+	})
+	switch {
+	case err != nil:
+		c.fail(err)
+	case o.get:
+		c.writeValue(old, had)
+	case done:
+		c.writeOK()
+	default:
+		c.writeNull()
+	}
+}
+
+func cmdSetex(c *client, args [][]byte)  { c.setex(args, expiry{seconds, args[2]}, "setex") }
+func cmdPsetex(c *client, args [][]byte) { c.setex(args, expiry{millis, args[2]}, "psetex") }
+
+func (c *client) setex(args [][]byte, x expiry, name string) {
+	ttl, msg := x.duration(name)
+	if msg != "" {
+		c.writeError(msg)
+		return
+	}
+	c.set(args[1], args[3], setOptions{}, ttl)
+}
+
+func cmdSetnx(c *client, args [][]byte) {
+	switch err := c.store(args[1], wrap(args[2]), SetArgs{IfAbsent: true}); {
+	case err == nil:
+		c.writeInt(1)
+	case isCondition(err):
+		c.writeInt(0)
+	default:
+		c.fail(err)
+	}
+}
+
+func cmdGetset(c *client, args [][]byte) {
+	c.exchange(args[1], args[2], setOptions{get: true}, SetArgs{})
+}
+
+func cmdGetdel(c *client, args [][]byte) {
+	var old Entry
+	var had bool
+	err := c.change(args[1], func(e Entry, found bool) error {
+		old, had = e, found
+		if k, _ := unwrap(e.Value); !found || k != plain {
+			return nil
+		}
+		_, err := c.remove(args[1], e.Version)
+		return err
+	})
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.writeValue(old, had)
+}
+
+func cmdGetex(c *client, args [][]byte) {
+	o, ok := parseSet(args[2:], true)
+	if !ok {
+		c.writeError(errSyntax)
+		return
+	}
+	var old Entry
+	var had bool
+	msg := ""
+	err := c.change(args[1], func(e Entry, found bool) (err error) {
+		old, had = e, found
+		k, _ := unwrap(e.Value)
+		if !found || k != plain {
+			return nil
+		}
+		ttl := time.Duration(0)
+		if o.expiring {
+			ttl, msg = o.ttl.duration("getex")
+		}
+		switch {
+		case msg != "", !o.expiring && !o.persist:
+		case ttl < 0:
+			_, err = c.remove(args[1], e.Version)
+		default:
+			_, err = c.touch(args[1], ttl)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		c.fail(err)
+	case msg != "":
+		c.writeError(msg)
+	default:
+		c.writeValue(old, had)
+	}
+}
+
+func cmdIncr(c *client, args [][]byte) { c.add(args[1], 1) }
+func cmdDecr(c *client, args [][]byte) { c.add(args[1], -1) }
+
+func cmdIncrBy(c *client, args [][]byte) {
+	n, ok := parseInt(args[2])
+	if !ok {
+		c.writeError(errNotInt)
+		return
+	}
+	c.add(args[1], n)
+}
+
+func cmdDecrBy(c *client, args [][]byte) {
+	n, ok := parseInt(args[2])
+	switch {
+	case !ok:
+		c.writeError(errNotInt)
+	case n == math.MinInt64:
+		c.writeError("ERR decrement would overflow")
+	default:
+		c.add(args[1], -n)
+	}
+}
+
+// add adds n to the number that a key holds.
+func (c *client) add(key []byte, n int64) {
+	var sum int64
+	msg := ""
+	err := c.change(key, func(e Entry, found bool) error {
+		var now int64
+		if found {
+			k, value := unwrap(e.Value)
+			if k != plain {
+				msg = errWrongType
+				return nil
+			}
+			var ok bool
+			if now, ok = parseInt(value); !ok {
+				msg = errNotInt
+				return nil
+			}
+		}
+		if sum = now + n; (sum > now) != (n > 0) && n != 0 {
+			msg = "ERR increment or decrement would overflow"
+			return nil
+		}
+		a := unchangedSince(e, found)
+		a.KeepTTL = found
+		return c.store(key, strconv.AppendInt(nil, sum, 10), a)
+	})
+	switch {
+	case err != nil:
+		c.fail(err)
+	case msg != "":
+		c.writeError(msg)
+	default:
+		c.writeInt(sum)
+	}
+}

@@ -1,0 +1,185 @@
+package resp
+
+import "strings"
+
+// command is one verb.
+type command struct {
+	name  string
+	arity int // arguments with the name; negative: at least so many
+	// The keys, as COMMAND tells them: positions of the first and last, and the step between. 0: none.
+	first, last, step int
+	write             bool // for COMMAND
+	open              bool // allowed before the password is given
+	direct            bool // not queued by MULTI
+	reads             bool // calls client.read once, with its first argument, and changes nothing
+	run               func(c *client, args [][]byte)
+}
+
+func (cmd *command) fits(args int) bool {
+	return args == cmd.arity || cmd.arity < 0 && args >= -cmd.arity
+}
+
+// find returns the command of a name in any case, or nil.
+func (s *Server) find(name []byte) *command {
+	var low [24]byte
+	if len(name) > len(low) {
+		return nil
+	}
+	for i, b := range name {
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		low[i] = b
+	}
+	return s.commands[string(low[:len(name)])]
+}
+
+func commandTable() map[string]*command {
+	table := make(map[string]*command)
+	add := func(cmds ...command) {
+		for _, cmd := range cmds {
+			table[cmd.name] = &cmd
+		}
+	}
+	add(
+		command{name: tooLarge, arity: -1, run: nil},
+
+		command{name: "ping", arity: -1, run: cmdPing},
+		command{name: "echo", arity: 2, run: cmdEcho},
+		command{name: "hello", arity: -1, open: true, run: cmdHello},
+		command{name: "auth", arity: -2, open: true, run: cmdAuth},
+		command{name: "select", arity: 2, run: cmdSelect},
+		command{name: "client", arity: -2, run: cmdClient},
+		command{name: "command", arity: -1, run: cmdCommand},
+		command{name: "info", arity: -1, run: cmdInfo},
+		command{name: "config", arity: -2, run: cmdConfig},
+		command{name: "quit", arity: -1, open: true, direct: true, run: cmdQuit},
+		command{name: "reset", arity: 1, open: true, direct: true, run: cmdReset},
+		command{name: "readonly", arity: 1, run: cmdOK},
+		command{name: "readwrite", arity: 1, run: cmdOK},
+		command{name: "time", arity: 1, run: cmdTime},
+
+		command{name: "multi", arity: 1, direct: true, run: cmdMulti},
+		command{name: "exec", arity: 1, direct: true, run: cmdExec},
+		command{name: "discard", arity: 1, direct: true, run: cmdDiscard},
+		command{name: "watch", arity: -2, first: 1, last: -1, step: 1, direct: true, run: cmdWatch},
+		command{name: "unwatch", arity: 1, run: cmdUnwatch},
+
+		command{name: "mget", arity: -2, first: 1, last: -1, step: 1, run: cmdMget},
+		command{name: "mset", arity: -3, first: 1, last: -1, step: 2, write: true, run: cmdMset},
+		command{name: "del", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
+		command{name: "unlink", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
+		command{name: "exists", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
+		command{name: "touch", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
+
+		command{name: "scan", arity: -2, run: cmdScan},
+		command{name: "keys", arity: 2, run: cmdKeys},
+		command{name: "dbsize", arity: 1, run: cmdDBSize},
+		command{name: "randomkey", arity: 1, run: cmdRandomKey},
+		command{name: "flushdb", arity: -1, write: true, run: cmdFlush},
+		command{name: "flushall", arity: -1, write: true, run: cmdFlush},
+	)
+	read := func(name string, arity int, run func(*client, [][]byte)) {
+		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, reads: true, run: run})
+	}
+	read("get", 2, cmdGet)
+	read("strlen", 2, cmdStrlen)
+	read("type", 2, cmdType)
+	read("ttl", 2, cmdTTL)
+	read("pttl", 2, cmdPTTL)
+	read("expiretime", 2, cmdExpireTime)
+	read("pexpiretime", 2, cmdPExpireTime)
+	read("smembers", 2, cmdSmembers)
+	read("sismember", 3, cmdSismember)
+	read("smismember", -3, cmdSmismember)
+	read("scard", 2, cmdScard)
+
+	write := func(name string, arity int, run func(*client, [][]byte)) {
+		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, write: true, run: run})
+	}
+	write("set", -3, cmdSet)
+	write("setex", 4, cmdSetex)
+	write("psetex", 4, cmdPsetex)
+	write("setnx", 3, cmdSetnx)
+	write("getset", 3, cmdGetset)
+	write("getex", -2, cmdGetex)
+	write("getdel", 2, cmdGetdel)
+	write("incr", 2, cmdIncr)
+	write("decr", 2, cmdDecr)
+	write("incrby", 3, cmdIncrBy)
+	write("decrby", 3, cmdDecrBy)
+	write("expire", -3, cmdExpire)
+	write("pexpire", -3, cmdPExpire)
+	write("expireat", -3, cmdExpireAt)
+	write("pexpireat", -3, cmdPExpireAt)
+	write("persist", 2, cmdPersist)
+	write("sadd", -3, cmdSadd)
+	write("srem", -3, cmdSrem)
+	add(command{name: "sscan", arity: -3, first: 1, last: 1, step: 1, run: cmdSscan})
+	return table
+}
+
+// dispatch runs one command, or queues it.
+func (c *client) dispatch(args [][]byte) {
+	cmd := c.srv.find(args[0])
+	switch {
+	case cmd == nil:
+		c.unknown(args)
+		return
+	case cmd.run == nil: // the scanner put it here
+		c.tx.broken = c.tx.open
+		c.writeError("ERR huddle: argument or command over the size limit")
+		return
+	case !cmd.fits(len(args)):
+		c.tx.broken = c.tx.broken || c.tx.open
+		c.writeArity(cmd.name)
+		return
+	case !c.authed && !cmd.open:
+		c.writeError("NOAUTH Authentication required.")
+		return
+	case c.tx.open && !cmd.direct:
+		c.enqueue(args)
+		return
+	}
+	if len(c.ahead) > 0 && !cmd.reads {
+		c.ahead = nil
+	}
+	cmd.run(c, args)
+	c.endContext()
+}
+
+func (c *client) writeArity(name string) {
+	c.writeError("ERR wrong number of arguments for '" + name + "' command")
+}
+
+// unknown answers a command that there is not. A browser that was led to this port speaks HTTP: it is cut off, before a request
+// body can hold commands.
+func (c *client) unknown(args [][]byte) {
+	const most = 128
+	name := string(args[0])
+	if strings.EqualFold(name, "post") || strings.EqualFold(name, "host:") {
+		c.srv.log.Warn("client speaks HTTP and is cut off", "client", c.id)
+		c.quit = true
+		return
+	}
+	c.tx.broken = c.tx.broken || c.tx.open
+	var begin strings.Builder
+	for _, arg := range args[1:] {
+		if begin.Len() >= most {
+			break
+		}
+		begin.WriteString("'" + cString(arg, most-begin.Len()) + "' ")
+	}
+	c.writeError("ERR unknown command '" + cString(args[0], most) + "', with args beginning with: " + begin.String())
+}
+
+// cString is what C prints of b with a precision of n bytes.
+func cString(b []byte, n int) string {
+	s, _, _ := strings.Cut(string(b[:min(len(b), n)]), "\x00")
+	return s
+}
+
+// unknownSub answers a subcommand that there is not.
+func (c *client) unknownSub(args [][]byte) {
+	c.writeError("ERR unknown subcommand '" + cString(args[1], 128) + "'. Try " + strings.ToUpper(string(args[0])) + " HELP.")
+}

@@ -1,0 +1,154 @@
+package resp
+
+import "errors"
+
+// transaction is the state of MULTI and WATCH of one client.
+type transaction struct {
+	open    bool       // between MULTI and EXEC
+	broken  bool       // a command could not be queued
+	queue   [][][]byte // the commands
+	size    int        // their bytes
+	watched map[string]uint64
+
+	running  bool // EXEC is under way
+	writes   int  // of this EXEC
+	conflict bool // a watched key was found changed
+}
+
+func (t *transaction) reset() { *t = transaction{} }
+
+// guards returns the version that key must still have, if it is watched, EXEC is under way and has not written it; 0: absent.
+func (t *transaction) guards(key []byte) (bool, uint64) {
+	if !t.running {
+		return false, 0
+	}
+	v, ok := t.watched[string(key)]
+	return ok, v
+}
+
+func (t *transaction) unchanged(key []byte, version uint64) bool {
+	watched, v := t.guards(key)
+	return !watched || v == version
+}
+
+// wrote notes a write inside EXEC.
+func (t *transaction) wrote(key []byte, err error) {
+	if t.running && !errors.Is(err, ErrCondition) {
+		t.writes++
+		delete(t.watched, string(key))
+	}
+}
+
+func cmdMulti(c *client, _ [][]byte) {
+	if c.tx.open {
+		c.writeError("ERR MULTI calls can not be nested")
+		return
+	}
+	c.tx.open = true
+	c.writeOK()
+}
+
+func cmdDiscard(c *client, _ [][]byte) {
+	if !c.tx.open {
+		c.writeError("ERR DISCARD without MULTI")
+		return
+	}
+	c.tx.reset()
+	c.writeOK()
+}
+
+func cmdWatch(c *client, args [][]byte) {
+	if c.tx.open {
+		c.writeError("ERR WATCH inside MULTI is not allowed")
+		return
+	}
+	for _, key := range args[1:] {
+		if _, ok := c.tx.watched[string(key)]; ok {
+			continue
+		}
+		e, _, err := c.present(key)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if c.tx.watched == nil {
+			c.tx.watched = make(map[string]uint64)
+		}
+		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline {
+			c.writeError("ERR huddle: too many watched keys")
+			return
+		}
+		c.tx.watched[string(key)] = e.Version
+	}
+	c.writeOK()
+}
+
+func cmdUnwatch(c *client, _ [][]byte) {
+	c.tx.watched = nil
+	c.writeOK()
+}
+
+// enqueue keeps a command for EXEC. What is kept is bounded.
+func (c *client) enqueue(args [][]byte) {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	if len(c.tx.queue) >= c.srv.cfg.MaxPipeline || c.tx.size+size > c.srv.cfg.maxCommandBytes() {
+		c.tx.broken = true
+		c.writeError("ERR huddle: transaction over the size limit")
+		return
+	}
+	c.tx.queue = append(c.tx.queue, args)
+	c.tx.size += size
+	c.writeSimple("QUEUED")
+}
+
+func cmdExec(c *client, _ [][]byte) {
+	if !c.tx.open {
+		c.writeError("ERR EXEC without MULTI")
+		return
+	}
+	defer c.tx.reset()
+	if c.tx.broken {
+		c.writeError("EXECABORT Transaction discarded because of previous errors.")
+		return
+	}
+	switch same, err := c.watchedUnchanged(); {
+	case err != nil:
+		c.fail(err)
+		return
+	case !same:
+		c.writeNullArray()
+		return
+	}
+	queue := c.tx.queue
+	c.tx.open, c.tx.running = false, true
+	rest := c.rest
+	c.rest = nil // nothing is read ahead
+	defer func() { c.rest = rest }()
+	mark := len(c.out)
+	c.writeArray(len(queue))
+	for _, args := range queue {
+		c.srv.find(args[0]).run(c, args)
+		if c.tx.conflict && c.tx.writes == 0 {
+			c.out = c.out[:mark]
+			c.writeNullArray()
+			return
+		}
+	}
+}
+
+// watchedUnchanged compares the versions of the watched keys.
+func (c *client) watchedUnchanged() (bool, error) {
+	for key, version := range c.tx.watched {
+		e, _, err := c.present([]byte(key))
+		if err != nil {
+			return false, err
+		}
+		if e.Version != version {
+			return false, nil
+		}
+	}
+	return true, nil
+}
