@@ -166,7 +166,9 @@ func NewPeerToPeerOn(f *Fake, opts ...Option) *PeerToPeer { return newPeerToPeer
 
 func NewSCSStoreOn(f *Fake, opts ...StoreOption) *SCSStore { return newSCSStore(f, opts...) }
 
-func NewFiberStorageOn(f *Fake, opts ...StoreOption) *FiberStorage { return newFiberStorage(f, opts...) }
+func NewFiberStorageOn(f *Fake, opts ...StoreOption) *FiberStorage {
+	return newFiberStorage(f, opts...)
+}
 
 // Calls counts the operations of a kind.
 func (f *Fake) Calls(op string) int {

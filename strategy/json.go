@@ -33,14 +33,15 @@ func (s *CachedSession) UnmarshalJSON(data []byte) error {
 	r.field("token", &out.Token)
 	var expires string
 	if r.field("expires", &expires) {
-		if out.Expires, err = time.Parse(time.RFC3339, expires); err != nil {
-			r.fail("expires", errors.New("not an ISO 8601 time"))
+		if out.Expires, err = parseDate(expires); err != nil {
+			r.fail("expires", err)
 		}
-		out.Expires = out.Expires.UTC().Truncate(time.Millisecond)
 	}
 	r.field("activeOrderId", &out.ActiveOrderID)
 	r.field("activeChannelId", &out.ActiveChannelID)
-	r.field("authenticationStrategy", &out.AuthenticationStrategy)
+	if r.field("authenticationStrategy", &out.AuthenticationStrategy) && out.AuthenticationStrategy == "" {
+		r.fields["authenticationStrategy"] = json.RawMessage(`""`) // empty is not absent
+	}
 	var user CachedSessionUser
 	if r.field("user", &user) {
 		out.User = &user
@@ -60,8 +61,8 @@ func (s CachedSession) MarshalJSON() ([]byte, error) {
 	w.number("cacheExpiry", s.CacheExpiry)
 	w.optional("id", s.ID, !s.ID.IsZero())
 	w.required("token", s.Token)
-	if year := s.Expires.UTC().Year(); year < 0 || year > 9999 {
-		w.fail("expires", errors.New("year out of range"))
+	if err := checkYear(s.Expires); err != nil {
+		w.fail("expires", err)
 	}
 	w.optional("expires", s.Expires.UTC().Format(isoMillis), !s.Expires.IsZero())
 	w.optional("activeOrderId", s.ActiveOrderID, !s.ActiveOrderID.IsZero())
@@ -69,6 +70,29 @@ func (s CachedSession) MarshalJSON() ([]byte, error) {
 	w.optional("authenticationStrategy", s.AuthenticationStrategy, s.AuthenticationStrategy != "")
 	w.optional("user", s.User, s.User != nil)
 	return w.finish()
+}
+
+// parseDate reads a Date, which has milliseconds. The zero time is refused, because in Go it stands for none.
+func parseDate(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errors.New("not an ISO 8601 time")
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	if t.IsZero() {
+		return time.Time{}, errYear
+	}
+	return t, checkYear(t)
+}
+
+var errYear = errors.New("year out of range")
+
+// checkYear refuses years that do not have four digits in UTC.
+func checkYear(t time.Time) error {
+	if year := t.UTC().Year(); year < 1 || year > 9999 {
+		return errYear
+	}
+	return nil
 }
 
 // UnmarshalJSON reads what Vendure writes.

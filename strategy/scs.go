@@ -19,7 +19,9 @@ type SCSStore struct{ store }
 
 // NewSCSStore returns a store on n, which stays the caller's to close and must not be nil. The prefix is "scs:" and a
 // deleted token stays dead, unless opts say otherwise.
-func NewSCSStore(n *node.Node, opts ...StoreOption) *SCSStore { return newSCSStore(nodeBackend{n}, opts...) }
+func NewSCSStore(n *node.Node, opts ...StoreOption) *SCSStore {
+	return newSCSStore(nodeBackend{n}, opts...)
+}
 
 func newSCSStore(back backend, opts ...StoreOption) *SCSStore {
 	return &SCSStore{newStore(back, storeConfig{prefix: "scs:", revoke: true}, opts)}

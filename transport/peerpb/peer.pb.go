@@ -350,6 +350,75 @@ func (x *Member) GetAddr() string {
 	return ""
 }
 
+// Meta is what a process says of itself by gossip.
+type Meta struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Chain         uint64                 `protobuf:"fixed64,2,opt,name=chain,proto3" json:"chain,omitempty"` // cluster it is in; 0: none
+	View          uint64                 `protobuf:"varint,3,opt,name=view,proto3" json:"view,omitempty"`
+	Size          uint32                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"` // members of that view
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Meta) Reset() {
+	*x = Meta{}
+	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Meta) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Meta) ProtoMessage() {}
+
+func (x *Meta) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Meta.ProtoReflect.Descriptor instead.
+func (*Meta) Descriptor() ([]byte, []int) {
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Meta) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *Meta) GetChain() uint64 {
+	if x != nil {
+		return x.Chain
+	}
+	return 0
+}
+
+func (x *Meta) GetView() uint64 {
+	if x != nil {
+		return x.View
+	}
+	return 0
+}
+
+func (x *Meta) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 type MemberSet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // number of the view that had this set
@@ -360,7 +429,7 @@ type MemberSet struct {
 
 func (x *MemberSet) Reset() {
 	*x = MemberSet{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +441,7 @@ func (x *MemberSet) String() string {
 func (*MemberSet) ProtoMessage() {}
 
 func (x *MemberSet) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +454,7 @@ func (x *MemberSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSet.ProtoReflect.Descriptor instead.
 func (*MemberSet) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{3}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MemberSet) GetNumber() uint64 {
@@ -416,7 +485,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +497,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +510,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{4}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *View) GetChain() uint64 {
@@ -489,7 +558,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +570,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +583,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{5}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ballot) GetRound() uint64 {
@@ -576,7 +645,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +657,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +670,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{6}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Message) GetChain() uint64 {
@@ -1108,7 +1177,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1189,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1202,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{7}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Join) GetMember() *Member {
@@ -1152,7 +1221,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1233,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1246,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{8}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Leave) GetMember() uint64 {
@@ -1197,7 +1266,7 @@ type Suspect struct {
 
 func (x *Suspect) Reset() {
 	*x = Suspect{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1278,7 @@ func (x *Suspect) String() string {
 func (*Suspect) ProtoMessage() {}
 
 func (x *Suspect) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1291,7 @@ func (x *Suspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspect.ProtoReflect.Descriptor instead.
 func (*Suspect) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{9}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Suspect) GetMembers() []uint64 {
@@ -1242,7 +1311,7 @@ type Prepare struct {
 
 func (x *Prepare) Reset() {
 	*x = Prepare{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1323,7 @@ func (x *Prepare) String() string {
 func (*Prepare) ProtoMessage() {}
 
 func (x *Prepare) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1336,7 @@ func (x *Prepare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prepare.ProtoReflect.Descriptor instead.
 func (*Prepare) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{10}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Prepare) GetBallot() *Ballot {
@@ -1298,7 +1367,7 @@ type Promise struct {
 
 func (x *Promise) Reset() {
 	*x = Promise{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1379,7 @@ func (x *Promise) String() string {
 func (*Promise) ProtoMessage() {}
 
 func (x *Promise) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1392,7 @@ func (x *Promise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Promise.ProtoReflect.Descriptor instead.
 func (*Promise) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{11}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Promise) GetBallot() *Ballot {
@@ -1378,7 +1447,7 @@ type Accept struct {
 
 func (x *Accept) Reset() {
 	*x = Accept{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1459,7 @@ func (x *Accept) String() string {
 func (*Accept) ProtoMessage() {}
 
 func (x *Accept) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1472,7 @@ func (x *Accept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accept.ProtoReflect.Descriptor instead.
 func (*Accept) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{12}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Accept) GetBallot() *Ballot {
@@ -1432,7 +1501,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1513,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1526,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{13}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Accepted) GetBallot() *Ballot {
@@ -1496,7 +1565,7 @@ type ViewPlease struct {
 
 func (x *ViewPlease) Reset() {
 	*x = ViewPlease{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1577,7 @@ func (x *ViewPlease) String() string {
 func (*ViewPlease) ProtoMessage() {}
 
 func (x *ViewPlease) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1590,7 @@ func (x *ViewPlease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewPlease.ProtoReflect.Descriptor instead.
 func (*ViewPlease) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
 }
 
 // Forget takes a lost member out of the count of the majority (an operator's word).
@@ -1534,7 +1603,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1615,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1628,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Forget) GetName() string {
@@ -1580,7 +1649,7 @@ type LeaseAsk struct {
 
 func (x *LeaseAsk) Reset() {
 	*x = LeaseAsk{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1661,7 @@ func (x *LeaseAsk) String() string {
 func (*LeaseAsk) ProtoMessage() {}
 
 func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1674,7 @@ func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAsk.ProtoReflect.Descriptor instead.
 func (*LeaseAsk) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaseAsk) GetAsked() int64 {
@@ -1633,7 +1702,7 @@ type LeaseGrant struct {
 
 func (x *LeaseGrant) Reset() {
 	*x = LeaseGrant{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1714,7 @@ func (x *LeaseGrant) String() string {
 func (*LeaseGrant) ProtoMessage() {}
 
 func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1727,7 @@ func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGrant.ProtoReflect.Descriptor instead.
 func (*LeaseGrant) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeaseGrant) GetAsked() int64 {
@@ -1697,7 +1766,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1778,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1791,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Entry) GetKey() string {
@@ -1785,7 +1854,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1866,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1879,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Get) GetKey() string {
@@ -1846,7 +1915,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1927,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1940,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetReply) GetStatus() Status {
@@ -1922,7 +1991,7 @@ type Write struct {
 
 func (x *Write) Reset() {
 	*x = Write{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2003,7 @@ func (x *Write) String() string {
 func (*Write) ProtoMessage() {}
 
 func (x *Write) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2016,7 @@ func (x *Write) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Write.ProtoReflect.Descriptor instead.
 func (*Write) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Write) GetKind() Kind {
@@ -2045,7 +2114,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2126,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2139,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WriteReply) GetStatus() Status {
@@ -2103,7 +2172,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2184,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2197,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Copy) GetEntry() *Entry {
@@ -2147,7 +2216,7 @@ type CopyReply struct {
 
 func (x *CopyReply) Reset() {
 	*x = CopyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2228,7 @@ func (x *CopyReply) String() string {
 func (*CopyReply) ProtoMessage() {}
 
 func (x *CopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2241,7 @@ func (x *CopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyReply.ProtoReflect.Descriptor instead.
 func (*CopyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CopyReply) GetStatus() Status {
@@ -2192,7 +2261,7 @@ type Invalidate struct {
 
 func (x *Invalidate) Reset() {
 	*x = Invalidate{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2273,7 @@ func (x *Invalidate) String() string {
 func (*Invalidate) ProtoMessage() {}
 
 func (x *Invalidate) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2286,7 @@ func (x *Invalidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invalidate.ProtoReflect.Descriptor instead.
 func (*Invalidate) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Invalidate) GetKey() string {
@@ -2242,7 +2311,7 @@ type InvalidateReply struct {
 
 func (x *InvalidateReply) Reset() {
 	*x = InvalidateReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2323,7 @@ func (x *InvalidateReply) String() string {
 func (*InvalidateReply) ProtoMessage() {}
 
 func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2336,7 @@ func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateReply.ProtoReflect.Descriptor instead.
 func (*InvalidateReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
 }
 
 type Pull struct {
@@ -2282,7 +2351,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2363,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2376,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Pull) GetPartition() uint32 {
@@ -2351,7 +2420,7 @@ type PullReply struct {
 
 func (x *PullReply) Reset() {
 	*x = PullReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2432,7 @@ func (x *PullReply) String() string {
 func (*PullReply) ProtoMessage() {}
 
 func (x *PullReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2445,7 @@ func (x *PullReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullReply.ProtoReflect.Descriptor instead.
 func (*PullReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PullReply) GetStatus() Status {
@@ -2423,7 +2492,7 @@ type PullKey struct {
 
 func (x *PullKey) Reset() {
 	*x = PullKey{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2504,7 @@ func (x *PullKey) String() string {
 func (*PullKey) ProtoMessage() {}
 
 func (x *PullKey) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2517,7 @@ func (x *PullKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKey.ProtoReflect.Descriptor instead.
 func (*PullKey) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PullKey) GetKey() string {
@@ -2469,7 +2538,7 @@ type PullKeyReply struct {
 
 func (x *PullKeyReply) Reset() {
 	*x = PullKeyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2550,7 @@ func (x *PullKeyReply) String() string {
 func (*PullKeyReply) ProtoMessage() {}
 
 func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2563,7 @@ func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKeyReply.ProtoReflect.Descriptor instead.
 func (*PullKeyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PullKeyReply) GetStatus() Status {
@@ -2529,7 +2598,7 @@ type CutRecord struct {
 
 func (x *CutRecord) Reset() {
 	*x = CutRecord{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2541,7 +2610,7 @@ func (x *CutRecord) String() string {
 func (*CutRecord) ProtoMessage() {}
 
 func (x *CutRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2554,7 +2623,7 @@ func (x *CutRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutRecord.ProtoReflect.Descriptor instead.
 func (*CutRecord) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CutRecord) GetTag() string {
@@ -2586,7 +2655,7 @@ type CutClock struct {
 
 func (x *CutClock) Reset() {
 	*x = CutClock{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2667,7 @@ func (x *CutClock) String() string {
 func (*CutClock) ProtoMessage() {}
 
 func (x *CutClock) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2680,7 @@ func (x *CutClock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClock.ProtoReflect.Descriptor instead.
 func (*CutClock) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 type CutClockReply struct {
@@ -2622,7 +2691,7 @@ type CutClockReply struct {
 
 func (x *CutClockReply) Reset() {
 	*x = CutClockReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +2703,7 @@ func (x *CutClockReply) String() string {
 func (*CutClockReply) ProtoMessage() {}
 
 func (x *CutClockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +2716,7 @@ func (x *CutClockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClockReply.ProtoReflect.Descriptor instead.
 func (*CutClockReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 type Cut struct {
@@ -2659,7 +2728,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2740,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2753,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Cut) GetCuts() []*CutRecord {
@@ -2703,7 +2772,7 @@ type CutReply struct {
 
 func (x *CutReply) Reset() {
 	*x = CutReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2715,7 +2784,7 @@ func (x *CutReply) String() string {
 func (*CutReply) ProtoMessage() {}
 
 func (x *CutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2728,7 +2797,7 @@ func (x *CutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutReply.ProtoReflect.Descriptor instead.
 func (*CutReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CutReply) GetStatus() Status {
@@ -2748,7 +2817,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2829,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2842,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Scan) GetPartition() uint32 {
@@ -2801,7 +2870,7 @@ type ScanReply struct {
 
 func (x *ScanReply) Reset() {
 	*x = ScanReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +2882,7 @@ func (x *ScanReply) String() string {
 func (*ScanReply) ProtoMessage() {}
 
 func (x *ScanReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +2895,7 @@ func (x *ScanReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanReply.ProtoReflect.Descriptor instead.
 func (*ScanReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ScanReply) GetStatus() Status {
@@ -2869,7 +2938,12 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06Member\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\x12\x12\n" +
-	"\x04addr\x18\x03 \x01(\tR\x04addr\"U\n" +
+	"\x04addr\x18\x03 \x01(\tR\x04addr\"t\n" +
+	"\x04Meta\x12.\n" +
+	"\x06member\x18\x01 \x01(\v2\x16.huddle.peer.v1.MemberR\x06member\x12\x14\n" +
+	"\x05chain\x18\x02 \x01(\x06R\x05chain\x12\x12\n" +
+	"\x04view\x18\x03 \x01(\x04R\x04view\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\rR\x04size\"U\n" +
 	"\tMemberSet\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x120\n" +
 	"\amembers\x18\x02 \x03(\v2\x16.huddle.peer.v1.MemberR\amembers\"\xcd\x01\n" +
@@ -3079,119 +3153,121 @@ func file_transport_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_transport_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_transport_peerpb_peer_proto_goTypes = []any{
 	(Kind)(0),               // 0: huddle.peer.v1.Kind
 	(Status)(0),             // 1: huddle.peer.v1.Status
 	(*Frame)(nil),           // 2: huddle.peer.v1.Frame
 	(*Hello)(nil),           // 3: huddle.peer.v1.Hello
 	(*Member)(nil),          // 4: huddle.peer.v1.Member
-	(*MemberSet)(nil),       // 5: huddle.peer.v1.MemberSet
-	(*View)(nil),            // 6: huddle.peer.v1.View
-	(*Ballot)(nil),          // 7: huddle.peer.v1.Ballot
-	(*Message)(nil),         // 8: huddle.peer.v1.Message
-	(*Join)(nil),            // 9: huddle.peer.v1.Join
-	(*Leave)(nil),           // 10: huddle.peer.v1.Leave
-	(*Suspect)(nil),         // 11: huddle.peer.v1.Suspect
-	(*Prepare)(nil),         // 12: huddle.peer.v1.Prepare
-	(*Promise)(nil),         // 13: huddle.peer.v1.Promise
-	(*Accept)(nil),          // 14: huddle.peer.v1.Accept
-	(*Accepted)(nil),        // 15: huddle.peer.v1.Accepted
-	(*ViewPlease)(nil),      // 16: huddle.peer.v1.ViewPlease
-	(*Forget)(nil),          // 17: huddle.peer.v1.Forget
-	(*LeaseAsk)(nil),        // 18: huddle.peer.v1.LeaseAsk
-	(*LeaseGrant)(nil),      // 19: huddle.peer.v1.LeaseGrant
-	(*Entry)(nil),           // 20: huddle.peer.v1.Entry
-	(*Get)(nil),             // 21: huddle.peer.v1.Get
-	(*GetReply)(nil),        // 22: huddle.peer.v1.GetReply
-	(*Write)(nil),           // 23: huddle.peer.v1.Write
-	(*WriteReply)(nil),      // 24: huddle.peer.v1.WriteReply
-	(*Copy)(nil),            // 25: huddle.peer.v1.Copy
-	(*CopyReply)(nil),       // 26: huddle.peer.v1.CopyReply
-	(*Invalidate)(nil),      // 27: huddle.peer.v1.Invalidate
-	(*InvalidateReply)(nil), // 28: huddle.peer.v1.InvalidateReply
-	(*Pull)(nil),            // 29: huddle.peer.v1.Pull
-	(*PullReply)(nil),       // 30: huddle.peer.v1.PullReply
-	(*PullKey)(nil),         // 31: huddle.peer.v1.PullKey
-	(*PullKeyReply)(nil),    // 32: huddle.peer.v1.PullKeyReply
-	(*CutRecord)(nil),       // 33: huddle.peer.v1.CutRecord
-	(*CutClock)(nil),        // 34: huddle.peer.v1.CutClock
-	(*CutClockReply)(nil),   // 35: huddle.peer.v1.CutClockReply
-	(*Cut)(nil),             // 36: huddle.peer.v1.Cut
-	(*CutReply)(nil),        // 37: huddle.peer.v1.CutReply
-	(*Scan)(nil),            // 38: huddle.peer.v1.Scan
-	(*ScanReply)(nil),       // 39: huddle.peer.v1.ScanReply
+	(*Meta)(nil),            // 5: huddle.peer.v1.Meta
+	(*MemberSet)(nil),       // 6: huddle.peer.v1.MemberSet
+	(*View)(nil),            // 7: huddle.peer.v1.View
+	(*Ballot)(nil),          // 8: huddle.peer.v1.Ballot
+	(*Message)(nil),         // 9: huddle.peer.v1.Message
+	(*Join)(nil),            // 10: huddle.peer.v1.Join
+	(*Leave)(nil),           // 11: huddle.peer.v1.Leave
+	(*Suspect)(nil),         // 12: huddle.peer.v1.Suspect
+	(*Prepare)(nil),         // 13: huddle.peer.v1.Prepare
+	(*Promise)(nil),         // 14: huddle.peer.v1.Promise
+	(*Accept)(nil),          // 15: huddle.peer.v1.Accept
+	(*Accepted)(nil),        // 16: huddle.peer.v1.Accepted
+	(*ViewPlease)(nil),      // 17: huddle.peer.v1.ViewPlease
+	(*Forget)(nil),          // 18: huddle.peer.v1.Forget
+	(*LeaseAsk)(nil),        // 19: huddle.peer.v1.LeaseAsk
+	(*LeaseGrant)(nil),      // 20: huddle.peer.v1.LeaseGrant
+	(*Entry)(nil),           // 21: huddle.peer.v1.Entry
+	(*Get)(nil),             // 22: huddle.peer.v1.Get
+	(*GetReply)(nil),        // 23: huddle.peer.v1.GetReply
+	(*Write)(nil),           // 24: huddle.peer.v1.Write
+	(*WriteReply)(nil),      // 25: huddle.peer.v1.WriteReply
+	(*Copy)(nil),            // 26: huddle.peer.v1.Copy
+	(*CopyReply)(nil),       // 27: huddle.peer.v1.CopyReply
+	(*Invalidate)(nil),      // 28: huddle.peer.v1.Invalidate
+	(*InvalidateReply)(nil), // 29: huddle.peer.v1.InvalidateReply
+	(*Pull)(nil),            // 30: huddle.peer.v1.Pull
+	(*PullReply)(nil),       // 31: huddle.peer.v1.PullReply
+	(*PullKey)(nil),         // 32: huddle.peer.v1.PullKey
+	(*PullKeyReply)(nil),    // 33: huddle.peer.v1.PullKeyReply
+	(*CutRecord)(nil),       // 34: huddle.peer.v1.CutRecord
+	(*CutClock)(nil),        // 35: huddle.peer.v1.CutClock
+	(*CutClockReply)(nil),   // 36: huddle.peer.v1.CutClockReply
+	(*Cut)(nil),             // 37: huddle.peer.v1.Cut
+	(*CutReply)(nil),        // 38: huddle.peer.v1.CutReply
+	(*Scan)(nil),            // 39: huddle.peer.v1.Scan
+	(*ScanReply)(nil),       // 40: huddle.peer.v1.ScanReply
 }
 var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	3,  // 0: huddle.peer.v1.Frame.hello:type_name -> huddle.peer.v1.Hello
-	8,  // 1: huddle.peer.v1.Frame.messages:type_name -> huddle.peer.v1.Message
+	9,  // 1: huddle.peer.v1.Frame.messages:type_name -> huddle.peer.v1.Message
 	4,  // 2: huddle.peer.v1.Hello.from:type_name -> huddle.peer.v1.Member
-	4,  // 3: huddle.peer.v1.MemberSet.members:type_name -> huddle.peer.v1.Member
-	4,  // 4: huddle.peer.v1.View.members:type_name -> huddle.peer.v1.Member
-	5,  // 5: huddle.peer.v1.View.history:type_name -> huddle.peer.v1.MemberSet
-	4,  // 6: huddle.peer.v1.View.leaving:type_name -> huddle.peer.v1.Member
-	9,  // 7: huddle.peer.v1.Message.join:type_name -> huddle.peer.v1.Join
-	10, // 8: huddle.peer.v1.Message.leave:type_name -> huddle.peer.v1.Leave
-	11, // 9: huddle.peer.v1.Message.suspect:type_name -> huddle.peer.v1.Suspect
-	12, // 10: huddle.peer.v1.Message.prepare:type_name -> huddle.peer.v1.Prepare
-	13, // 11: huddle.peer.v1.Message.promise:type_name -> huddle.peer.v1.Promise
-	14, // 12: huddle.peer.v1.Message.accept:type_name -> huddle.peer.v1.Accept
-	15, // 13: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
-	6,  // 14: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.View
-	16, // 15: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
-	17, // 16: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
-	18, // 17: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
-	19, // 18: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
-	21, // 19: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
-	22, // 20: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
-	23, // 21: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
-	24, // 22: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
-	25, // 23: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
-	26, // 24: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
-	27, // 25: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
-	28, // 26: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
-	29, // 27: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
-	30, // 28: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
-	31, // 29: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
-	32, // 30: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
-	34, // 31: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
-	35, // 32: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
-	36, // 33: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
-	37, // 34: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
-	38, // 35: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
-	39, // 36: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
-	4,  // 37: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
-	7,  // 38: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
-	7,  // 39: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
-	7,  // 40: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
-	7,  // 41: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
-	6,  // 42: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
-	7,  // 43: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
-	6,  // 44: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
-	7,  // 45: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
-	7,  // 46: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
-	0,  // 47: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 48: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
-	20, // 49: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
-	0,  // 50: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 51: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
-	20, // 52: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
-	1,  // 53: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 54: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
-	20, // 55: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
-	33, // 56: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 57: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
-	20, // 58: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
-	33, // 59: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 60: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 61: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
-	2,  // 62: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
-	2,  // 63: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
-	63, // [63:64] is the sub-list for method output_type
-	62, // [62:63] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	4,  // 3: huddle.peer.v1.Meta.member:type_name -> huddle.peer.v1.Member
+	4,  // 4: huddle.peer.v1.MemberSet.members:type_name -> huddle.peer.v1.Member
+	4,  // 5: huddle.peer.v1.View.members:type_name -> huddle.peer.v1.Member
+	6,  // 6: huddle.peer.v1.View.history:type_name -> huddle.peer.v1.MemberSet
+	4,  // 7: huddle.peer.v1.View.leaving:type_name -> huddle.peer.v1.Member
+	10, // 8: huddle.peer.v1.Message.join:type_name -> huddle.peer.v1.Join
+	11, // 9: huddle.peer.v1.Message.leave:type_name -> huddle.peer.v1.Leave
+	12, // 10: huddle.peer.v1.Message.suspect:type_name -> huddle.peer.v1.Suspect
+	13, // 11: huddle.peer.v1.Message.prepare:type_name -> huddle.peer.v1.Prepare
+	14, // 12: huddle.peer.v1.Message.promise:type_name -> huddle.peer.v1.Promise
+	15, // 13: huddle.peer.v1.Message.accept:type_name -> huddle.peer.v1.Accept
+	16, // 14: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
+	7,  // 15: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.View
+	17, // 16: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
+	18, // 17: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
+	19, // 18: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
+	20, // 19: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
+	22, // 20: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
+	23, // 21: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
+	24, // 22: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
+	25, // 23: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
+	26, // 24: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
+	27, // 25: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
+	28, // 26: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
+	29, // 27: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
+	30, // 28: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
+	31, // 29: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
+	32, // 30: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
+	33, // 31: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
+	35, // 32: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
+	36, // 33: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
+	37, // 34: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
+	38, // 35: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
+	39, // 36: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
+	40, // 37: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
+	4,  // 38: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
+	8,  // 39: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 40: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 41: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
+	8,  // 42: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
+	7,  // 43: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
+	8,  // 44: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
+	7,  // 45: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
+	8,  // 46: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 47: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
+	0,  // 48: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 49: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
+	21, // 50: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
+	0,  // 51: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 52: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
+	21, // 53: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
+	1,  // 54: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 55: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
+	21, // 56: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
+	34, // 57: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 58: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
+	21, // 59: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
+	34, // 60: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 61: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 62: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
+	2,  // 63: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
+	2,  // 64: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
+	64, // [64:65] is the sub-list for method output_type
+	63, // [63:64] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_transport_peerpb_peer_proto_init() }
@@ -3199,7 +3275,7 @@ func file_transport_peerpb_peer_proto_init() {
 	if File_transport_peerpb_peer_proto != nil {
 		return
 	}
-	file_transport_peerpb_peer_proto_msgTypes[6].OneofWrappers = []any{
+	file_transport_peerpb_peer_proto_msgTypes[7].OneofWrappers = []any{
 		(*Message_Join)(nil),
 		(*Message_Leave)(nil),
 		(*Message_Suspect)(nil),
@@ -3237,7 +3313,7 @@ func file_transport_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_peerpb_peer_proto_rawDesc), len(file_transport_peerpb_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
