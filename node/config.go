@@ -27,7 +27,7 @@ type Config struct {
 
 	// Replicas is the number of copies of an entry in all, owner included. Default 2.
 	Replicas int
-	// Partitions, VirtualNodes and Load are the ring's parameters and must be equal on all nodes. Default 1021, 100, 1.25.
+	// Partitions, VirtualNodes and Load are the ring's parameters and must be equal on all nodes. Default: ring.DefaultParams.
 	Partitions   int
 	VirtualNodes int
 	Load         float64
@@ -49,6 +49,8 @@ type Config struct {
 	ForgetAfter time.Duration
 	// Settle: on a cold start with Join, how long no further node must have been met before one founds the cluster. Default 1 s.
 	Settle time.Duration
+	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
+	Profile string
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration
 

@@ -1,206 +1,373 @@
-// Package node is the embedded cache node: one per replica of a service.
+// Package node is the embedded cache node: one per replica of a service. Nodes find each other by gossip, agree on their
+// membership, split the keys among themselves, keep copies of each other's entries and answer reads from memory.
+//
+// The protocol lives in node/protocol, a state machine without goroutines; this package drives it: one lock around the
+// machine, sessions from package transport, a ticker, and callers who wait for what the machine answers. The lock is never
+// held across anything that blocks. A read that hits takes no lock of the node at all.
 package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/ring"
+	"github.com/huddle-cache/huddle/transport"
+	"github.com/huddle-cache/huddle/transport/gossip"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+const (
+	tickEvery   = 20 * time.Millisecond
+	sweepBudget = 4000 // entries looked at per tick
+	maxKeyBytes = 1 << 10
+	maxTags     = 64
+	maxTagBytes = 1 << 10
+	goOn        = time.Minute // how long a revocation is pursued after its caller gave up
 )
 
 // Node is one member of a cluster. Its methods are safe for concurrent use.
-type Node struct{}
+type Node struct {
+	cfg       Config
+	log       *slog.Logger
+	clock     *clock
+	store     *store.Store
+	transport *transport.Transport
+	gossip    atomic.Pointer[gossip.Gossip]
 
-// Entry is what a Lookup finds.
-type Entry struct {
-	Value   []byte        // not to be modified
-	Version uint64        // grows with every write of the key
-	TTL     time.Duration // what remains; 0: no end
-	Tags    []string
+	mu sync.Mutex // around m
+	m  *protocol.Machine
+
+	ready  chan struct{}
+	isUp   bool
+	closed chan struct{}
+	once   sync.Once
+	wg     sync.WaitGroup
+	view   atomic.Uint64
+
+	subsMu     sync.Mutex
+	subs       map[chan Event]bool
+	subsClosed bool
+	outMu      sync.Mutex
+	meta       *pb.Meta
 }
 
-// Ticket is handed out by a miss and orders the fill that follows it before every later write, delete or cut of the key.
-type Ticket uint64
-
-// SetOption changes a Set.
-type SetOption func(*setOptions)
-type setOptions struct{}
-
-// WithTTL ends the entry after d. d must be positive.
-func WithTTL(d time.Duration) SetOption { return nil }
-
-// WithoutTTL keeps the entry without end, whatever Config.DefaultTTL says.
-func WithoutTTL() SetOption { return nil }
-
-// WithKeepTTL keeps the TTL that the present entry has.
-func WithKeepTTL() SetOption { return nil }
-
-// WithTags attaches tags, by which InvalidateTags finds the entry.
-func WithTags(tags ...string) SetOption { return nil }
-
-// IfAbsent makes the Set fail with ErrCondition when the key is present.
-func IfAbsent() SetOption { return nil }
-
-// IfPresent makes the Set fail with ErrCondition when the key is absent.
-func IfPresent() SetOption { return nil }
-
-// IfVersion makes the Set fail with ErrCondition unless the present entry has version v.
-func IfVersion(v uint64) SetOption { return nil }
-
-// WithTicket makes the Set a fill: it fails with ErrStaleFill when the key was written, deleted or cut after the miss that gave the ticket.
-func WithTicket(t Ticket) SetOption { return nil }
-
-// DeleteOption changes a Delete.
-type DeleteOption func(*deleteOptions)
-type deleteOptions struct{}
-
-// Revoke deletes for good: writes of the key fail with ErrRevoked for Config.Retention.
-func Revoke() DeleteOption { return nil }
-
-// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v.
-func DeleteIfVersion(v uint64) DeleteOption { return nil }
-
-// Start starts a node. It returns once the node listens; Ready tells when it is in sync.
-func Start(ctx context.Context, cfg Config) (*Node, error) { return nil, ErrUnavailable }
-
-// Get returns the value of key. Absent is (nil, false, nil); not known just now is ErrUnsure.
-// The value is shared and must not be modified.
-func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) { return nil, false, nil }
-
-// Lookup is Get with version, TTL and tags.
-func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
-	return Entry{}, false, nil
+func (cfg Config) withDefaults() (Config, error) {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Cluster == "" {
+		cfg.Cluster = "huddle"
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 2
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 256 << 20
+	}
+	if cfg.MaxValueBytes == 0 {
+		cfg.MaxValueBytes = 1 << 20
+	}
+	def(&cfg.Retention, time.Hour)
+	def(&cfg.Lease, time.Second)
+	def(&cfg.ExpelAfter, 2*time.Second)
+	def(&cfg.ForgetAfter, 10*time.Minute)
+	def(&cfg.Settle, time.Second)
+	def(&cfg.ReadTimeout, 5*time.Second)
+	def(&cfg.WriteTimeout, 5*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}.WithDefaults()
+	cfg.Partitions, cfg.VirtualNodes, cfg.Load = p.Partitions, p.VirtualNodes, p.Load
+	bad := func(format string, args ...any) (Config, error) {
+		return cfg, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+	}
+	if err := p.Validate(); err != nil {
+		return bad("%v", err)
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	switch {
+	case err != nil:
+		return bad("Listen %q: want host:port", cfg.Listen)
+	case len(cfg.Key) != 0 && len(cfg.Key) != 32:
+		return bad("Key has %d bytes, it must have 32", len(cfg.Key))
+	case len(cfg.Key) == 0 && !cfg.Insecure && !loopback(host):
+		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
+	case cfg.Replicas < 1 || cfg.Replicas > 16:
+		return bad("Replicas is %d, it must be 1 to 16", cfg.Replicas)
+	case cfg.MaxBytes < 1<<20:
+		return bad("MaxBytes is %d, it must be at least 1 MiB", cfg.MaxBytes)
+	case int64(cfg.MaxValueBytes) > cfg.MaxBytes/4 || cfg.MaxValueBytes < 1 || cfg.MaxValueBytes > 16<<20:
+		return bad("MaxValueBytes is %d, it must be 1 to 16 MiB and at most a quarter of MaxBytes", cfg.MaxValueBytes)
+	case cfg.Lease < 100*time.Millisecond || cfg.Lease > time.Minute:
+		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
+	case cfg.ExpelAfter < cfg.Lease:
+		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
+	case len(cfg.Name) > 200:
+		return bad("Name is longer than 200 bytes")
+	}
+	for _, j := range cfg.Join {
+		if err := gossip.ParseJoin(j); err != nil {
+			return bad("%v", err)
+		}
+	}
+	return cfg, nil
 }
 
-// LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
-func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
-	return Entry{}, false, 0, nil
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
-// Set writes key. Once it has returned nil no node serves an older value.
-func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOption) error {
-	return nil
+// Start starts a node. It returns once the node listens; Ready tells when it is in sync. ctx bounds the start only.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), subs: map[chan Event]bool{},
+	}
+	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
+	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.now})
+	id := rand.Uint64() | 1
+	name := cfg.Name
+	if name == "" {
+		name = "starting"
+	}
+	n.transport, err = transport.Listen(transport.Config{
+		Listen: cfg.Listen, Advertise: cfg.Advertise, Self: &pb.Member{Name: name, Id: id}, Cluster: cfg.Cluster,
+		Ring: params.String(), Replicas: cfg.Replicas, Key: cfg.Key, Handler: (*handler)(n), Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "node"
+		}
+		_, port, _ := net.SplitHostPort(n.transport.Addr())
+		n.cfg.Name = host + "-" + port
+		n.transport.SetSelf(&pb.Member{Name: n.cfg.Name, Id: id, Addr: n.transport.Self().Addr})
+	}
+	n.log = cfg.Logger.With("node", n.cfg.Name)
+	self := n.transport.Self()
+	forget := int64(cfg.ForgetAfter)
+	if forget < 0 {
+		forget = 0
+	}
+	n.m = protocol.New(protocol.Config{
+		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
+		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
+		Retention: int64(cfg.Retention), MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
+	}, (*env)(n), n.store)
+	n.meta = &pb.Meta{Member: self}
+	g, err := gossip.Start(gossip.Config{
+		Transport: n.transport.Gossip(), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
+		Found: n.found, Gone: n.gone, Reached: n.reached, Logger: n.log,
+	})
+	if err != nil {
+		n.transport.Start()
+		n.transport.Close()
+		return nil, err
+	}
+	n.gossip.Store(g)
+	n.outMu.Lock()
+	g.Announce(n.meta)
+	n.outMu.Unlock()
+	n.transport.Start()
+	n.wg.Go(n.run)
+	return n, nil
 }
 
-// Delete removes key; an absent key is no error.
-func (n *Node) Delete(ctx context.Context, key string, opts ...DeleteOption) error { return nil }
-
-// Remove is Delete and tells whether the key was present.
-func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bool, error) {
-	return false, nil
+// run is the node's ticker.
+func (n *Node) run() {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.closed:
+			return
+		case <-t.C:
+		}
+		n.mu.Lock()
+		n.m.Tick()
+		up := n.m.InSync()
+		n.mu.Unlock()
+		if up && !n.isUp {
+			n.isUp = true
+			close(n.ready)
+			n.publish(Event{Time: time.Now(), Kind: "ready", View: n.view.Load(), Text: "in sync with the cluster"})
+		}
+		n.store.Sweep(sweepBudget)
+	}
 }
 
-// Touch gives key a new TTL (0: no end) and tells whether it was present.
-func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
-	return false, nil
+func (n *Node) found(m *pb.Meta) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m.Found(m.Member, m.Chain, m.View, int(m.Size))
 }
 
-// Clear removes every entry of the cluster.
-func (n *Node) Clear(ctx context.Context) error { return nil }
-
-// InvalidateTags removes every entry that has one of the tags.
-func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error { return nil }
-
-// Scan enumerates the keys of the cluster, partition by partition. Start with cursor 0; a next of 0 ends the scan.
-// A key present throughout the scan is returned at least once. At least count keys are returned if there are so many.
-func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error) {
-	return nil, 0, nil
+func (n *Node) gone(id uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m.Gone(id)
 }
 
-// Len counts the entries of the cluster.
-func (n *Node) Len(ctx context.Context) (int, error) { return 0, nil }
+func (n *Node) reached() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m.Reached()
+}
+
+// handler is the node as the transport sees it.
+type handler Node
+
+func (h *handler) Up(peer *pb.Member, session uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.m.Up(peer, session)
+}
+
+func (h *handler) Receive(peer, session uint64, m *pb.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.m.Receive(peer, session, m)
+}
+
+func (h *handler) Down(peer, session uint64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.log.Debug("session ended", "peer", fmt.Sprintf("%016x", peer), "error", err)
+	h.m.Down(peer, session)
+}
+
+func (h *handler) Unreachable(peer uint64, refused bool, _ error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.m.Unreachable(peer, refused)
+}
+
+// env is the node as the machine sees it. Its methods run under n.mu.
+type env Node
+
+func (e *env) Now() int64                                 { return e.clock.now() }
+func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Send(peer, session, msg) }
+func (e *env) Connect(m *pb.Member)                       { e.transport.Connect(m) }
+func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
+func (e *env) Random() uint64                             { return rand.Uint64() }
+
+func (e *env) Reincarnate(self *pb.Member) {
+	e.transport.SetSelf(self)
+}
+
+func (e *env) Announce(chain, view uint64, size int) {
+	e.outMu.Lock()
+	defer e.outMu.Unlock()
+	e.view.Store(view)
+	e.meta = &pb.Meta{Member: e.transport.Self(), Chain: chain, View: view, Size: uint32(size)}
+	if g := e.gossip.Load(); g != nil {
+		g.Announce(e.meta)
+	}
+}
+
+func (e *env) Event(kind, member, text string) {
+	e.log.Info(text, "event", kind)
+	(*Node)(e).publish(Event{Time: time.Now(), Kind: kind, Member: member, View: e.view.Load(), Text: text})
+}
 
 // Ready is closed once the node is in sync with its cluster for the first time.
-func (n *Node) Ready() <-chan struct{} { return nil }
+func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // InSync tells whether the node is a member of a view with a majority and holds all it should hold.
-func (n *Node) InSync() bool { return false }
+func (n *Node) InSync() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.m.InSync()
+}
 
 // Addr is the address the node listens on.
-func (n *Node) Addr() string { return "" }
+func (n *Node) Addr() string { return n.transport.Addr() }
 
 // Name is the node's name.
-func (n *Node) Name() string { return "" }
-
-// Leave hands everything over, then leaves the cluster and closes the node. It is bounded by ctx.
-func (n *Node) Leave(ctx context.Context) error { return nil }
-
-// Close stops the node at once, without hand-over. Its goroutines have ended when it returns.
-func (n *Node) Close() error { return nil }
-
-// Member is one node of the view.
-type Member struct {
-	Name  string `json:"name"`
-	ID    string `json:"id"` // random incarnation, hex: a restart has another
-	Addr  string `json:"addr"`
-	Self  bool   `json:"self"`
-	State string `json:"state"` // "member", "silent", "joining", "leaving"
-	// Share is the fraction of the partitions that the member owns, 0 to 1.
-	Share float64 `json:"share"`
-}
-
-// Members lists the members of the node's present view, sorted by name.
-func (n *Node) Members() []Member { return nil }
-
-// Placement says where a key lives.
-type Placement struct {
-	Partition int      `json:"partition"`
-	Owner     string   `json:"owner"`
-	Copies    []string `json:"copies"` // the further copies, next owner first
-}
-
-// Locate says where key lives in the present view.
-func (n *Node) Locate(key string) Placement { return Placement{} }
-
-// Stats are counters since the start and gauges of now.
-type Stats struct {
-	// View
-	Chain      string `json:"chain"` // hex
-	View       uint64 `json:"view"`
-	Members    int    `json:"members"`
-	Acting     bool   `json:"acting"` // has its view lease
-	InSync     bool   `json:"in_sync"`
-	Settled    bool   `json:"settled"` // no hand-off is under way in the cluster
-	Partitions int    `json:"partitions"`
-	Owned      int    `json:"owned"`   // partitions owned
-	Pending    int    `json:"pending"` // partitions still to be pulled
-	// Entries
-	Entries    int   `json:"entries"` // live entries owned or copied here
-	Near       int   `json:"near"`    // near copies kept here
-	Tombstones int   `json:"tombstones"`
-	Bytes      int64 `json:"bytes"`
-	MaxBytes   int64 `json:"max_bytes"`
-	// Counters
-	Hits         uint64 `json:"hits"`      // answered from this node's memory
-	NearHits     uint64 `json:"near_hits"` // of these, from near copies
-	Remote       uint64 `json:"remote"`    // reads that asked another node
-	Misses       uint64 `json:"misses"`
-	Unsure       uint64 `json:"unsure"`
-	Sets         uint64 `json:"sets"`
-	Deletes      uint64 `json:"deletes"`
-	Cuts         uint64 `json:"cuts"`
-	Evictions    uint64 `json:"evictions"`
-	Expirations  uint64 `json:"expirations"`
-	Unconfirmed  uint64 `json:"unconfirmed"`
-	ViewChanges  uint64 `json:"view_changes"`
-	PulledBytes  uint64 `json:"pulled_bytes"`
-	SentMessages uint64 `json:"sent_messages"`
-	SentBytes    uint64 `json:"sent_bytes"`
-}
-
-// Stats returns the node's counters and gauges.
-func (n *Node) Stats() Stats { return Stats{} }
-
-// Event is something that happened to the node's view of the cluster.
-type Event struct {
-	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "view", "joined", "left", "silent", "ready", "lost-majority", "regained", "started-over"
-	Member string    `json:"member,omitempty"`
-	View   uint64    `json:"view"`
-	Text   string    `json:"text"`
-}
-
-// Subscribe returns a channel of events, which is closed by cancel or when the node closes. A slow reader loses the oldest.
-func (n *Node) Subscribe(buffer int) (events <-chan Event, cancel func()) { return nil, func() {} }
+func (n *Node) Name() string { return n.cfg.Name }
 
 // Forget takes the named lost member out of the count of the majority: if what remains within reach is a majority
 // without it, these nodes start over as a new, empty cluster.
-func (n *Node) Forget(ctx context.Context, name string) error { return nil }
+func (n *Node) Forget(ctx context.Context, name string) error {
+	if name == "" {
+		return fmt.Errorf("%w: no name", ErrInvalid)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m.Forget(name)
+	return ctx.Err()
+}
+
+// Leave hands everything over, then leaves the cluster and closes the node. It is bounded by ctx: at its end the node is
+// closed in any case, and the error says that the hand-over was not complete.
+func (n *Node) Leave(ctx context.Context) error {
+	n.mu.Lock()
+	n.m.Leave()
+	n.mu.Unlock()
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		n.mu.Lock()
+		left := n.m.Left()
+		n.mu.Unlock()
+		if left {
+			if g := n.gossip.Load(); g != nil {
+				g.Leave(200 * time.Millisecond)
+			}
+			return n.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("leave: hand-over not complete: %w", ctx.Err()), n.Close())
+		case <-n.closed:
+			return ErrClosed
+		case <-t.C:
+		}
+	}
+}
+
+// Close stops the node at once, without hand-over. Its goroutines have ended when it returns.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		close(n.closed)
+		n.wg.Wait()
+		if g := n.gossip.Load(); g != nil {
+			g.Close()
+		}
+		n.transport.Close()
+		n.mu.Lock()
+		n.m.Abandon()
+		n.mu.Unlock()
+		n.endSubscriptions()
+	})
+	return nil
+}

@@ -182,7 +182,7 @@ func (f *Fake) Put(key string, value []byte) error {
 	return f.write(context.Background(), key, value, write{})
 }
 
-// Tags returns the tags and TTL of a key.
+// Entry returns the tags and TTL of a key.
 func (f *Fake) Entry(key string) (tags []string, ttl time.Duration) {
 	e, _, _ := f.Lookup(context.Background(), key)
 	return e.Tags, e.TTL

@@ -62,7 +62,7 @@ func TestUnsureIsAMissAndIsLogged(t *testing.T) {
 	}
 }
 
-// hang is a backend operation that goes on until its context ends.
+// TestGetGivesUpInTime: a Get takes no longer than the read wait.
 func TestGetGivesUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := strategy.NewFake()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
 )
 
 // cluster is the replicas and the proxy before them.
@@ -52,7 +53,7 @@ func (c *cluster) start(ctx context.Context, n int) error {
 		case <-ctx.Done():
 			return fmt.Errorf("node %s is not in sync: %w", cfg.Name, ctx.Err())
 		}
-		if r.url, err = c.serve(newService(started)); err != nil {
+		if r.url, err = c.serve(newService(cfg.Name, strategy.NewSCSStore(started))); err != nil {
 			return err
 		}
 	}

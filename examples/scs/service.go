@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/strategy"
 )
 
@@ -24,10 +23,10 @@ const replicaHeader = "X-Replica"
 
 const userKey = "user"
 
-// newService is a service as any other that uses scs; the store is all that is special about it.
-func newService(n *node.Node) http.Handler {
+// newService is a service as any other that uses scs: nothing in it knows of the cluster.
+func newService(name string, store scs.Store) http.Handler {
 	sessions := scs.New()
-	sessions.Store = strategy.NewSCSStore(n)
+	sessions.Store = store
 	sessions.Lifetime = time.Hour
 	sessions.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, _ error) {
 		http.Error(w, "sessions cannot be read just now", http.StatusServiceUnavailable)
@@ -72,7 +71,7 @@ func newService(n *node.Node) http.Handler {
 	})
 	withSessions := sessions.LoadAndSave(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(replicaHeader, n.Name())
+		w.Header().Set(replicaHeader, name)
 		withSessions.ServeHTTP(w, r)
 	})
 }

@@ -216,12 +216,12 @@ func TestCutsFoldSafely(t *testing.T) {
 	}
 	for i := range 50 {
 		s.Cut(tag(i), false, uint64(1000+i))
-		if s.Get(0, fmt.Sprint(i)) != nil || !s.CutSince([]string{tag(i)}, 999) {
+		if s.Get(0, fmt.Sprint(i)) != nil || !s.CutSince([]string{tag(i)}, 1000) {
 			t.Fatal("a cut had no effect")
 		}
 	}
 	for i := range 100 {
-		if (s.Get(0, fmt.Sprint(i)) != nil) != (i >= 50) {
+		if (s.Get(0, fmt.Sprint(i)) != nil) != (i >= 50) { // the later versions outlive the fold
 			t.Fatalf("entry %d", i)
 		}
 		if s.Get(0, fmt.Sprint("plain", i)) == nil {
@@ -245,15 +245,19 @@ func TestCutsFoldSafely(t *testing.T) {
 	if st := s.Stats(); st.Entries != 150 {
 		t.Fatalf("%d entries after the sweep", st.Entries)
 	}
-	if s.Cut("", true, 5000); s.Stats().Cuts != 0 || len(s.Cuts()) != 2 || s.CutSince(nil, 5000) || !s.CutSince(nil, 4999) {
+	if s.Cut("", true, 5000); s.Stats().Cuts != 0 || len(s.Cuts()) != 2 || s.CutSince(nil, 5001) || !s.CutSince(nil, 5000) {
 		t.Fatal("a clear takes the place of the older cuts")
 	}
 	checkAccount(t, s)
+	s.Cut("again", false, 6000)
+	if s.Reset(); s.Stats().Bytes != 0 || len(s.Cuts()) != 0 || s.CutSince([]string{"again"}, 1) {
+		t.Fatal("Reset left something")
+	}
 }
 
 // SIEVE should not do worse than LRU on skewed reads.
 func TestHitRate(t *testing.T) {
-	const keys, room, reads = 20_000, 2000, 400_000
+	const keys, room, reads = 20_000, 2000, 200_000
 	s := New(Config{Partitions: 101, MaxBytes: room * (entryOverhead + 10) * 8 / 7})
 	lru := newLRU(room)
 	z := rand.NewZipf(rand.New(rand.NewPCG(7, 8)), 1.01, 1, keys-1)

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// CutRecord is a remembered cut: live entries at or below Version are void if they have the Tag, or, with All, whatever
+// CutRecord is a remembered cut: live entries with an Age at or below Version are void if they have the Tag, or, with All, whatever
 // they have. An empty Tag without All stands for cuts that have been folded together: it voids what has any tag at all.
 type CutRecord struct {
 	Tag     string
@@ -32,23 +32,28 @@ func (c *cuts) voids(e *Entry) bool {
 	if e.Kind != Live {
 		return false
 	}
-	v := e.Version
-	if v <= c.clear.Load() {
+	age := e.Age()
+	return age <= c.clear.Load() || age <= c.newest.Load() && c.cover(age, e.Tags)
+}
+
+// cover tells whether a cut covers a value of this age with these tags.
+func (c *cuts) cover(age uint64, tags []string) bool {
+	if age <= c.clear.Load() {
 		return true
 	}
-	if len(e.Tags) == 0 || v > c.newest.Load() {
+	if len(tags) == 0 || age > c.newest.Load() {
 		return false
 	}
-	if v <= c.folded.Load() {
+	if age <= c.folded.Load() {
 		return true
 	}
-	for _, tag := range e.Tags {
-		if r := c.tags.find(c.hash(tag), tag); r != nil && v <= r.Version {
+	for _, tag := range tags {
+		if r := c.tags.find(c.hash(tag), tag); r != nil && age <= r.Version {
 			return true
 		}
 	}
 	// A cut that a wider one replaced while we looked is out of the table; by then the wider one is known.
-	return v <= c.folded.Load() || v <= c.clear.Load()
+	return age <= c.folded.Load() || age <= c.clear.Load()
 }
 
 func raise(a *atomic.Uint64, v uint64) {
@@ -80,7 +85,7 @@ func (c *cuts) trim() (freed int64) {
 	return freed
 }
 
-// Cut voids every live entry at or below version that has the tag, or, with all, every one. No Get that begins after it
+// Cut voids every live entry whose Age is at or below version and that has the tag, or, with all, every one. No Get that begins after it
 // has returned finds one; Sweep frees the memory. The cut is remembered, so that Put refuses what it covers. Tombstones
 // are not touched. When Config.MaxCuts is exceeded, the oldest cuts of tags become one that voids everything with a tag
 // up to their version: more is lost, nothing void is found. An empty tag without all is such a folded cut.
@@ -146,19 +151,8 @@ func (s *Store) Cuts() []CutRecord {
 	return out
 }
 
-// CutSince tells whether something with these tags may have been cut after version.
+// CutSince tells whether a value of that age with these tags would be void: one read at the clock version may be older
+// than a cut.
 func (s *Store) CutSince(tags []string, version uint64) bool {
-	c := &s.cuts
-	if c.clear.Load() > version {
-		return true
-	}
-	if len(tags) == 0 || c.newest.Load() <= version {
-		return false
-	}
-	for _, tag := range tags {
-		if r := c.tags.find(c.hash(tag), tag); r != nil && r.Version > version {
-			return true
-		}
-	}
-	return c.folded.Load() > version || c.clear.Load() > version
+	return s.cuts.cover(max(version, 1), tags)
 }

@@ -24,13 +24,16 @@ const tagOverhead = 16
 // Entry is one version of one key. The exported fields must not be changed once it has been given to a Store, and an
 // Entry must be given to one Store only, once.
 type Entry struct {
-	Key   string
-	Value []byte // shared with every reader: not to be modified
+	// The first half is all that Get and the eviction touch, and fills one cache line.
+
+	Key string
 	// Version orders the writes of a key. It is never 0.
 	Version uint64
+	// Origin is the age of the value on the clock of the versions, where it is older than Version: a touch or a fill does
+	// not make a value younger. 0: as old as Version.
+	Origin uint64
 	// Expires is the end, in nanoseconds on the store's clock. 0: no end. The entry is gone when the clock shows Expires.
 	Expires int64
-	Tags    []string
 	Kind    Kind
 	// Near marks a near copy: it was read from its owner and is kept under the owner's lease.
 	Near bool
@@ -38,22 +41,35 @@ type Entry struct {
 	// IsProvisional, because Confirm does not change this field.
 	Provisional bool
 
-	state atomic.Uint32 // visited, confirmed
+	state        atomic.Uint32
+	older, newer *Entry // in its list; under the queue lock
 
-	// Guarded by the store's queue lock, except part, which is fixed once stored.
-	older, newer *Entry // in its list
-	wprev, wnext *Entry // in its slot of the wheel
-	part         uint32
-	slot         uint16 // of the wheel, plus one; 0: none
-	class        class
-	picked       bool // taken out of its list as a victim, not yet out of the table
+	Value []byte // shared with every reader: not to be modified
+	Tags  []string
+
+	wnext *Entry  // in its slot of the wheel; under the queue lock
+	wprev **Entry // what points to it there; nil when it is not on the wheel
 }
 
-// Bits of Entry.state.
+// Bits of Entry.state; above them is the number of the partition. An Entry is 128 bytes, a size that the allocator has:
+// one word more would cost two.
 const (
 	visited   = 1 << iota // read since the hand last passed
 	confirmed             // no longer provisional
+	pickedBit             // taken out of its list as a victim, not yet out of the table; changes under the queue lock
+	partShift = iota
 )
+
+func (e *Entry) part() int    { return int(e.state.Load() >> partShift) }
+func (e *Entry) picked() bool { return e.state.Load()&pickedBit != 0 }
+
+// Age is what a cut compares its version with: Origin, or else Version.
+func (e *Entry) Age() uint64 {
+	if e.Origin != 0 {
+		return e.Origin
+	}
+	return e.Version
+}
 
 // IsProvisional tells whether the entry was provisional when it was stored and has not been confirmed since.
 func (e *Entry) IsProvisional() bool {

@@ -27,10 +27,10 @@ func (o *oracle) void(e *Entry) bool {
 	if e.Kind != Live {
 		return false
 	}
-	if e.Version <= o.clear {
+	if e.Age() <= o.clear {
 		return true
 	}
-	return slices.ContainsFunc(e.Tags, func(t string) bool { return e.Version <= o.tags[t] })
+	return slices.ContainsFunc(e.Tags, func(t string) bool { return e.Age() <= o.tags[t] })
 }
 
 func (o *oracle) get(p int, key string) *Entry {
@@ -51,6 +51,7 @@ func (o *oracle) put(p int, e *Entry) (*Entry, bool) {
 		switch {
 		case cur.Kind == Revoked && e.Kind != Revoked && !cur.expired(o.now):
 			return old, false
+		case e.Kind == Revoked && cur.Kind != Revoked:
 		case same && (o.prov[cur] || cur.Near) && !e.Provisional && !e.Near:
 		case same:
 			return old, true
@@ -106,6 +107,9 @@ func drawEntry(t *rapid.T, keys []string, now int64) *Entry {
 		Key:     rapid.SampledFrom(keys).Draw(t, "key"),
 		Version: rapid.Uint64Range(1, 40).Draw(t, "version"),
 		Kind:    rapid.SampledFrom([]Kind{Live, Live, Live, Tombstone, Revoked}).Draw(t, "kind"),
+	}
+	if rapid.IntRange(0, 2).Draw(t, "aged") == 0 {
+		e.Origin = rapid.Uint64Range(1, e.Version).Draw(t, "origin")
 	}
 	e.Value = []byte(fmt.Sprint(e.Key, e.Version))
 	if e.Kind != Live || rapid.Bool().Draw(t, "ends") {
@@ -289,8 +293,8 @@ func checkAccount(t failer, s *Store) {
 			if e.IsProvisional() {
 				prov++
 			}
-			if int(e.part) != p || e.class != classOf(e) || e.picked {
-				t.Fatalf("part %d, class %d, picked %v of an entry in %d", e.part, e.class, e.picked, p)
+			if e.part() != p || e.picked() {
+				t.Fatalf("part %d, picked %v of an entry in %d", e.part(), e.picked(), p)
 			}
 			return true
 		})
@@ -315,8 +319,12 @@ func checkAccount(t failer, s *Store) {
 	if count != s.q.count || linked != count {
 		t.Fatalf("counted %v, linked %v, in the tables %v", s.q.count, linked, count)
 	}
-	for _, n := range s.q.wheel.n {
-		timed -= n
+	for _, level := range s.q.wheel.slots {
+		for _, e := range level {
+			for ; e != nil; e = e.wnext {
+				timed--
+			}
+		}
 	}
 	st := s.Stats()
 	if timed != 0 || st.Bytes != bytes || st.TombstoneBytes != graves {

@@ -26,7 +26,27 @@ func (s *Store) removeIf(p int, key string, may func(*Entry) bool) *Entry {
 	return e
 }
 
-// Wipe removes everything of a partition. Its Floor stays.
+// Reset empties the store: all entries, the floors and the remembered cuts. For a process that starts over among others,
+// whose versions say nothing about those it has seen. Nothing else may write meanwhile.
+func (s *Store) Reset() {
+	for p := range s.parts {
+		s.Wipe(p)
+	}
+	c := &s.cuts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	freed := c.order.bytes
+	c.tags.p.Store(nil)
+	c.order = list{}
+	c.clear.Store(0)
+	c.folded.Store(0)
+	c.newest.Store(0)
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	s.q.used -= freed
+}
+
+// Wipe removes everything of a partition, and its Floor.
 func (s *Store) Wipe(p int) {
 	pt := s.part(p)
 	if pt == nil {
@@ -34,6 +54,7 @@ func (s *Store) Wipe(p int) {
 	}
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
+	pt.floor.Store(0)
 	t := pt.index.p.Load()
 	if t == nil {
 		return

@@ -117,19 +117,19 @@ type queue struct {
 
 // link enters e into the account, the lists and the wheel, in the place of old, which may be nil.
 func (q *queue) link(old, e *Entry) {
-	e.class, e.picked, e.slot = classOf(e), false, 0
-	if old != nil && !old.picked && old.class == e.class && !e.class.grave() {
+	class := classOf(e)
+	if old != nil && !old.picked() && classOf(old) == class && !class.grave() {
 		e.state.Or(visited) // a write is a use
-		q.lists[e.class].replace(old, e)
+		q.lists[class].replace(old, e)
 		q.uncount(old)
 	} else {
 		if old != nil {
 			q.unlink(old)
 		}
-		q.lists[e.class].push(e)
+		q.lists[class].push(e)
 	}
-	q.count[e.class]++
-	if e.class.grave() {
+	q.count[class]++
+	if class.grave() {
 		q.graves += int64(e.Size())
 	} else {
 		q.used += int64(e.Size())
@@ -141,20 +141,21 @@ func (q *queue) link(old, e *Entry) {
 
 // unlink takes e out of everything.
 func (q *queue) unlink(e *Entry) {
-	if !e.picked {
-		q.lists[e.class].remove(e)
+	if !e.picked() {
+		q.lists[classOf(e)].remove(e)
 	}
 	q.uncount(e)
 }
 
 func (q *queue) uncount(e *Entry) {
-	if e.picked {
-		e.picked = false
+	if e.picked() {
+		e.state.And(^uint32(pickedBit))
 		q.picked--
 	}
 	q.wheel.remove(e)
-	q.count[e.class]--
-	if e.class.grave() {
+	class := classOf(e)
+	q.count[class]--
+	if class.grave() {
 		q.graves -= int64(e.Size())
 	} else {
 		q.used -= int64(e.Size())
@@ -168,7 +169,7 @@ type victims struct {
 }
 
 func (q *queue) pick(v *victims, e *Entry) {
-	e.picked = true
+	e.state.Or(pickedBit)
 	q.picked++
 	v.e[v.n] = e
 	v.n++

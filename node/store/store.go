@@ -122,6 +122,8 @@ func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
 		return accept
 	case cur.Kind == Revoked && e.Kind != Revoked && !cur.expired(s.now()):
 		return refuse
+	case e.Kind == Revoked && cur.Kind != Revoked:
+		return accept
 	case same && (cur.IsProvisional() || cur.Near) && !e.Provisional && !e.Near:
 		return accept
 	case same:
@@ -133,8 +135,8 @@ func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
 }
 
 // Put merges e by version. It is stored if nothing is there or what is there is older; at equal versions only to take the
-// place of a provisional entry or a near copy by one that is neither. A revocation that has not expired gives way to a
-// newer revocation only. A value is refused when a cut covers it, when it is not above the partition's Floor (unless just
+// place of a provisional entry or a near copy by one that is neither. A revocation takes the place of anything but a newer
+// revocation, and until it expires gives way to a newer revocation only. A value is refused when a cut covers it, when it is not above the partition's Floor (unless just
 // that version is there already), or when it is too large for the store.
 //
 // old is what Get would have returned before. ok tells that the store now holds this version, or, of a tombstone that
@@ -203,7 +205,7 @@ func (s *Store) admit(pt *partition, cur, e *Entry, p uint32, out *victims) admi
 	defer q.mu.Unlock()
 	size, grave := int64(e.Size()), e.Kind != Live
 	var back int64 // what cur gives back to the same budget
-	if cur != nil && cur.class.grave() == grave {
+	if cur != nil && classOf(cur).grave() == grave {
 		back = int64(cur.Size())
 	}
 	switch {
@@ -233,7 +235,7 @@ func (s *Store) admit(pt *partition, cur, e *Entry, p uint32, out *victims) admi
 	if e.Provisional {
 		pt.provisional++
 	}
-	e.part = p
+	e.state.Store(p << partShift)
 	q.link(cur, e)
 	return admitted
 }
@@ -276,7 +278,7 @@ const (
 
 // drop removes just this entry, if it is still there.
 func (s *Store) drop(e *Entry, why reason) bool {
-	pt := &s.parts[e.part]
+	pt := &s.parts[e.part()]
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	h := s.hash(e.Key)

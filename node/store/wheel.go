@@ -5,8 +5,8 @@ package store
 // 64 spans of 64 ticks, and so on; an entry comes down a level when its span begins. What ends beyond the last level
 // (208 days) waits in the last slot and is placed again.
 type wheel struct {
-	tick  int64 // all ticks before this one have been dealt with
-	n     [wheelLevels]int
+	tick  int64               // all ticks before this one have been dealt with
+	used  [wheelLevels]uint64 // a bit for each slot that may hold something
 	slots [wheelLevels][wheelSlots]*Entry
 }
 
@@ -30,30 +30,23 @@ func (w *wheel) add(e *Entry) {
 	}
 	i := t >> shift & (wheelSlots - 1)
 	head := &w.slots[level][i]
-	e.wprev, e.wnext = nil, *head
-	if *head != nil {
-		(*head).wprev = e
+	e.wprev, e.wnext = head, *head
+	if e.wnext != nil {
+		e.wnext.wprev = &e.wnext
 	}
 	*head = e
-	e.slot = uint16(level*wheelSlots+int(i)) + 1
-	w.n[level]++
+	w.used[level] |= 1 << i
 }
 
 func (w *wheel) remove(e *Entry) {
-	if e.slot == 0 {
+	if e.wprev == nil {
 		return
 	}
-	level, i := int(e.slot-1)/wheelSlots, int(e.slot-1)%wheelSlots
-	if e.wprev != nil {
-		e.wprev.wnext = e.wnext
-	} else {
-		w.slots[level][i] = e.wnext
-	}
+	*e.wprev = e.wnext
 	if e.wnext != nil {
 		e.wnext.wprev = e.wprev
 	}
-	e.wprev, e.wnext, e.slot = nil, nil, 0
-	w.n[level]--
+	e.wprev, e.wnext = nil, nil
 }
 
 // due takes entries that have ended off the wheel and appends them to out, until out is full, the work is used up, or
@@ -65,7 +58,8 @@ func (w *wheel) due(now int64, work *int, out []*Entry) []*Entry {
 			if w.tick&(1<<shift-1) != 0 {
 				continue
 			}
-			for head := &w.slots[level][w.tick>>shift&(wheelSlots-1)]; *head != nil; *work-- {
+			i := w.tick >> shift & (wheelSlots - 1)
+			for head := &w.slots[level][i]; *head != nil; *work-- {
 				if *work <= 0 {
 					return out
 				}
@@ -73,8 +67,10 @@ func (w *wheel) due(now int64, work *int, out []*Entry) []*Entry {
 				w.remove(e)
 				w.add(e)
 			}
+			w.used[level] &^= 1 << i
 		}
-		for head := &w.slots[0][w.tick&(wheelSlots-1)]; *head != nil; *work-- {
+		i := w.tick & (wheelSlots - 1)
+		for head := &w.slots[0][i]; *head != nil; *work-- {
 			if *work <= 0 || len(out) == cap(out) {
 				return out
 			}
@@ -82,6 +78,7 @@ func (w *wheel) due(now int64, work *int, out []*Entry) []*Entry {
 			w.remove(e)
 			out = append(out, e)
 		}
+		w.used[0] &^= 1 << i
 	}
 	return out
 }
@@ -90,8 +87,8 @@ func (w *wheel) due(now int64, work *int, out []*Entry) []*Entry {
 func (w *wheel) turn(target int64) {
 	w.tick++
 	shift := 0
-	for _, n := range w.n {
-		if n > 0 {
+	for _, used := range w.used {
+		if used != 0 {
 			w.tick = min(target, (w.tick+1<<shift-1)&^(1<<shift-1))
 			return
 		}

@@ -31,7 +31,7 @@ func (s *Server) ask(ctx context.Context, key string, wait bool) lookup {
 	for pause := shortest; ; pause = min(2*pause, longest) {
 		e, found, err := s.cfg.Backend.Lookup(ctx, key)
 		if err == nil || !wait || !errors.Is(err, ErrUnsure) || !sleep(ctx, pause) {
-			return lookup{e, found, readError(err)}
+			return lookup{e, found, asUnsure(err)}
 		}
 	}
 }
@@ -135,10 +135,7 @@ func (c *client) store(key, stored []byte, a SetArgs) error {
 	default:
 		a.IfPresent, a.IfVersion = false, version
 	}
-	if len(stored) > c.srv.cfg.MaxValueBytes+len(magic)+1 {
-		return ErrTooLarge
-	}
-	err := writeError(c.srv.cfg.Backend.Set(c.context(), string(key), stored, a))
+	err := asUnconfirmed(c.srv.cfg.Backend.Set(c.context(), string(key), stored, a))
 	if watched && errors.Is(err, ErrCondition) {
 		return errConflict
 	}
@@ -153,7 +150,7 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 		ifVersion = version
 	}
 	existed, err := c.srv.cfg.Backend.Remove(c.context(), string(key), ifVersion)
-	err = writeError(err)
+	err = asUnconfirmed(err)
 	if watched && errors.Is(err, ErrCondition) {
 		return false, errConflict
 	}
@@ -165,7 +162,7 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 func (c *client) touch(key []byte, ttl time.Duration) (bool, error) {
 	existed, err := c.srv.cfg.Backend.Touch(c.context(), string(key), ttl)
 	c.tx.wrote(key, err)
-	return existed, writeError(err)
+	return existed, asUnconfirmed(err)
 }
 
 // change reads an entry and lets update write it on condition that it has not changed meanwhile, again and again until that works.

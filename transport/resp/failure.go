@@ -45,15 +45,15 @@ func (c *client) fail(err error) {
 	}
 }
 
-// readError and writeError give the end of a command's time its meaning.
-func readError(err error) error {
+// asUnsure and asUnconfirmed say what it means that the time of a read or a write has run out.
+func asUnsure(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrUnsure
 	}
 	return err
 }
 
-func writeError(err error) error {
+func asUnconfirmed(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrUnconfirmed
 	}

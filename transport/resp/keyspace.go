@@ -27,7 +27,7 @@ func cmdDel(c *client, args [][]byte) {
 	} else {
 		spread(len(keys), func(i int) {
 			existed, err := c.srv.cfg.Backend.Remove(ctx, string(keys[i]), 0)
-			one(existed, writeError(err))
+			one(existed, asUnconfirmed(err))
 		})
 	}
 	if err := failed.Load(); err != nil {
@@ -73,7 +73,7 @@ func typeName(e Entry) string {
 func cmdDBSize(c *client, _ [][]byte) {
 	n, err := c.srv.cfg.Backend.Len(c.context())
 	if err != nil {
-		c.fail(readError(err))
+		c.fail(asUnsure(err))
 		return
 	}
 	c.writeInt(int64(n))
@@ -89,7 +89,7 @@ func cmdFlush(c *client, args [][]byte) {
 		c.tx.watched = nil
 	}
 	if err := c.srv.cfg.Backend.Clear(c.context()); err != nil {
-		c.fail(writeError(err))
+		c.fail(asUnconfirmed(err))
 		return
 	}
 	c.writeOK()
@@ -147,7 +147,7 @@ func cmdScan(c *client, args [][]byte) {
 	}
 	keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, o.count)
 	if err != nil {
-		c.fail(readError(err))
+		c.fail(asUnsure(err))
 		return
 	}
 	if o.match != nil {
@@ -210,7 +210,7 @@ func cmdKeys(c *client, args [][]byte) {
 	for cursor := uint64(0); ; {
 		some, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, page)
 		if err != nil {
-			c.fail(readError(err))
+			c.fail(asUnsure(err))
 			return
 		}
 		for _, key := range matching(some, pattern) {
@@ -233,7 +233,7 @@ func cmdRandomKey(c *client, _ [][]byte) {
 	for cursor := uint64(0); ; {
 		keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, enough)
 		if err != nil {
-			c.fail(readError(err))
+			c.fail(asUnsure(err))
 			return
 		}
 		for _, key := range keys {

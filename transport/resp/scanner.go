@@ -61,7 +61,7 @@ func (s *scanner) received(n int) { s.buf = s.buf[:len(s.buf)+n] }
 // called. An error is the end of the connection.
 func (s *scanner) next(lim limits) ([]byte, error) {
 	from := s.start
-	for n := 0; n < lim.commands; n++ {
+	for n := 0; n < lim.commands; {
 		whole, pass, instead, err := s.step(lim, s.start == from)
 		switch {
 		case errors.Is(err, errLater):
@@ -79,7 +79,9 @@ func (s *scanner) next(lim limits) ([]byte, error) {
 			return s.buf[from:s.start], nil
 		}
 		s.start = s.pos
-		if !pass {
+		if pass {
+			n++
+		} else {
 			from = s.start
 		}
 	}

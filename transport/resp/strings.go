@@ -94,7 +94,7 @@ func cmdMset(c *client, args [][]byte) {
 	} else {
 		spread(len(order), func(n int) {
 			i := order[n]
-			one(writeError(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{})))
+			one(asUnconfirmed(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{})))
 		})
 	}
 	if err := failed.Load(); err != nil {

@@ -4,11 +4,12 @@ import "errors"
 
 // transaction is the state of MULTI and WATCH of one client.
 type transaction struct {
-	open    bool       // between MULTI and EXEC
-	broken  bool       // a command could not be queued
-	queue   [][][]byte // the commands
-	size    int        // their bytes
-	watched map[string]uint64
+	open        bool              // between MULTI and EXEC
+	broken      bool              // a command could not be queued
+	queue       [][][]byte        // the commands
+	size        int               // their bytes
+	watched     map[string]uint64 // the versions keys must have at EXEC; 0: absent
+	watchedSize int               // bytes of these keys
 
 	running  bool // EXEC is under way
 	writes   int  // of this EXEC
@@ -74,7 +75,8 @@ func cmdWatch(c *client, args [][]byte) {
 		if c.tx.watched == nil {
 			c.tx.watched = make(map[string]uint64)
 		}
-		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline {
+		c.tx.watchedSize += len(key)
+		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline || c.tx.watchedSize > c.srv.cfg.maxCommandBytes() {
 			c.writeError("ERR huddle: too many watched keys")
 			return
 		}
@@ -84,7 +86,7 @@ func cmdWatch(c *client, args [][]byte) {
 }
 
 func cmdUnwatch(c *client, _ [][]byte) {
-	c.tx.watched = nil
+	c.tx.watched, c.tx.watchedSize = nil, 0
 	c.writeOK()
 }
 

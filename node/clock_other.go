@@ -1,0 +1,10 @@
+//go:build !linux
+
+package node
+
+import "time"
+
+var processStart = time.Now()
+
+// boottime has no portable source: where the monotonic clock stops during a suspension, the wall clock's step counts.
+func boottime() int64 { return time.Now().Round(0).Sub(processStart.Round(0)).Nanoseconds() }

@@ -1,0 +1,361 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	"github.com/huddle-cache/huddle/node/store2"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// Entry is what a Lookup finds.
+type Entry struct {
+	Value   []byte        // not to be modified
+	Version uint64        // grows with every write of the key
+	TTL     time.Duration // what remains; 0: no end
+	Tags    []string
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return fmt.Errorf("%w: empty key", ErrInvalid)
+	case len(key) > maxKeyBytes:
+		return fmt.Errorf("%w: key of %d bytes, at most %d", ErrTooLarge, len(key), maxKeyBytes)
+	}
+	return nil
+}
+
+// Get returns the value of key. Absent is (nil, false, nil); not known just now is ErrUnsure.
+// The value is shared and must not be modified.
+func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if e, out := n.m.Read(key); out == protocol.Hit {
+		return e.Value, true, nil
+	} else if out == protocol.Absent {
+		return nil, false, nil
+	}
+	e, _, err := n.ask(ctx, key, false)
+	if e == nil {
+		return nil, false, err
+	}
+	return e.Value, true, nil
+}
+
+// Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
+func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
+	e, out := n.m.Read(key)
+	if out == protocol.Hit {
+		return n.entry(e), true, true
+	}
+	return Entry{}, false, out == protocol.Absent
+}
+
+// Lookup is Get with version, TTL and tags.
+func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
+	if e, found, ok := n.Peek(key); ok {
+		return e, found, nil
+	}
+	e, _, err := n.ask(ctx, key, false)
+	if e == nil {
+		return Entry{}, false, err
+	}
+	return n.entry(e), true, nil
+}
+
+// LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
+func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
+	if e, out := n.m.Read(key); out == protocol.Hit {
+		return n.entry(e), true, 0, nil
+	}
+	e, t, err := n.ask(ctx, key, true)
+	if e == nil {
+		return Entry{}, false, t, err
+	}
+	return n.entry(e), true, 0, nil
+}
+
+func (n *Node) entry(e *store.Entry) Entry {
+	out := Entry{Value: e.Value, Version: e.Version, Tags: e.Tags}
+	if e.Expires != 0 {
+		out.TTL = max(time.Duration(e.Expires-n.clock.now()), 1)
+	}
+	return out
+}
+
+// deadline turns a context's end into one on the node's clock.
+func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
+	if d, ok := ctx.Deadline(); ok {
+		otherwise = time.Until(d)
+	}
+	return n.clock.now() + int64(otherwise)
+}
+
+// ask submits a read and waits for it.
+func (n *Node) ask(ctx context.Context, key string, fill bool) (*store.Entry, Ticket, error) {
+	if err := checkKey(key); err != nil {
+		return nil, 0, err
+	}
+	r, err := n.wait(ctx, func(done func(protocol.Result)) {
+		n.m.Get(&pb.Get{Key: key, Keep: true, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
+	})
+	switch {
+	case errors.Is(err, ErrClosed):
+		return nil, 0, err
+	case err != nil:
+		return nil, 0, fmt.Errorf("get: %w: %w", ErrUnsure, err)
+	case r.Status == pb.Status_OK:
+		return r.Entry, 0, nil
+	case r.Status == pb.Status_ABSENT:
+		return nil, Ticket(r.Ticket), nil
+	}
+	return nil, 0, fmt.Errorf("get: %w", ErrUnsure)
+}
+
+// wait submits under the lock and waits without it.
+func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))) (protocol.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return protocol.Result{}, err
+	}
+	out := make(chan protocol.Result, 1)
+	n.mu.Lock()
+	select {
+	case <-n.closed:
+		n.mu.Unlock()
+		return protocol.Result{}, ErrClosed
+	default:
+	}
+	submit(func(r protocol.Result) { out <- r })
+	n.mu.Unlock()
+	select {
+	case r := <-out:
+		return r, nil
+	default:
+	}
+	select {
+	case r := <-out:
+		return r, nil
+	case <-ctx.Done():
+		return protocol.Result{Tried: true}, ctx.Err()
+	case <-n.closed:
+		return protocol.Result{}, ErrClosed
+	}
+}
+
+// Set writes key. Once it has returned nil no node serves an older value.
+func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOption) error {
+	var o setOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := checkKey(key); err != nil {
+		return fmt.Errorf("set: %w", err)
+	}
+	switch {
+	case len(value) > n.cfg.MaxValueBytes:
+		return fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
+	case len(o.tags) > maxTags:
+		return fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
+	case o.hasTTL && o.ttl <= 0:
+		return fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
+	case o.hasTick && o.ticket == 0:
+		return fmt.Errorf("set: %w", ErrStaleFill)
+	}
+	for _, t := range o.tags {
+		if len(t) > maxTagBytes || t == "" {
+			return fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
+		}
+	}
+	w := &pb.Write{
+		Key: key, Value: append([]byte(nil), value...), Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
+		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: uint64(o.ticket),
+	}
+	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
+		w.Ttl = int64(n.cfg.DefaultTTL)
+	}
+	_, err := n.write(ctx, "set", w)
+	return err
+}
+
+// Delete removes key; an absent key is no error. A caller whose ctx ends gets ErrUnconfirmed, and the deletion goes on.
+func (n *Node) Delete(ctx context.Context, key string, opts ...DeleteOption) error {
+	_, err := n.Remove(ctx, key, opts...)
+	return err
+}
+
+// Remove is Delete and tells whether the key was present.
+func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bool, error) {
+	var o deleteOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := checkKey(key); err != nil {
+		return false, fmt.Errorf("delete: %w", err)
+	}
+	w := &pb.Write{Key: key, Kind: pb.Kind_TOMBSTONE, IfVersion: o.ifVersion}
+	if o.revoke {
+		w.Kind = pb.Kind_REVOKED
+	}
+	r, err := n.write(ctx, "delete", w)
+	return r.Existed, err
+}
+
+// Touch gives key a new TTL (0: no end) and tells whether it was present.
+func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	if err := checkKey(key); err != nil {
+		return false, fmt.Errorf("touch: %w", err)
+	}
+	if ttl < 0 {
+		return false, fmt.Errorf("touch: %w: TTL %v", ErrInvalid, ttl)
+	}
+	r, err := n.write(ctx, "touch", &pb.Write{Key: key, Touch: true, Ttl: int64(ttl)})
+	return err == nil && r.Status == pb.Status_OK, err
+}
+
+func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
+	r, err := n.wait(ctx, func(done func(protocol.Result)) {
+		giveUp := int64(0)
+		if w.Kind != pb.Kind_LIVE {
+			giveUp = n.clock.now() + int64(goOn)
+		}
+		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), giveUp, done)
+	})
+	if err == nil {
+		err = n.statusError(r)
+	} else if !errors.Is(err, ErrClosed) {
+		err = errors.Join(ErrUnconfirmed, err)
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", what, err)
+	}
+	return r, nil
+}
+
+func (n *Node) statusError(r protocol.Result) error {
+	switch r.Status {
+	case pb.Status_OK, pb.Status_ABSENT:
+		return nil
+	case pb.Status_CONDITION:
+		return ErrCondition
+	case pb.Status_GONE:
+		return ErrRevoked
+	case pb.Status_STALE_FILL:
+		return ErrStaleFill
+	case pb.Status_TOO_LARGE:
+		return ErrTooLarge
+	case pb.Status_FULL:
+		return ErrOverload
+	}
+	if r.Tried {
+		return ErrUnconfirmed
+	}
+	return ErrUnavailable
+}
+
+// Clear removes every entry of the cluster.
+func (n *Node) Clear(ctx context.Context) error { return n.cut(ctx, "clear", nil) }
+
+// InvalidateTags removes every entry that has one of the tags.
+func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	if len(tags) > maxTags {
+		return fmt.Errorf("invalidate: %w: %d tags, at most %d", ErrTooLarge, len(tags), maxTags)
+	}
+	for _, t := range tags {
+		if t == "" || len(t) > maxTagBytes {
+			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d", ErrInvalid, len(t), maxTagBytes)
+		}
+	}
+	return n.cut(ctx, "invalidate", tags)
+}
+
+func (n *Node) cut(ctx context.Context, what string, tags []string) error {
+	r, err := n.wait(ctx, func(done func(protocol.Result)) {
+		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.clock.now()+int64(goOn), done)
+	})
+	switch {
+	case errors.Is(err, ErrClosed):
+		return fmt.Errorf("%s: %w", what, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", what, ErrUnconfirmed, err)
+	case r.Status != pb.Status_OK:
+		return fmt.Errorf("%s: %w", what, ErrUnconfirmed)
+	}
+	return nil
+}
+
+// Scan enumerates the keys of the cluster, partition by partition. Start with cursor 0; a next of 0 ends the scan.
+// A key present throughout the scan is returned at least once. At least count keys are returned if there are so many.
+func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error) {
+	for p := cursor; p < uint64(n.cfg.Partitions); {
+		batch := min(uint64(n.cfg.Partitions)-p, 64)
+		rs, err := n.scan(ctx, p, batch, false)
+		if err != nil {
+			return nil, 0, err
+		}
+		for i, r := range rs {
+			keys = append(keys, r.Keys...)
+			if len(keys) >= max(count, 1) {
+				if next = p + uint64(i) + 1; next >= uint64(n.cfg.Partitions) {
+					next = 0
+				}
+				return keys, next, nil
+			}
+		}
+		p += batch
+	}
+	return keys, 0, nil
+}
+
+// scan asks for several partitions at once.
+func (n *Node) scan(ctx context.Context, from, count uint64, countOnly bool) ([]protocol.Result, error) {
+	out := make(chan int, count)
+	rs := make([]protocol.Result, count)
+	n.mu.Lock()
+	select {
+	case <-n.closed:
+		n.mu.Unlock()
+		return nil, ErrClosed
+	default:
+	}
+	deadline := n.deadline(ctx, n.cfg.ReadTimeout)
+	for i := range count {
+		n.m.Scan(&pb.Scan{Partition: uint32(from + i), CountOnly: countOnly}, deadline, func(r protocol.Result) {
+			rs[i] = r
+			out <- int(i)
+		})
+	}
+	n.mu.Unlock()
+	for range count {
+		select {
+		case i := <-out:
+			if rs[i].Status != pb.Status_OK {
+				return nil, fmt.Errorf("scan: %w", ErrUnsure)
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("scan: %w: %w", ErrUnsure, ctx.Err())
+		case <-n.closed:
+			return nil, ErrClosed
+		}
+	}
+	return rs, nil
+}
+
+// Len counts the entries of the cluster.
+func (n *Node) Len(ctx context.Context) (int, error) {
+	total := 0
+	for p := uint64(0); p < uint64(n.cfg.Partitions); p += 1024 {
+		rs, err := n.scan(ctx, p, min(1024, uint64(n.cfg.Partitions)-p), true)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rs {
+			total += int(r.Count)
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,278 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// memberlist ends a probe that is under way at Shutdown only at its time-out, by itself.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+}
+
+// start starts a node with a small ring, closed at the end of the test.
+func start(t testing.TB, cfg Config) *Node {
+	t.Helper()
+	if cfg.Partitions == 0 {
+		cfg.Partitions, cfg.VirtualNodes = 257, 40
+	}
+	cfg.Settle = 200 * time.Millisecond
+	if os.Getenv("HUDDLE_TEST_LOG") != "" {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	n, err := Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// cluster starts count nodes that find each other through the first, and waits until all are in sync in one view.
+func cluster(t testing.TB, count int, cfg Config) []*Node {
+	t.Helper()
+	var ns []*Node
+	for i := range count {
+		c := cfg
+		c.Name = fmt.Sprintf("n%d", i)
+		if i > 0 {
+			c.Join = []string{ns[0].Addr()}
+		}
+		ns = append(ns, start(t, c))
+	}
+	settled(t, ns...)
+	return ns
+}
+
+// eventually polls a condition of the outside world.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func settled(t testing.TB, ns ...*Node) {
+	t.Helper()
+	eventually(t, "all nodes in sync in one view", func() bool {
+		for _, n := range ns {
+			s := n.Stats()
+			if !s.InSync || !s.Settled || s.Members != len(ns) || s.View != ns[0].Stats().View {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func ctxT(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestZeroConfig(t *testing.T) {
+	n := start(t, Config{})
+	ctx := ctxT(t)
+	<-n.Ready()
+	if err := n.Set(ctx, "k", []byte("v"), WithTTL(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if v, ok, err := n.Get(ctx, "k"); string(v) != "v" || !ok || err != nil {
+		t.Fatal(v, ok, err)
+	}
+}
+
+func TestThreeNodes(t *testing.T) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	for _, c := range []struct {
+		name string
+		cfg  Config
+	}{{"plain", Config{}}, {"key", Config{Key: key}}, {"three copies", Config{Replicas: 3}}} {
+		t.Run(c.name, func(t *testing.T) {
+			ns := cluster(t, 3, c.cfg)
+			ctx := ctxT(t)
+			for i := range 200 {
+				k := fmt.Sprint("k", i)
+				if err := ns[i%3].Set(ctx, k, []byte(k)); err != nil {
+					t.Fatal(err)
+				}
+				for j, n := range ns {
+					if v, ok, err := n.Get(ctx, k); string(v) != k || !ok || err != nil {
+						t.Fatalf("%s on %d: %q %v %v", k, j, v, ok, err)
+					}
+				}
+			}
+			if got, err := ns[1].Len(ctx); got != 200 || err != nil {
+				t.Fatal(got, err)
+			}
+			for i := range 100 {
+				k := fmt.Sprint("k", i)
+				if err := ns[(i+1)%3].Delete(ctx, k); err != nil {
+					t.Fatal(err)
+				}
+				for j, n := range ns {
+					if v, ok, err := n.Get(ctx, k); ok || err != nil {
+						t.Fatalf("%s on %d after its deletion: %q %v", k, j, v, err)
+					}
+				}
+			}
+			if err := ns[2].Set(ctx, "tagged", []byte("x"), WithTags("user:1")); err != nil {
+				t.Fatal(err)
+			}
+			ns[0].Get(ctx, "tagged")
+			if err := ns[0].InvalidateTags(ctx, "user:1"); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range ns {
+				if _, ok, err := n.Get(ctx, "tagged"); ok || err != nil {
+					t.Fatal("tagged entry after its tag was invalidated", err)
+				}
+			}
+			if err := ns[1].Clear(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := ns[2].Len(ctx); got != 0 || err != nil {
+				t.Fatal(got, err)
+			}
+		})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	ns := cluster(t, 2, Config{})
+	ctx := ctxT(t)
+	a, b := ns[0], ns[1]
+	must := func(err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Fatalf("got %v, want %v", err, want)
+		}
+	}
+	must(a.Set(ctx, "k", []byte("1"), IfPresent()), ErrCondition)
+	must(a.Set(ctx, "k", []byte("1"), IfAbsent()), nil)
+	must(b.Set(ctx, "k", []byte("2"), IfAbsent()), ErrCondition)
+	e, ok, err := b.Lookup(ctx, "k")
+	if !ok || err != nil || string(e.Value) != "1" || e.TTL != 0 {
+		t.Fatal(e, ok, err)
+	}
+	must(b.Set(ctx, "k", []byte("3"), IfVersion(e.Version)), nil)
+	must(a.Set(ctx, "k", []byte("4"), IfVersion(e.Version)), ErrCondition)
+	must(a.Delete(ctx, "k", DeleteIfVersion(e.Version)), ErrCondition)
+	if ok, err := a.Touch(ctx, "k", time.Minute); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if e, _, _ := b.Lookup(ctx, "k"); e.TTL <= 0 || e.TTL > time.Minute {
+		t.Fatal(e.TTL)
+	}
+	must(b.Delete(ctx, "k", Revoke()), nil)
+	must(a.Set(ctx, "k", []byte("late")), ErrRevoked)
+
+	_, ok, ticket, err := a.LookupOrTicket(ctx, "fill")
+	if ok || err != nil || ticket == 0 {
+		t.Fatal(ok, ticket, err)
+	}
+	must(b.Delete(ctx, "fill"), nil)
+	must(a.Set(ctx, "fill", []byte("old"), WithTicket(ticket)), ErrStaleFill)
+	must(a.Set(ctx, "", nil), ErrInvalid)
+	must(a.Set(ctx, strings.Repeat("k", 2000), nil), ErrTooLarge)
+	must(a.Set(ctx, "k2", make([]byte, 2<<20)), ErrTooLarge)
+	must(a.Set(ctx, "k2", nil, WithTTL(-1)), ErrInvalid)
+}
+
+func TestCrashLosesNothing(t *testing.T) {
+	ns := cluster(t, 3, Config{})
+	ctx := ctxT(t)
+	for i := range 2000 {
+		if err := ns[i%3].Set(ctx, fmt.Sprint("k", i), []byte(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ns[1].Close()
+	for i := range 2000 {
+		n := ns[i%2*2]
+		if v, ok, err := n.Get(ctx, fmt.Sprint("k", i)); string(v) != fmt.Sprint(i) || !ok || err != nil {
+			t.Fatalf("k%d: %q %v %v", i, v, ok, err)
+		}
+	}
+	settled(t, ns[0], ns[2])
+}
+
+func TestLeaveHandsOver(t *testing.T) {
+	ns := cluster(t, 3, Config{Replicas: 1})
+	ctx := ctxT(t)
+	for i := range 1000 {
+		if err := ns[i%3].Set(ctx, fmt.Sprint("k", i), []byte(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ns[0].Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ns[0].Get(ctx, "another"); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if v, ok, err := ns[1+i%2].Get(ctx, fmt.Sprint("k", i)); string(v) != fmt.Sprint(i) || !ok || err != nil {
+			t.Fatalf("k%d: %q %v %v", i, v, ok, err)
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"no Key":             {Listen: "0.0.0.0:0"},
+		"32":                 {Key: []byte("short")},
+		"want host:port":     {Listen: "7400"},
+		"Replicas":           {Replicas: -1},
+		"shorter than Lease": {ExpelAfter: time.Millisecond, Lease: time.Second},
+		"dns:NAME:PORT":      {Join: []string{"nowhere"}},
+		"MaxValueBytes":      {MaxBytes: 1 << 20, MaxValueBytes: 1 << 20},
+	} {
+		if _, err := Start(context.Background(), cfg); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+	n := start(t, Config{})
+	if _, err := Start(context.Background(), Config{Listen: n.Addr()}); err == nil || !strings.Contains(err.Error(), "already in use") {
+		t.Errorf("taken port: %v", err)
+	}
+}
+
+// TestStrangersAreRefused: another ring, label, number of copies or key does not join, and does no harm.
+func TestStrangersAreRefused(t *testing.T) {
+	key := []byte("0123456789abcdef0123456789abcdef")
+	a := start(t, Config{Name: "a", Key: key})
+	<-a.Ready()
+	for name, cfg := range map[string]Config{
+		"ring": {Partitions: 263, VirtualNodes: 40, Key: key}, "label": {Cluster: "other", Key: key},
+		"copies": {Replicas: 3, Key: key}, "key": {Key: []byte("0123456789abcdef0123456789abcdeX")}, "no key": {},
+	} {
+		cfg.Name, cfg.Join = "b", []string{a.Addr()}
+		b := start(t, cfg)
+		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
+		if err := b.Set(ctx, "k", []byte("v")); err == nil {
+			t.Errorf("%s: a stranger writes", name)
+		}
+		cancel()
+		b.Close()
+	}
+	if err := a.Set(ctxT(t), "k", []byte("v")); err != nil || a.Stats().Members != 1 {
+		t.Fatal(err, a.Stats().Members)
+	}
+}

@@ -1,0 +1,62 @@
+package node
+
+import "time"
+
+// Ticket is handed out by a miss and orders the fill that follows it before every later write, delete or cut of the key.
+// A zero Ticket is none: a Set with it fails with ErrStaleFill.
+type Ticket uint64
+
+// SetOption changes a Set.
+type SetOption func(*setOptions)
+
+type setOptions struct {
+	ttl                          time.Duration
+	hasTTL, noEnd, keepTTL       bool
+	tags                         []string
+	ifAbsent, ifPresent, hasTick bool
+	ifVersion                    uint64
+	ticket                       Ticket
+}
+
+// WithTTL ends the entry after d. d must be positive.
+func WithTTL(d time.Duration) SetOption { return func(o *setOptions) { o.ttl, o.hasTTL = d, true } }
+
+// WithoutTTL keeps the entry without end, whatever Config.DefaultTTL says.
+func WithoutTTL() SetOption { return func(o *setOptions) { o.noEnd = true } }
+
+// WithKeepTTL keeps the TTL that the present entry has.
+func WithKeepTTL() SetOption { return func(o *setOptions) { o.keepTTL = true } }
+
+// WithTags attaches tags, by which InvalidateTags finds the entry.
+func WithTags(tags ...string) SetOption {
+	return func(o *setOptions) { o.tags = append(o.tags, tags...) }
+}
+
+// IfAbsent makes the Set fail with ErrCondition when the key is present.
+func IfAbsent() SetOption { return func(o *setOptions) { o.ifAbsent = true } }
+
+// IfPresent makes the Set fail with ErrCondition when the key is absent.
+func IfPresent() SetOption { return func(o *setOptions) { o.ifPresent = true } }
+
+// IfVersion makes the Set fail with ErrCondition unless the present entry has version v.
+func IfVersion(v uint64) SetOption { return func(o *setOptions) { o.ifVersion = v } }
+
+// WithTicket makes the Set a fill: it fails with ErrStaleFill when the key was written, deleted or cut after the miss
+// that gave the ticket.
+func WithTicket(t Ticket) SetOption {
+	return func(o *setOptions) { o.ticket, o.hasTick = t, true }
+}
+
+// DeleteOption changes a Delete.
+type DeleteOption func(*deleteOptions)
+
+type deleteOptions struct {
+	revoke    bool
+	ifVersion uint64
+}
+
+// Revoke deletes for good: writes of the key fail with ErrRevoked for Config.Retention.
+func Revoke() DeleteOption { return func(o *deleteOptions) { o.revoke = true } }
+
+// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v.
+func DeleteIfVersion(v uint64) DeleteOption { return func(o *deleteOptions) { o.ifVersion = v } }

@@ -1,0 +1,96 @@
+package protocol
+
+import (
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// Status is a summary for those who watch.
+type Status struct {
+	Chain, View                uint64
+	Members                    int
+	Acting, InSync, Settled    bool
+	Partitions, Owned, Pending int
+}
+
+// Status returns the present summary.
+func (m *Machine) Status() Status {
+	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing}
+	if m.lay == nil {
+		return s
+	}
+	s.Chain, s.View, s.Members = m.lay.view.Chain, m.lay.number(), len(m.lay.ids)
+	s.Acting = m.lay.has(m.self.Id) && m.env.Now() < m.lease.until.Load()
+	s.Settled = len(m.lay.view.History) == 0
+	for p := range m.parts {
+		if m.parts[p].owner {
+			s.Owned++
+		}
+	}
+	return s
+}
+
+// InSync tells whether this node is an acting member that holds all it should hold.
+func (m *Machine) InSync() bool {
+	return m.lay != nil && m.inSyncNow() && m.env.Now() < m.lease.until.Load()
+}
+
+// MemberStatus is one member as this node sees it.
+type MemberStatus struct {
+	Member *pb.Member
+	Self   bool
+	State  string
+	Share  float64
+}
+
+// Members lists the present view, in the order of names; before there is one, this node alone.
+func (m *Machine) Members() []MemberStatus {
+	if m.lay == nil {
+		return []MemberStatus{{Member: m.self, Self: true, State: "joining"}}
+	}
+	now := m.env.Now()
+	owned := make([]int, len(m.lay.ids))
+	for p := range m.parts {
+		owned[m.lay.table.Owner(p)]++
+	}
+	var out []MemberStatus
+	for i, mem := range m.lay.view.Members {
+		s := MemberStatus{Member: mem, Self: mem.Id == m.self.Id, State: "member", Share: float64(owned[i]) / float64(len(m.parts))}
+		if _, leaves := m.leavers[mem.Id]; leaves {
+			s.State = "leaving"
+		} else if !s.Self && m.silent(mem.Id, now) {
+			s.State = "silent"
+		}
+		out = append(out, s)
+	}
+	for _, mem := range m.lay.view.Leaving {
+		out = append(out, MemberStatus{Member: mem, Self: mem.Id == m.self.Id, State: "leaving"})
+	}
+	return out
+}
+
+// Locate says in which partition a key is, and who holds that.
+func (m *Machine) Locate(key string) (partition int, owner string, copies []string) {
+	partition = ring.PartitionOf(key, len(m.parts))
+	if m.lay == nil {
+		return partition, "", nil
+	}
+	for k, i := range m.lay.table.Owners(partition) {
+		if k == 0 {
+			owner = m.lay.view.Members[i].Name
+		} else {
+			copies = append(copies, m.lay.view.Members[i].Name)
+		}
+	}
+	return partition, owner, copies
+}
+
+// Abandon ends everything under way; nothing is answered from then on.
+func (m *Machine) Abandon() {
+	m.left = true
+	m.lease.until.Store(0)
+	m.route.Store(nil)
+	for _, o := range m.sortedOps() {
+		m.end(o, Result{Status: pb.Status_UNSURE})
+	}
+}

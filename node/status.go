@@ -1,0 +1,158 @@
+package node
+
+import (
+	"fmt"
+	"time"
+)
+
+// Member is one node of the view.
+type Member struct {
+	Name  string `json:"name"`
+	ID    string `json:"id"` // random incarnation, hex: a restart has another
+	Addr  string `json:"addr"`
+	Self  bool   `json:"self"`
+	State string `json:"state"` // "member", "silent", "joining", "leaving"
+	// Share is the fraction of the partitions that the member owns, 0 to 1.
+	Share float64 `json:"share"`
+}
+
+// Members lists the members of the node's present view, sorted by name. Before the node is in one it lists itself.
+func (n *Node) Members() []Member {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := []Member{}
+	for _, m := range n.m.Members() {
+		out = append(out, Member{
+			Name: m.Member.Name, ID: fmt.Sprintf("%016x", m.Member.Id), Addr: m.Member.Addr, Self: m.Self, State: m.State, Share: m.Share,
+		})
+	}
+	return out
+}
+
+// Placement says where a key lives.
+type Placement struct {
+	Partition int      `json:"partition"`
+	Owner     string   `json:"owner"`
+	Copies    []string `json:"copies"` // the further copies, next owner first
+}
+
+// Locate says where key lives in the present view; Owner is empty when there is none.
+func (n *Node) Locate(key string) Placement {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, owner, copies := n.m.Locate(key)
+	return Placement{Partition: p, Owner: owner, Copies: copies}
+}
+
+// Stats are counters since the start and gauges of now.
+type Stats struct {
+	// View
+	Chain      string `json:"chain"` // hex
+	View       uint64 `json:"view"`
+	Members    int    `json:"members"`
+	Acting     bool   `json:"acting"` // has its view lease
+	InSync     bool   `json:"in_sync"`
+	Settled    bool   `json:"settled"` // no hand-off is under way in the cluster
+	Partitions int    `json:"partitions"`
+	Owned      int    `json:"owned"`   // partitions owned
+	Pending    int    `json:"pending"` // partitions still to be pulled
+	// Entries
+	Entries    int   `json:"entries"` // live entries owned or copied here
+	Near       int   `json:"near"`    // near copies kept here
+	Tombstones int   `json:"tombstones"`
+	Bytes      int64 `json:"bytes"`
+	MaxBytes   int64 `json:"max_bytes"`
+	// Counters
+	Hits         uint64 `json:"hits"`      // answered from this node's memory
+	NearHits     uint64 `json:"near_hits"` // of these, from near copies
+	Remote       uint64 `json:"remote"`    // reads that asked another node
+	Misses       uint64 `json:"misses"`
+	Unsure       uint64 `json:"unsure"`
+	Sets         uint64 `json:"sets"`
+	Deletes      uint64 `json:"deletes"`
+	Cuts         uint64 `json:"cuts"`
+	Evictions    uint64 `json:"evictions"`
+	Expirations  uint64 `json:"expirations"`
+	Unconfirmed  uint64 `json:"unconfirmed"`
+	ViewChanges  uint64 `json:"view_changes"`
+	PulledBytes  uint64 `json:"pulled_bytes"`
+	SentMessages uint64 `json:"sent_messages"`
+	SentBytes    uint64 `json:"sent_bytes"`
+}
+
+// Stats returns the node's counters and gauges.
+func (n *Node) Stats() Stats {
+	n.mu.Lock()
+	v := n.m.Status()
+	n.mu.Unlock()
+	st, c := n.store.Stats(), &n.m.Counters
+	s := Stats{
+		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Settled: v.Settled,
+		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending,
+		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
+		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),
+		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
+		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
+	}
+	s.SentMessages, s.SentBytes = n.transport.Counters()
+	return s
+}
+
+// Event is something that happened to the node's view of the cluster.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Kind   string    `json:"kind"` // "view", "ready", "lost-majority", "regained", "started-over", "left"
+	Member string    `json:"member,omitempty"`
+	View   uint64    `json:"view"`
+	Text   string    `json:"text"`
+}
+
+// Subscribe returns a channel of events, which is closed by cancel or when the node closes. A slow reader loses the
+// oldest. buffer is at least 1.
+func (n *Node) Subscribe(buffer int) (events <-chan Event, cancel func()) {
+	ch := make(chan Event, max(buffer, 1))
+	n.subsMu.Lock()
+	defer n.subsMu.Unlock()
+	if n.subsClosed {
+		close(ch)
+		return ch, func() {}
+	}
+	n.subs[ch] = true
+	return ch, func() {
+		n.subsMu.Lock()
+		defer n.subsMu.Unlock()
+		if n.subs[ch] {
+			delete(n.subs, ch)
+			close(ch)
+		}
+	}
+}
+
+func (n *Node) publish(e Event) {
+	n.subsMu.Lock()
+	defer n.subsMu.Unlock()
+	for ch := range n.subs {
+		for {
+			select {
+			case ch <- e:
+			default:
+				select { // full: the oldest goes
+				case <-ch:
+				default:
+				}
+				continue
+			}
+			break
+		}
+	}
+}
+
+func (n *Node) endSubscriptions() {
+	n.subsMu.Lock()
+	defer n.subsMu.Unlock()
+	n.subsClosed = true
+	for ch := range n.subs {
+		close(ch)
+	}
+	clear(n.subs)
+}

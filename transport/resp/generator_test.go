@@ -1,0 +1,95 @@
+package resp
+
+import (
+	"math/rand/v2"
+	"strings"
+)
+
+// generator makes random commands that Redis and this package should answer alike.
+type generator struct{ *rand.Rand }
+
+func (g generator) one(of ...string) string { return of[g.IntN(len(of))] }
+
+func (g generator) key() string { return g.one("a", "b", "c", "k1", "k2", "s1", "s2", "n") }
+
+func (g generator) value() string {
+	return g.one("x", "", "10", "-3", "hello world", "\x00\r\n\xff", strings.Repeat("y", g.IntN(300)), magic+"s\x01", magic)
+}
+
+func (g generator) number() string {
+	return g.one("1", "5", "-2", "0", "abc", "9223372036854775807", "-9223372036854775808", "1.5", "", "007")
+}
+
+// seconds are far from each other, so that a comparison of TTLs never depends on the time the test takes.
+func (g generator) seconds() string { return g.one("600", "6000", "60000", "0", "-1", "abc", "600000") }
+
+func (g generator) some(f func() string, most int) []string {
+	var s []string
+	for range 1 + g.IntN(most) {
+		s = append(s, f())
+	}
+	return s
+}
+
+func (g generator) command() []string {
+	join := func(first string, rest ...string) []string { return append([]string{first}, rest...) }
+	switch g.IntN(26) {
+	case 0, 1:
+		return []string{"get", g.key()}
+	case 2, 3:
+		args := []string{"set", g.key(), g.value()}
+		for range g.IntN(4) {
+			switch option := g.one("nx", "xx", "get", "keepttl", "ex", "px"); option {
+			case "ex":
+				args = append(args, option, g.seconds())
+			case "px":
+				args = append(args, option, g.one("6000000", "0", "x"))
+			default:
+				args = append(args, option)
+			}
+		}
+		return args
+	case 4:
+		return join(g.one("del", "unlink", "exists", "touch", "mget"), g.some(g.key, 4)...)
+	case 5:
+		return join("mset", g.some(func() string { return g.one(g.key(), g.value()) }, 6)...)
+	case 6:
+		return []string{g.one("incr", "decr"), g.one("n", g.key())}
+	case 7:
+		return []string{g.one("incrby", "decrby"), g.one("n", g.key()), g.number()}
+	case 8, 9:
+		return join("sadd", append([]string{g.one("s1", "s2", g.key())}, g.some(g.value, 5)...)...)
+	case 10:
+		return join("srem", append([]string{g.one("s1", "s2", g.key())}, g.some(g.value, 5)...)...)
+	case 11:
+		return []string{g.one("smembers", "scard"), g.one("s1", "s2", g.key())}
+	case 12:
+		return join("smismember", append([]string{g.one("s1", "s2", g.key())}, g.some(g.value, 5)...)...)
+	case 13:
+		return []string{"sismember", g.one("s1", g.key()), g.value()}
+	case 14:
+		return []string{g.one("ttl", "pttl", "expiretime", "pexpiretime", "type", "strlen", "persist"), g.key()}
+	case 15:
+		return append([]string{"expire", g.key(), g.seconds()}, g.some(func() string { return g.one("nx", "xx", "gt", "lt") }, 1)[:g.IntN(2)]...)
+	case 16:
+		return []string{"pexpire", g.key(), g.one("6000000", "-5", "x")}
+	case 17:
+		return []string{g.one("getset", "setnx"), g.key(), g.value()}
+	case 18:
+		return []string{"getdel", g.key()}
+	case 19:
+		return append([]string{"getex", g.key()}, [][]string{nil, {"persist"}, {"ex", g.seconds()}, {"px", "6000000"}, {"exat", "1"}}[g.IntN(5)]...)
+	case 20:
+		return []string{"setex", g.key(), g.seconds(), g.value()}
+	case 21:
+		return []string{"keys", g.one("*", "k?", "[a-c]", "[^a-c]*", "s[1", "\\a", "*1", "k[12]", "?", "*?*", "[b-a]", "*[0-9]", "nothing")}
+	case 22:
+		return []string{"sscan", g.one("s1", "s2"), "0", "match", g.one("*", "y*", "[0-9]*", "?"), "count", "10000"}
+	case 23:
+		return []string{"dbsize"}
+	case 24:
+		return []string{g.one("multi", "exec", "discard", "unwatch", "exec", "discard", "flushall")}
+	default:
+		return []string{"watch", g.key()}
+	}
+}

@@ -1,0 +1,414 @@
+package resp
+
+// scripts are lines sent to a real Redis and to us, on a fresh connection each; the replies have to be the same bytes.
+// A line is split as an inline command, but sent encoded.
+var scripts = map[string]string{
+	"connection": `
+ping
+ping hi
+ping a b
+PiNg
+echo x
+echo
+foo
+foo a b c
+foo "a\r\nb" "c\x00d" ""
+"a\r\nb" c
+foo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b
+foo 11111111112222222222333333333344444444445555555555666666666677777777778888888888999999999900000000001111111111222 b c d
+select 0
+select abc
+select 99
+select
+auth x
+auth default x
+auth other x
+auth a b c
+hello 4
+hello abc
+hello 1
+hello 2 foo
+hello 2 auth x
+hello 2 setname
+client
+client foo
+client getname
+client setname "a b"
+client setname me
+client getname
+client setname ""
+client getname
+client getname x
+client no-evict on
+client no-evict maybe
+client reply on
+client reply foo
+command foo
+config get save
+config get nothing
+config get
+config
+config set foo bar
+config foo
+reset
+client getname
+flushall x
+flushall async
+flushdb sync
+flushdb a b
+dbsize
+dbsize x
+randomkey
+info a b nosuchsection
+`,
+	"strings": `
+get
+get a b
+get k
+set k
+set k v
+get k
+set k v2 nx
+set k v3 xx
+set k v4 xx get
+get k
+set k2 v get
+set k2 v nx get
+set k3 v xx get
+set k v nx xx
+set k v xx nx
+set k v ex
+set k v ex 0
+set k v ex -1
+set k v ex abc
+set k v ex 99999999999999999
+set k v px 9223372036854775807
+set k v ex 10 px 10
+set k v ex 10 ex 20
+ttl k
+set k v keepttl
+ttl k
+set k v keepttl ex 10
+set k v ex 10 keepttl
+set k v persist
+set k v foo
+set k v exat 1
+exists k
+set k v pxat 0
+set k v exat 1 nx
+set k v ex 10 foo
+set k v
+ttl k
+setex k 10 v
+ttl k
+setex k 0 v
+setex k abc v
+setex k -5 v
+psetex k 10000 v
+ttl k
+psetex k 0 v
+setnx k v
+setnx knew v
+getset k w
+getset kk w
+getset kk
+getdel kk
+getdel kk
+getex k
+getex k ex 100
+ttl k
+getex k persist
+ttl k
+getex k ex 0
+getex k persist ex 10
+getex k ex 10 persist
+getex k foo
+getex k keepttl
+getex none ex 0
+getex k exat 1
+exists k
+mset a 1 b 2 a 3
+mget a b c a
+mset a
+mset a 1 b
+mget
+strlen a
+strlen none
+set big "\x00\x01\xff"
+get big
+strlen big
+set empty ""
+get empty
+strlen empty
+`,
+	"numbers": `
+incr n
+incr n
+incrby n 10
+decrby n 3
+decr n
+incrby n abc
+incrby n 1.5
+incrby n 9223372036854775807
+decrby n -9223372036854775808
+set n 9223372036854775807
+incr n
+set n -9223372036854775808
+decr n
+incrby n -1
+set n " 1"
+incr n
+set n 01
+incr n
+set n +1
+incr n
+set n -0
+incr n
+set n ""
+incr n
+set n 1 ex 100
+incr n
+ttl n
+incrby n 0
+sadd s a
+incr s
+incr
+`,
+	"keys": `
+del
+del a
+unlink
+mset a 1 b 2 c 3
+del a a b none
+unlink c
+exists
+mset a 1 b 2
+exists a b a none
+touch a b none
+type a
+type none
+sadd s x
+type s
+type
+expire a 100
+ttl a
+expire a 200 nx
+expire a 50 gt
+expire a 300 gt
+ttl a
+expire a 400 lt
+expire a 100 lt
+ttl a
+expire b 100 xx
+expire b 100 gt
+expire b 100 lt
+ttl b
+expire b 100 nx xx
+expire b 100 gt lt
+expire b 100 foo
+expire b abc
+expire b 99999999999999999
+EXPIRE b 9223372036854775807
+pexpire b 9223372036854775807
+expire none 10
+expire none abc
+persist a
+persist a
+persist none
+ttl a
+pttl a
+pttl none
+expiretime a
+expiretime none
+pexpiretime a
+expireat a 99999999999
+expireat a 1
+exists a
+expire b -1
+exists b
+expire b 0
+set a 1
+pexpire a 0
+exists a
+set a 1
+pexpireat a 1
+exists a
+set a 1
+expireat a 4102444800
+expiretime a
+expire a
+`,
+	"sets": `
+sadd
+sadd s
+sadd s a b c a
+sadd s a d
+scard s
+scard none
+sismember s a
+sismember s z
+sismember none z
+smismember s a z d
+smismember none a b
+smismember s
+srem s a z
+scard s
+srem s
+srem none a
+smembers none
+sadd one m
+smembers one
+srem one m
+exists one
+get s
+set s2 v
+sadd s2 a
+srem s2 a
+smembers s2
+scard s2
+sismember s2 a
+smismember s2 a
+sscan s2 0
+sscan none 0
+sscan none 0 foo
+sscan s abc
+sscan s 0 count 0
+sscan s 0 count abc
+sscan s 0 foo
+sscan s 0 type string
+sscan s 0 match nothing
+sadd one m
+sscan one 0
+sscan one 0 match m
+strlen s
+getset s x
+getdel s
+getex s
+getex s ex 0
+mget s s2
+incr s
+set s x nx get
+set s x get
+set s x
+get s
+setnx s y
+expire one 100
+sadd one n
+ttl one
+srem one m n
+ttl one
+`,
+	"scan": `
+scan
+scan abc
+scan 0
+scan 0 count
+scan 0 count 0
+scan 0 count abc
+scan 0 foo bar
+scan 0 match
+set k v
+scan 0
+scan 0 match k* count 100
+scan 0 match x*
+scan 0 type string
+scan 0 type STRING
+scan 0 type set
+scan 0 type nosuch
+keys
+keys *
+keys k
+keys ?
+keys [a-z]
+keys [^k]
+keys \k
+keys [\k]
+keys x*
+keys k*?
+randomkey
+dbsize
+`,
+	"transactions": `
+exec
+discard
+multi
+multi
+set a 1
+get a
+incr a
+exec
+get a
+multi
+exec
+multi
+set a 5
+discard
+get a
+multi
+foo
+set a 6
+exec
+get a
+multi
+get
+exec
+multi
+watch a
+exec
+watch
+watch a
+set a 7
+multi
+set a 8
+exec
+get a
+watch a b
+multi
+set a 9
+set b 1
+exec
+watch a
+set a 10
+unwatch
+multi
+get a
+exec
+watch nokey
+multi
+set nokey 1
+exec
+watch nokey2
+set nokey2 x
+multi
+set nokey2 y
+exec
+multi
+set s str
+sadd s x
+incr s
+del s
+sadd s x
+exec
+multi
+unwatch
+ping
+echo hi
+select 0
+hello 9
+exec
+multi
+set a 1
+reset
+exec
+watch a
+multi
+set a 2
+exec
+multi
+client getname
+auth x
+exec
+multi
+quit
+`,
+}
