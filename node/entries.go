@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/node/protocol"
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 

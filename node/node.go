@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/node/protocol"
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	"github.com/huddle-cache/huddle/transport"
 	"github.com/huddle-cache/huddle/transport/gossip"

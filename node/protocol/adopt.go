@@ -3,7 +3,7 @@ package protocol
 import (
 	"sync/atomic"
 
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -200,7 +200,11 @@ func (m *Machine) quarantine(p int) {
 	} else if m.is("no-quarantine") {
 		return
 	}
+	floor := m.store.Floor(p)
 	m.store.Wipe(p)
+	if len(left) > 0 && floor > 0 {
+		m.store.RaiseFloor(p, floor)
+	}
 	for _, e := range left {
 		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin, Provisional: true})
 	}

@@ -484,8 +484,8 @@ func (m *Machine) startOver(why string) {
 	m.env.Event("started-over", "", why)
 	m.lease.until.Store(0)
 	m.route.Store(nil)
+	m.store.Reset()
 	for p := range m.parts {
-		m.store.Wipe(p)
 		m.parts[p].reset()
 	}
 	m.lay, m.hist = nil, nil

@@ -3,7 +3,7 @@ package protocol
 import (
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )

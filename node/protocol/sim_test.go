@@ -8,7 +8,7 @@ import (
 	"math/rand"
 	"strings"
 
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -72,7 +72,7 @@ type sim struct {
 }
 
 type simStats struct {
-	Ops, Hits, LocalHits, Misses, Unsure, Acked, Unacked, Messages int
+	Ops, Hits, LocalHits, Misses, Unsure, Acked, Unacked, Messages, Revived int
 }
 
 // simProc is one run of a process.
@@ -145,7 +145,7 @@ func (s *sim) start(slot int) *simProc {
 	st := store.New(store.Config{Partitions: simRing.Partitions, MaxBytes: 1 << 20, Now: p.Now})
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: simRing,
-		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.cfg.nodes/2 + 1, Settle: sec / 2, Retention: 3600 * sec,
+		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.cfg.nodes, Settle: sec / 2, Retention: 3600 * sec,
 		MaxHolders: 64, MaxPending: 10000, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p

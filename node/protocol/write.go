@@ -3,7 +3,7 @@ package protocol
 import (
 	"slices"
 
-	"github.com/huddle-cache/huddle/node/store2"
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -218,11 +218,10 @@ func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
 	if !m.parts[part].holder || m.lay.owner(part) != p.member.Id {
 		return // the view says who may send copies; the owner will find out
 	}
-	if e := entryFrom(b.Entry, m.env.Now()); true {
-		if _, ok := m.store.Put(part, e); !ok && e.Kind == store.Live {
-			// Not kept (no room, or cut): then at least nothing older stays.
-			m.store.Remove(part, e.Key, e.Version)
-		}
+	e := entryFrom(b.Entry, m.env.Now())
+	if cur, ok := m.store.Put(part, e); !ok && e.Kind == store.Live && cur != nil && cur.Kind == store.Live {
+		// Not kept (no room, or cut): then at least nothing older stays.
+		m.store.Remove(part, e.Key, e.Version)
 	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}})
 }

@@ -151,7 +151,7 @@ func (f *fake) Scan(_ context.Context, cursor uint64, count int) ([]string, uint
 		}
 	}
 	slices.Sort(keys)
-	from := min(int(cursor), len(keys))
+	from := int(min(cursor, uint64(len(keys))))
 	to := min(from+count, len(keys))
 	if to == len(keys) {
 		return keys[from:], 0, nil

@@ -309,6 +309,7 @@ func TestMatch(t *testing.T) {
 }
 
 // FuzzServer sends any bytes: the server must not fall over, and must go on to answer others.
+// Run it with -fuzzminimizetime 1x: what a server covers is not the same in each run, and minimizing takes all the time.
 func FuzzServer(f *testing.F) {
 	for _, script := range scripts {
 		f.Add([]byte(script))

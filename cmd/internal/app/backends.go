@@ -19,7 +19,16 @@ type respBackend struct {
 	revoke bool // DEL is final
 }
 
-var _ resp.Backend = (*respBackend)(nil)
+var _ resp.FastBackend = (*respBackend)(nil)
+
+// LookupNow implements resp.FastBackend.
+func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
+	e, found, ok := b.node.Peek(key)
+	if !ok || !found {
+		return resp.Entry{}, false, ok
+	}
+	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, true
+}
 
 // Lookup implements resp.Backend.
 func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/admin"
@@ -49,7 +50,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	}
 	switch {
 	case errors.Is(err, node.ErrInvalid):
-		return &UsageError{Text: err.Error()}
+		return &UsageError{Text: strings.TrimPrefix(err.Error(), "huddle: ")}
 	case err != nil:
 		return explainListen("--listen", cfg.Node.Listen, err)
 	}

@@ -153,7 +153,7 @@ func (st *story) line(rows []row) string {
 		case !r.answers || !r.status.InSync:
 			text += r.name + " joining"
 		default:
-			text += fmt.Sprintf("%s view %d, %s entries, %.0f reads/s, p99 %s", r.name, r.status.View, term.Count(r.status.Entries), r.rate, term.Duration(r.p99))
+			text += fmt.Sprintf("%s view %d, %s, %.0f reads/s, p99 %s", r.name, r.status.View, plural(r.status.Entries, "entry", "entries"), r.rate, term.Duration(r.p99))
 		}
 	}
 	return fmt.Sprintf("%s | %s reads, %s wrong", text, term.Count(st.shop.tally.reads.Load()), term.Count(st.shop.tally.wrong.Load()))
