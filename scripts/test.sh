@@ -51,7 +51,10 @@ diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$before/peerpb" tr
   { echo "transport/peerpb was not what peer.proto generates; it is now: commit it"; exit 1; }
 
 step "go test -race"
-go test -race -timeout 30m ./...
+go test -race -timeout 25m ./...
+
+step "1,000 simulated schedules of faults"
+go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
 
 for example in scs; do
   if [[ -d examples/$example ]]; then

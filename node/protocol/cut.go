@@ -180,7 +180,7 @@ func (m *Machine) tickCuts(now int64) {
 func (m *Machine) applyCuts(cs []*pb.CutRecord) {
 	for _, c := range cs {
 		m.store.Cut(c.Tag, c.All, c.Version)
-		m.clock = max(m.clock, c.Version)
+		m.clock = max(m.clock, c.Version+1) // above it: a ticket given out now is younger than the cut
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	simSchedules = flag.Int("sim.schedules", 120, "simulated schedules of TestPromises")
+	simSchedules = flag.Int("sim.schedules", 40, "simulated schedules of TestPromises")
 	simSeed      = flag.Int64("sim.seed", 1, "first seed")
 	simMutant    = flag.String("sim.mutant", "", "rule to switch off")
 	simTrace     = flag.Bool("sim.trace", false, "print the schedule of -sim.seed")

@@ -41,6 +41,7 @@ type Gossip struct {
 	cfg    Config
 	list   *memberlist.Memberlist
 	events *events
+	self   string // host:port
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	update chan struct{}
@@ -78,7 +79,7 @@ func Start(cfg Config) (*Gossip, error) {
 		return nil, err
 	}
 	g := &Gossip{cfg: cfg, update: make(chan struct{}, 1)}
-	g.events = &events{cfg: &g.cfg, ids: map[string]uint64{}}
+	g.events = &events{cfg: &g.cfg, ids: map[string]uint64{}, addrs: map[string]string{}}
 	if err := g.events.set(cfg.Self); err != nil {
 		return nil, err
 	}
@@ -96,6 +97,12 @@ func Start(cfg Config) (*Gossip, error) {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	g.list = list
+	ip, port, err := cfg.Transport.FinalAdvertiseAddr("", 0)
+	if err != nil {
+		_ = list.Shutdown()
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	g.self = net.JoinHostPort(ip.String(), strconv.Itoa(port))
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
 	g.wg.Go(func() { g.announcer(ctx) })
@@ -144,11 +151,7 @@ func (g *Gossip) Close() {
 func (g *Gossip) discover(ctx context.Context, joins []join) {
 	pause, reached := 200*time.Millisecond, false
 	for ctx.Err() == nil {
-		alive := map[string]bool{}
-		for _, m := range g.list.Members() {
-			alive[m.Address()] = true
-		}
-		self := g.list.LocalNode().Address()
+		alive := g.events.alive()
 		var missing []string
 		only := true
 		for _, j := range joins {
@@ -158,10 +161,10 @@ func (g *Gossip) discover(ctx context.Context, joins []join) {
 				g.cfg.Logger.Debug("gossip: cannot resolve", "join", j.text, "error", err)
 			}
 			for _, a := range addrs {
-				if a != self {
+				if a != g.self {
 					only = false
 				}
-				if !alive[a] && !slices.Contains(missing, a) {
+				if !alive[a] && a != g.self && !slices.Contains(missing, a) {
 					missing = append(missing, a)
 				}
 			}
@@ -170,7 +173,7 @@ func (g *Gossip) discover(ctx context.Context, joins []join) {
 		if len(missing) > 0 {
 			n, _ = g.list.Join(missing)
 		}
-		if !reached && (n > 0 || only || len(g.list.Members()) > 1) {
+		if !reached && (n > 0 || only || len(alive) > 1) {
 			reached = true
 			g.cfg.Reached()
 		}
@@ -257,6 +260,19 @@ type events struct {
 	mu   sync.Mutex
 	meta []byte
 	ids  map[string]uint64 // memberlist's name -> id last announced
+	// addrs are the addresses of the processes alive. memberlist's own records may be read only inside its calls.
+	addrs map[string]string
+}
+
+// alive returns the addresses of the processes alive, this one's included.
+func (e *events) alive() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make(map[string]bool, len(e.addrs))
+	for _, a := range e.addrs {
+		out[a] = true
+	}
+	return out
 }
 
 func (e *events) set(m *pb.Meta) error {
@@ -304,6 +320,7 @@ func (e *events) news(n *memberlist.Node) {
 	e.mu.Lock()
 	old := e.ids[n.Name]
 	e.ids[n.Name] = m.Member.Id
+	e.addrs[n.Name] = n.Address()
 	e.mu.Unlock()
 	if old != 0 && old != m.Member.Id {
 		e.cfg.Gone(old)
@@ -315,6 +332,7 @@ func (e *events) NotifyLeave(n *memberlist.Node) {
 	e.mu.Lock()
 	old := e.ids[n.Name]
 	delete(e.ids, n.Name)
+	delete(e.addrs, n.Name)
 	e.mu.Unlock()
 	if old != 0 {
 		e.cfg.Gone(old)

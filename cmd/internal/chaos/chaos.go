@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
@@ -53,12 +54,17 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
+	if slices.Contains(cfg.Faults, Partition) {
+		if err := cluster.CheckNamespaces(); err != nil {
+			return fmt.Errorf("the fault partition cannot be made: %w", err)
+		}
+	}
 	cluster.QuietRedis()
 	r := &run{cfg: cfg, live: term.NewLive(cfg.Out), style: term.StyleFor(cfg.Out), begun: time.Now()}
 	defer r.live.Close()
 	r.say("Starting %d nodes with %d copies of each entry. Seed %d.", cfg.Nodes, cfg.Replicas, cfg.Seed)
 	c, err := cluster.Start(cluster.Options{
-		Executable: cfg.Executable, Nodes: cfg.Nodes, Dir: cfg.Logs,
+		Executable: cfg.Executable, Nodes: cfg.Nodes, Dir: cfg.Logs, Namespaces: slices.Contains(cfg.Faults, Partition),
 		Args: []string{"--when-unsure", "wait", "--cluster", "chaos", "--replicas", fmt.Sprint(cfg.Replicas)},
 	})
 	if err != nil {
@@ -145,7 +151,7 @@ func (r *run) breakThings(ctx context.Context, c *cluster.Cluster, kept *lasting
 		case <-time.After(s.rest):
 		}
 		r.say("%s", s.tell(c.Nodes()))
-		if err := s.do(ctx, c.Nodes()); err != nil {
+		if err := s.do(ctx, c); err != nil {
 			return err
 		}
 		r.steps++

@@ -20,6 +20,16 @@ const (
 	Kill    Fault = "kill"    // SIGKILL, and a start some time later
 	Pause   Fault = "pause"   // SIGSTOP, and SIGCONT some time later
 	Restart Fault = "restart" // a graceful leave, and a start
+	// Partition cuts the network between some nodes and the rest, in one direction or both. Clients still reach all of them.
+	// It needs network namespaces; see cluster.CheckNamespaces.
+	Partition Fault = "partition"
+)
+
+// Directions of a cut, as the nodes that are cut off see it.
+const (
+	both = iota
+	outgoing
+	incoming
 )
 
 // ParseFaults reads the names of faults.
@@ -28,14 +38,14 @@ func ParseFaults(names []string) ([]Fault, error) {
 	for _, name := range names {
 		switch f := Fault(strings.TrimSpace(name)); {
 		case f == "":
-		case f != Kill && f != Pause && f != Restart:
-			return nil, fmt.Errorf("--faults %q is not known: there are kill, pause and restart", name)
+		case f != Kill && f != Pause && f != Restart && f != Partition:
+			return nil, fmt.Errorf("--faults %q is not known: there are kill, pause, restart and partition", name)
 		case !slices.Contains(out, f):
 			out = append(out, f)
 		}
 	}
 	if len(out) == 0 {
-		return nil, errors.New("--faults is empty: give some of kill, pause and restart")
+		return nil, errors.New("--faults is empty: give some of kill, pause, restart and partition")
 	}
 	return out, nil
 }
@@ -45,7 +55,8 @@ type step struct {
 	fault   Fault
 	victims []int         // indices of nodes
 	rest    time.Duration // quiet time before it
-	hold    time.Duration // how long the victims stay down or paused
+	hold    time.Duration // how long the victims stay down, paused or cut off
+	cut     int           // direction of a partition
 }
 
 // planner draws steps from a seed.
@@ -75,8 +86,9 @@ func (p *planner) next() step {
 	case Kill:
 		victims = 1 + p.rng.IntN(p.atOnce)
 		s.hold = between(200*time.Millisecond, 5*time.Second)
-	case Pause:
+	case Pause, Partition:
 		victims = 1 + p.rng.IntN(p.atOnce)
+		s.cut = p.rng.IntN(3)
 		s.hold = between(200*time.Millisecond, 1500*time.Millisecond)
 		if p.rng.IntN(2) == 0 {
 			s.hold = between(3*time.Second, 7*time.Second) // long enough to be expelled
@@ -100,7 +112,10 @@ func (s step) names(nodes []*cluster.Node) string {
 
 // tell says what s will do.
 func (s step) tell(nodes []*cluster.Node) string {
-	verb := map[Fault]string{Kill: "kill -9", Pause: "pause", Restart: "restart"}[s.fault]
+	verb := map[Fault]string{Kill: "kill -9", Pause: "pause", Restart: "restart", Partition: "cut off"}[s.fault]
+	if s.fault == Partition {
+		verb += []string{" (both ways)", " (nothing gets out)", " (nothing gets in)"}[s.cut]
+	}
 	return fmt.Sprintf("%s %s for %v", verb, s.names(nodes), s.hold.Round(time.Millisecond))
 }
 
@@ -109,7 +124,8 @@ const leaveWithin = 20 * time.Second
 
 // do carries s out. When it returns the victims have been started or resumed, but need not be ready. It is not cut short by
 // the end of ctx, only hurried: no node is left down or paused.
-func (s step) do(ctx context.Context, nodes []*cluster.Node) error {
+func (s step) do(ctx context.Context, c *cluster.Cluster) error {
+	nodes := c.Nodes()
 	var errs []error
 	for _, i := range s.victims {
 		switch n := nodes[i]; s.fault {
@@ -124,6 +140,8 @@ func (s step) do(ctx context.Context, nodes []*cluster.Node) error {
 				n.Kill()
 			}
 			cancel()
+		case Partition:
+			errs = append(errs, s.eachLink(len(nodes), i, c.Cut))
 		}
 	}
 	select {
@@ -131,10 +149,30 @@ func (s step) do(ctx context.Context, nodes []*cluster.Node) error {
 	case <-time.After(s.hold):
 	}
 	for _, i := range s.victims {
-		if s.fault == Pause {
+		switch s.fault {
+		case Pause:
 			nodes[i].Resume()
-		} else {
+		case Partition:
+			errs = append(errs, s.eachLink(len(nodes), i, c.Mend))
+		default:
 			errs = append(errs, nodes[i].Start())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// eachLink calls do for every link, as from and to, that the partition cuts between victim i and those that are none.
+func (s step) eachLink(nodes, i int, do func(from, to int) error) error {
+	var errs []error
+	for j := range nodes {
+		if slices.Contains(s.victims, j) {
+			continue
+		}
+		if s.cut != incoming {
+			errs = append(errs, do(i, j))
+		}
+		if s.cut != outgoing {
+			errs = append(errs, do(j, i))
 		}
 	}
 	return errors.Join(errs...)

@@ -56,9 +56,30 @@ func TestParseFaults(t *testing.T) {
 	if err != nil || !slices.Equal(got, []Fault{Kill, Pause}) {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	for _, bad := range [][]string{{"partition"}, {}, {""}} {
-		if _, err := ParseFaults(bad); err == nil || !strings.Contains(err.Error(), "kill, pause and restart") {
+	for _, bad := range [][]string{{"flood"}, {}, {""}} {
+		if _, err := ParseFaults(bad); err == nil || !strings.Contains(err.Error(), "kill, pause, restart and partition") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestAPartitionCutsTheRightLinks(t *testing.T) {
+	links := func(cut int) (out [][2]int) {
+		s := step{fault: Partition, victims: []int{1, 2}, cut: cut}
+		for _, v := range s.victims {
+			if err := s.eachLink(4, v, func(from, to int) error { out = append(out, [2]int{from, to}); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return out
+	}
+	for cut, want := range map[int][][2]int{
+		outgoing: {{1, 0}, {1, 3}, {2, 0}, {2, 3}},
+		incoming: {{0, 1}, {3, 1}, {0, 2}, {3, 2}},
+		both:     {{1, 0}, {0, 1}, {1, 3}, {3, 1}, {2, 0}, {0, 2}, {2, 3}, {3, 2}},
+	} {
+		if got := links(cut); !slices.Equal(got, want) {
+			t.Errorf("direction %d: %v", cut, got)
 		}
 	}
 }

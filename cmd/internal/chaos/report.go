@@ -63,7 +63,7 @@ func (r *run) report(l *load) {
 	broken, first := l.broken, l.violations
 	l.mu.Unlock()
 	var faults []string
-	for _, f := range []Fault{Kill, Pause, Restart} {
+	for _, f := range []Fault{Kill, Pause, Restart, Partition} {
 		if n := r.byFault[f]; n > 0 {
 			faults = append(faults, fmt.Sprintf("%d × %s", n, f))
 		}

@@ -3,6 +3,8 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/client"
 )
 
 // Options describes a cluster.
@@ -25,6 +28,8 @@ type Options struct {
 	Args []string
 	// Dir is a folder that keeps the nodes' logs. Default: one that Close removes.
 	Dir string
+	// Namespaces gives each node a network of its own, so that Cut works; see CheckNamespaces. Default: all are on loopback.
+	Namespaces bool
 }
 
 // Cluster is a set of processes. It is made by Start and ended by Close.
@@ -32,6 +37,7 @@ type Cluster struct {
 	nodes    []*Node
 	dir      string // removed by Close; empty: none
 	launcher *launcher
+	network  *network // nil: loopback
 }
 
 // Start starts the processes and returns without waiting for them to be ready. On an error nothing is left behind.
@@ -49,50 +55,110 @@ func Start(opts Options) (*Cluster, error) {
 			return nil, fmt.Errorf("the binary cannot tell where it is: %w", err)
 		}
 	}
-	ports, err := freePorts(3 * opts.Nodes)
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{}
-	dir := opts.Dir
-	if dir == "" {
-		dir, err = os.MkdirTemp("", "huddle-cluster-")
-		c.dir = dir
-	} else {
-		err = os.MkdirAll(dir, 0o700)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.launcher = newLauncher()
-	addr := func() string {
-		port := ports[0]
-		ports = ports[1:]
-		return "127.0.0.1:" + strconv.Itoa(port)
-	}
-	var join []string
-	for i := range opts.Nodes {
-		name := "node-" + strconv.Itoa(i+1)
-		n := &Node{
-			Name: name, Listen: addr(), RESP: addr(), Admin: addr(),
-			exe: exe, log: filepath.Join(dir, name+".log"), launcher: c.launcher,
-		}
-		join = append(join, n.Listen)
-		c.nodes = append(c.nodes, n)
+	c := &Cluster{launcher: newLauncher()}
+	if err := c.prepare(opts, exe); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	for _, n := range c.nodes {
-		n.args = append([]string{
-			"serve", "--name", n.Name, "--listen", n.Listen, "--resp", n.RESP, "--admin", n.Admin,
-		}, opts.Args...)
-		if opts.Nodes > 1 {
-			n.args = append(n.args, "--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.Nodes))
-		}
-		n.init()
 		if err := n.Start(); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
 	return c, nil
+}
+
+// prepare makes what the nodes need: a folder for their logs, addresses, command lines.
+func (c *Cluster) prepare(opts Options, exe string) (err error) {
+	logs := opts.Dir
+	if logs == "" || opts.Namespaces {
+		if c.dir, err = os.MkdirTemp("", "huddle-cluster-"); err != nil {
+			return err
+		}
+	}
+	if logs == "" {
+		logs = c.dir
+	} else if err := os.MkdirAll(logs, 0o700); err != nil {
+		return err
+	}
+	extra := opts.Args
+	if opts.Namespaces {
+		key := filepath.Join(c.dir, "key")
+		if err := writeKey(key); err != nil {
+			return err
+		}
+		extra = append([]string{"--key-file", key, "--insecure"}, extra...) // insecure: the Redis port has no password
+		if c.network, err = newNetwork(opts.Nodes); err != nil {
+			return err
+		}
+	}
+	addrs, err := c.addresses(opts.Nodes)
+	if err != nil {
+		return err
+	}
+	var join []string
+	for _, a := range addrs {
+		join = append(join, a[0])
+	}
+	if opts.Nodes > 1 {
+		extra = append([]string{"--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.Nodes)}, extra...)
+	}
+	for i, a := range addrs {
+		name := "node-" + strconv.Itoa(i+1)
+		n := &Node{Name: name, Listen: a[0], RESP: a[1], Admin: a[2], log: filepath.Join(logs, name+".log"), launcher: c.launcher}
+		n.client = client.New(n.Admin, "")
+		n.args = append([]string{exe, "serve", "--name", n.Name, "--listen", n.Listen, "--resp", n.RESP, "--admin", n.Admin}, extra...)
+		if c.network != nil {
+			n.args = c.network.inside(i, n.args)
+		}
+		c.nodes = append(c.nodes, n)
+	}
+	return nil
+}
+
+// addresses are those of each node for its peers, its Redis clients, and its admin interface.
+func (c *Cluster) addresses(nodes int) ([][3]string, error) {
+	out := make([][3]string, nodes)
+	if c.network != nil {
+		for i := range out {
+			host := c.network.host(i)
+			out[i] = [3]string{host + ":7400", host + ":7379", host + ":7480"}
+		}
+		return out, nil
+	}
+	ports, err := freePorts(3 * nodes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		for j := range out[i] {
+			out[i][j] = "127.0.0.1:" + strconv.Itoa(ports[3*i+j])
+		}
+	}
+	return out, nil
+}
+
+func writeKey(path string) error {
+	var key [32]byte
+	if _, err := rand.Read(key[:]); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key[:])+"\n"), 0o600)
+}
+
+// Cut drops what node from sends to node to, both counted from 0, until Mend. It needs Options.Namespaces.
+func (c *Cluster) Cut(from, to int) error {
+	if c.network == nil {
+		return errors.New("the nodes have no networks of their own")
+	}
+	return c.network.cut(from, to)
+}
+
+// Mend undoes Cut.
+func (c *Cluster) Mend(from, to int) error {
+	if c.network == nil {
+		return errors.New("the nodes have no networks of their own")
+	}
+	return c.network.mend(from, to)
 }
 
 // Nodes are the nodes in the order of their names.
@@ -192,17 +258,14 @@ func (c *Cluster) Close() error {
 		<-ended
 	}
 	c.launcher.close()
-	if c.dir == "" {
-		return nil
+	var err error
+	if c.network != nil {
+		err = c.network.close()
 	}
-	return os.RemoveAll(c.dir)
-}
-
-// KillAll ends all processes at once.
-func (c *Cluster) KillAll() {
-	for _, n := range c.nodes {
-		n.Kill()
+	if c.dir != "" {
+		err = errors.Join(err, os.RemoveAll(c.dir))
 	}
+	return err
 }
 
 // launcher starts processes from one thread that lives as long as they may: on Linux a child is told of the death of the

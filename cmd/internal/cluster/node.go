@@ -29,8 +29,7 @@ type Node struct {
 	Name                string
 	Listen, RESP, Admin string // host:port
 
-	exe      string
-	args     []string
+	args     []string // the whole command line
 	log      string
 	launcher *launcher
 	client   *client.Client
@@ -39,10 +38,7 @@ type Node struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
 	paused bool
-	runs   int
 }
-
-func (n *Node) init() { n.client = client.New(n.Admin, "") }
 
 // Client speaks to the node's admin interface.
 func (n *Node) Client() *client.Client { return n.client }
@@ -94,7 +90,7 @@ func (n *Node) Start() error {
 		return err
 	}
 	defer log.Close() // the process has its own
-	cmd := exec.Command(n.exe, n.args...)
+	cmd := exec.Command(n.args[0], n.args[1:]...)
 	cmd.Env = plainEnv(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
@@ -103,7 +99,6 @@ func (n *Node) Start() error {
 	}
 	exited := make(chan struct{})
 	n.cmd, n.exited, n.paused = cmd, exited, false
-	n.runs++
 	go func() {
 		_ = cmd.Wait() // how it ended shows in its log
 		close(exited)

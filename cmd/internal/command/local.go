@@ -41,7 +41,7 @@ type chaosCmd struct {
 	For      time.Duration `default:"60s" placeholder:"TIME" help:"How long faults go on. Default: ${default}."`
 	Nodes    int           `default:"3" placeholder:"N" help:"How many nodes to start, 3 to 20. Default: ${default}."`
 	Replicas int           `default:"2" placeholder:"N" help:"Copies of each entry, 2 to the number of nodes; up to one less fail at once. Default: ${default}."`
-	Faults   []string      `default:"kill,pause,restart" placeholder:"LIST" help:"What is done to nodes: kill (SIGKILL), pause (SIGSTOP), restart (graceful). Default: ${default}."`
+	Faults   []string      `default:"kill,pause,restart" placeholder:"LIST" help:"What is done to nodes: kill (SIGKILL), pause (SIGSTOP), restart (graceful), partition (the network is cut; needs root and iproute2). Default: ${default}."`
 	Logs     string        `placeholder:"DIR" help:"Folder that keeps the nodes' logs. Default: they are removed."`
 }
 

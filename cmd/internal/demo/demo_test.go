@@ -122,7 +122,7 @@ func TestSessionsAreJSONWithAUser(t *testing.T) {
 	if got.Token != "tok" || got.User.ID != 7 || got.Cart != 2 || got.User.Identifier != "Anna@shop.example" {
 		t.Errorf("got %+v", got)
 	}
-	if newToken() == newToken() {
+	if one, other := newToken(), newToken(); one == other {
 		t.Error("two tokens are the same")
 	}
 }
