@@ -62,6 +62,7 @@ type sim struct {
 	links    map[[2]*simProc]*simLink
 	cut      map[[2]int]bool // slot -> slot
 	sessions uint64
+	events   int
 	ended    []*simLink
 	views    map[[2]uint64]string
 	check    *checker
@@ -580,8 +581,10 @@ func (s *sim) run() error {
 	s.at(s.cfg.duration, nil, func() {
 		s.quietNow = true
 		s.logf("quiet")
-		for k := range s.cut {
-			s.setCut(k[0], k[1], false)
+		for a := range s.procs {
+			for b := range s.procs {
+				s.setCut(a, b, false)
+			}
 		}
 	})
 	end := s.cfg.duration + s.cfg.quiet
@@ -591,6 +594,10 @@ func (s *sim) run() error {
 			break
 		}
 		s.now = e.at
+		if s.events++; s.events > 3_000_000 {
+			s.check.fail("a storm: %d events by %.3f", s.events, f(s.now))
+			break
+		}
 		switch p := e.proc; {
 		case p == nil:
 			e.fn()
