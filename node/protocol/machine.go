@@ -175,7 +175,6 @@ type Machine struct {
 	reached    bool
 	leaving    bool
 	left       bool
-	ready      bool
 	forgotten  map[string]bool
 
 	Counters Counters

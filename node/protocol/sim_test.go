@@ -49,7 +49,6 @@ type simConfig struct {
 	opEvery  int64              // mean time between two operations of a node
 	trace    io.Writer
 	careful  bool // one crash at a time, the next when all are in sync again (the premise of P2)
-	leave    bool // planned departures and joins happen too
 }
 
 type sim struct {
@@ -78,23 +77,22 @@ type simStats struct {
 
 // simProc is one run of a process.
 type simProc struct {
-	s        *sim
-	slot     int
-	name     string
-	id       uint64
-	m        *Machine
-	rate     float64
-	offset   int64
-	born     int64
-	paused   bool
-	gone     bool
-	backlog  []func()
-	wants    map[uint64]*pb.Member
-	chain    uint64
-	view     uint64
-	size     int
-	leaving  bool
-	extraOps []func()
+	s       *sim
+	slot    int
+	name    string
+	id      uint64
+	m       *Machine
+	rate    float64
+	offset  int64
+	born    int64
+	paused  bool
+	gone    bool
+	backlog []func()
+	wants   map[uint64]*pb.Member
+	chain   uint64
+	view    uint64
+	size    int
+	leaving bool
 }
 
 // simLink is a session between two processes; index 0 is the one with the smaller slot.
