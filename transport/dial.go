@@ -155,7 +155,7 @@ func (t *Transport) dial(ctx context.Context, m *pb.Member) error {
 		t.logRefused(m.Addr, reason)
 		return errors.New(reason)
 	}
-	_ = t.run(ctx, cancel, theirs.From, st)
+	_ = t.run(ctx, cancel, ours.From.Id, theirs.From, st)
 	return nil
 }
 

@@ -104,8 +104,9 @@ func (s *session) write(ctx context.Context) {
 	}
 }
 
-// run registers the session, reports it, and carries it until it ends.
-func (t *Transport) run(ctx context.Context, cancel context.CancelFunc, p *pb.Member, st stream) error {
+// run registers the session, reports it, and carries it until it ends. self is the id it was introduced with: if this
+// process has started over since, there is no session.
+func (t *Transport) run(ctx context.Context, cancel context.CancelFunc, self uint64, p *pb.Member, st stream) error {
 	s := &session{
 		t: t, id: t.ids.Add(1), peer: p, stream: st, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
@@ -114,6 +115,10 @@ func (t *Transport) run(ctx context.Context, cancel context.CancelFunc, p *pb.Me
 		if t.closed {
 			t.mu.Unlock()
 			return errors.New("closed")
+		}
+		if t.self.Id != self {
+			t.mu.Unlock()
+			return errors.New("this node has started over")
 		}
 		old := t.byPeer[p.Id]
 		if old == nil {
@@ -220,7 +225,7 @@ func (p *peerServer) Link(st pb.Peer_LinkServer) error {
 	}
 	// The stream's own context is what unblocks Recv here: returning ends it. So the reader runs beside.
 	out := make(chan error, 1)
-	go func() { out <- t.run(ctx, cancel, frame.Hello.From, &serverStream{st: st, ctx: ctx}) }()
+	go func() { out <- t.run(ctx, cancel, ours.From.Id, frame.Hello.From, &serverStream{st: st, ctx: ctx}) }()
 	return <-out
 }
 

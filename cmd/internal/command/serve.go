@@ -31,7 +31,7 @@ type serveCmd struct {
 
 	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number); equal on all nodes. Default: ${default}."`
 	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB. Default: ${default}."`
-	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB. Default: ${default}."`
+	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB; held to a quarter of --max-memory. Default: ${default}."`
 	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
 	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
 	WhenUnsure string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
@@ -89,7 +89,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			Cluster:       c.Cluster,
 			Replicas:      c.Replicas,
 			MaxBytes:      int64(c.MaxMemory),
-			MaxValueBytes: int(c.MaxValue),
+			MaxValueBytes: int(min(c.MaxValue, c.MaxMemory/4)),
 			DefaultTTL:    c.DefaultTTL,
 			Lease:         c.Lease,
 			ExpelAfter:    max(2*time.Second, 2*c.Lease),
