@@ -58,7 +58,7 @@ type Node struct {
 	subs       map[chan Event]bool
 	subsClosed bool
 	outMu      sync.Mutex
-	meta       *pb.Meta
+	meta       gossip.Peer
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -122,7 +122,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Name is longer than 200 bytes")
 	}
 	for _, j := range cfg.Join {
-		if err := gossip.ParseJoin(j); err != nil {
+		if _, err := gossip.ParseJoin(j); err != nil {
 			return bad("%v", err)
 		}
 	}
@@ -183,10 +183,10 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
 		Retention: int64(cfg.Retention), MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
 	}, (*env)(n), n.store)
-	n.meta = &pb.Meta{Member: self}
+	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
 		Transport: n.transport.Gossip(), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
-		Found: n.found, Gone: n.gone, Reached: n.reached, Logger: n.log,
+		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {
 		n.transport.Start()
@@ -206,6 +206,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 func (n *Node) run() {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
+	met := false // somebody, or nobody is to be met
 	for {
 		select {
 		case <-n.closed:
@@ -213,6 +214,10 @@ func (n *Node) run() {
 		case <-t.C:
 		}
 		n.mu.Lock()
+		if !met && n.gossip.Load().Reached() {
+			met = true
+			n.m.Reached()
+		}
 		n.m.Tick()
 		up := n.m.InSync()
 		n.mu.Unlock()
@@ -225,22 +230,16 @@ func (n *Node) run() {
 	}
 }
 
-func (n *Node) found(m *pb.Meta) {
+func (n *Node) found(p gossip.Peer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.m.Found(m.Member, m.Chain, m.View, int(m.Size))
+	n.m.Found(p.Member, p.Chain, p.View, p.Size)
 }
 
 func (n *Node) gone(id uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.m.Gone(id)
-}
-
-func (n *Node) reached() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.m.Reached()
 }
 
 // handler is the node as the transport sees it.
@@ -265,10 +264,14 @@ func (h *handler) Down(peer, session uint64, err error) {
 	h.m.Down(peer, session)
 }
 
-func (h *handler) Unreachable(peer uint64, refused bool, _ error) {
+func (h *handler) Unreachable(peer uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.m.Unreachable(peer, refused)
+	h.m.Unreachable(peer, transport.Gone(err))
+}
+
+func (h *handler) Refused(remote, reason string) {
+	(*Node)(h).publish(Event{Time: time.Now(), Kind: "refused", View: h.view.Load(), Text: remote + ": " + reason})
 }
 
 // env is the node as the machine sees it. Its methods run under n.mu.
@@ -288,7 +291,7 @@ func (e *env) Announce(chain, view uint64, size int) {
 	e.outMu.Lock()
 	defer e.outMu.Unlock()
 	e.view.Store(view)
-	e.meta = &pb.Meta{Member: e.transport.Self(), Chain: chain, View: view, Size: uint32(size)}
+	e.meta = gossip.Peer{Member: e.transport.Self(), Chain: chain, View: view, Size: size}
 	if g := e.gossip.Load(); g != nil {
 		g.Announce(e.meta)
 	}
@@ -341,7 +344,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		n.mu.Unlock()
 		if left {
 			if g := n.gossip.Load(); g != nil {
-				g.Leave(200 * time.Millisecond)
+				_ = g.Leave(200 * time.Millisecond)
 			}
 			return n.Close()
 		}

@@ -1,59 +1,119 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 
-	pb "github.com/huddle-cache/huddle/transport/peerpb"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-const (
-	maxFrame   = 32 << 20  // one frame on the wire
-	batchBytes = 256 << 10 // messages gathered into one frame
-	window     = 4 << 20   // HTTP/2 flow control, of a stream and of a connection
-)
-
-// stream is what both ends of Peer.Link have.
-type stream interface {
-	Send(*pb.Frame) error
-	Recv() (*pb.Frame, error)
+// framer is a stream, of either side.
+type framer interface {
+	Send(*peerpb.Frame) error
+	Recv() (*peerpb.Frame, error)
 }
 
-// session is one stream in use.
+// session is one stream with a peer after the Hellos. Two goroutines serve it: read, the only one that calls the Handler for
+// it, and write.
 type session struct {
 	t      *Transport
-	id     uint64
-	peer   *pb.Member
-	stream stream
-	cancel context.CancelFunc
-	done   chan struct{} // closed when Down has been reported
+	peer   *peerpb.Member
+	number uint64
+	stream framer
+	prev   *session // an earlier one with the same peer; nil if it is over
+
+	wake   chan struct{} // something is queued
+	broken chan struct{} // closed by the first fail
+	done   chan struct{} // closed when Down has been reported, or Up never was
 
 	mu    sync.Mutex
-	queue []*pb.Message
-	size  int
-	ended bool
-	err   error
-	wake  chan struct{}
+	err   error // why it is broken; nil while it stands
+	queue []*peerpb.Message
+	bytes int // of what is queued, and of what write has taken and not sent
 }
 
-func (s *session) push(m *pb.Message) bool {
-	n := proto.Size(m) + 8
+// register makes a session the current one with its peer; self is what the Hello sent was made of. It returns an error if
+// this node has another id by now, or closes.
+func (t *Transport) register(self, peer *peerpb.Member, stream framer, l *link) (*session, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed:
+		return nil, ErrClosed
+	case t.self != self:
+		return nil, ErrNewSelf
+	case l != nil && t.links[peer.GetId()] != l:
+		return nil, ErrDisconnected
+	}
+	t.last++
+	s := &session{
+		t: t, peer: peer, number: t.last, stream: stream,
+		prev:   t.sessions[peer.GetId()],
+		wake:   make(chan struct{}, 1),
+		broken: make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	if s.prev != nil {
+		s.prev.fail(ErrReplaced)
+	}
+	t.sessions[peer.GetId()] = s
+	return s, nil
+}
+
+// serve starts the goroutines. It is called once per session, also when it is broken already.
+func (s *session) serve() {
+	if !s.t.spawn(s.write) {
+		s.fail(ErrClosed)
+	}
+	if !s.t.spawn(s.read) {
+		s.over()
+	}
+}
+
+// fail breaks the session off; the first reason stays. It takes no lock of the transport and does not wait.
+func (s *session) fail(err error) {
 	s.mu.Lock()
-	if s.ended {
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	s.queue = nil
+	close(s.broken)
+}
+
+func (s *session) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// send queues a message.
+func (s *session) send(m *peerpb.Message) bool {
+	size := proto.Size(m)
+	s.mu.Lock()
+	if s.err != nil {
 		s.mu.Unlock()
 		return false
 	}
-	s.queue = append(s.queue, m)
-	s.size += n
-	over := s.size > s.t.cfg.QueueBytes
+	var err error
+	switch {
+	case size > MaxMessageBytes:
+		err = fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, MaxMessageBytes)
+	case s.bytes+size > s.t.cfg.QueueBytes:
+		err = fmt.Errorf("%w: over %d bytes", ErrQueueFull, s.t.cfg.QueueBytes)
+	default:
+		s.queue = append(s.queue, m)
+		s.bytes += size
+	}
 	s.mu.Unlock()
-	if over {
-		s.end(errors.New("too much waits to be sent"))
+	if err != nil {
+		s.fail(err)
 		return false
 	}
 	select {
@@ -63,207 +123,110 @@ func (s *session) push(m *pb.Message) bool {
 	return true
 }
 
-// end ends the session; Down follows from its own goroutine.
-func (s *session) end(err error) {
-	s.mu.Lock()
-	if !s.ended {
-		s.ended, s.err, s.queue = true, err, nil
-	}
-	s.mu.Unlock()
-	s.cancel()
-}
-
-// write sends what is queued, in batches. It yields once before it takes a batch, so that those who are about to send
-// are in it too.
-func (s *session) write(ctx context.Context) {
+// write sends what is queued, in batches. It yields once before it takes a batch, so that those who are about to send can.
+func (s *session) write() {
+	var spare []*peerpb.Message
 	for {
 		select {
-		case <-ctx.Done():
+		case <-s.broken:
 			return
 		case <-s.wake:
 		}
 		runtime.Gosched()
 		s.mu.Lock()
 		batch := s.queue
-		s.queue, s.size = nil, 0
+		s.queue = spare
 		s.mu.Unlock()
-		for len(batch) > 0 {
-			n, size := 0, 0
-			for n < len(batch) && (n == 0 || size < batchBytes) {
-				size += proto.Size(batch[n]) + 8
-				n++
-			}
-			if err := s.stream.Send(&pb.Frame{Messages: batch[:n]}); err != nil {
-				s.end(err)
-				return
-			}
-			s.t.messages.Add(uint64(n))
-			s.t.bytes.Add(uint64(size))
-			batch = batch[n:]
+		if !s.writeBatch(batch) {
+			return
 		}
+		clear(batch)
+		if cap(batch) > 4096 {
+			batch = nil // a burst is over; let its memory go
+		}
+		spare = batch[:0]
 	}
 }
 
-// run registers the session, reports it, and carries it until it ends. self is the id it was introduced with: if this
-// process has started over since, there is no session.
-func (t *Transport) run(ctx context.Context, cancel context.CancelFunc, self uint64, p *pb.Member, st stream) error {
-	s := &session{
-		t: t, id: t.ids.Add(1), peer: p, stream: st, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
+// writeBatch sends messages in frames of about batchBytes, and is false if the session is broken.
+func (s *session) writeBatch(batch []*peerpb.Message) bool {
+	for len(batch) > 0 {
+		n, size := 0, 0
+		for n < len(batch) {
+			next := proto.Size(batch[n])
+			if n > 0 && size+next > batchBytes {
+				break
+			}
+			n, size = n+1, size+next
+		}
+		if err := s.stream.Send(&peerpb.Frame{Messages: batch[:n]}); err != nil {
+			if !errors.Is(err, io.EOF) { // else the stream has ended, and read learns why
+				s.fail(err)
+			}
+			return false
+		}
+		s.t.messages.Add(uint64(n))
+		s.t.bytes.Add(uint64(size))
+		s.mu.Lock()
+		s.bytes -= size
+		s.mu.Unlock()
+		batch = batch[n:]
 	}
-	for {
-		t.mu.Lock()
-		if t.closed {
-			t.mu.Unlock()
-			return errors.New("closed")
-		}
-		if t.self.Id != self {
-			t.mu.Unlock()
-			return errors.New("this node has started over")
-		}
-		old := t.byPeer[p.Id]
-		if old == nil {
-			t.byPeer[p.Id] = s
-			t.mu.Unlock()
-			break
-		}
-		t.mu.Unlock()
-		old.end(errors.New("replaced by a newer session"))
-		select {
-		case <-old.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	return true
+}
+
+// read reports the session: Up, what arrives, and Down.
+func (s *session) read() {
+	defer s.over()
+	if s.prev != nil {
+		<-s.prev.done
+		s.prev = nil
 	}
-	t.sessions.Store(s.id, s)
-	t.cfg.Handler.Up(p, s.id)
-	var writer sync.WaitGroup
-	writer.Go(func() { s.write(ctx) })
+	if s.reason() != nil {
+		return
+	}
+	id, h := s.peer.GetId(), s.t.cfg.Handler
+	s.t.log.Info("session up", "peer", s.peer.GetName(), "id", hexID(id), "session", s.number)
+	h.Up(s.peer, s.number)
+	s.fail(s.receive(h, id))
+	s.t.log.Info("session down", "peer", s.peer.GetName(), "id", hexID(id), "session", s.number, "reason", s.reason())
+	h.Down(id, s.number, s.reason())
+}
+
+// receive hands over what arrives until the stream ends or the session is broken; it returns why.
+func (s *session) receive(h Handler, id uint64) error {
 	for {
-		frame, err := st.Recv()
+		frame, err := s.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return errors.New("the peer has ended the session")
+		}
 		if err != nil {
-			s.end(err)
-			break
+			return err
 		}
-		if ctx.Err() != nil {
-			break
+		if frame.GetHello() != nil {
+			return errors.New("a second Hello in one session")
 		}
-		for _, m := range frame.Messages {
-			t.cfg.Handler.Receive(p.Id, s.id, m)
-		}
-	}
-	s.end(errors.New("stream ended"))
-	writer.Wait()
-	t.sessions.Delete(s.id)
-	s.mu.Lock()
-	err := s.err
-	s.mu.Unlock()
-	t.cfg.Handler.Down(p.Id, s.id, err)
-	t.mu.Lock()
-	delete(t.byPeer, p.Id)
-	t.mu.Unlock()
-	close(s.done)
-	return err
-}
-
-// hello is how this process introduces itself.
-func (t *Transport) hello(to uint64) *pb.Hello {
-	return &pb.Hello{
-		Protocol: ProtocolVersion, Ring: t.cfg.Ring, Cluster: t.cfg.Cluster, Replicas: uint32(t.cfg.Replicas), From: t.Self(), To: to,
-	}
-}
-
-// checkHello says why another process cannot be a peer, or "".
-func checkHello(ours, theirs *pb.Hello) string {
-	switch {
-	case theirs == nil || theirs.From == nil || theirs.From.Id == 0 || theirs.From.Name == "" || len(theirs.From.Name) > 255:
-		return "no introduction"
-	case theirs.Protocol != ours.Protocol:
-		return fmt.Sprintf("protocol version differs: ours is %d, theirs %d; run the same release everywhere", ours.Protocol, theirs.Protocol)
-	case theirs.Cluster != ours.Cluster:
-		return fmt.Sprintf("cluster label differs: ours is %q", ours.Cluster)
-	case theirs.Ring != ours.Ring:
-		return fmt.Sprintf("ring parameters differ: ours are %q, theirs %q", ours.Ring, theirs.Ring)
-	case theirs.Replicas != ours.Replicas:
-		return fmt.Sprintf("replicas differ: ours are %d, theirs %d", ours.Replicas, theirs.Replicas)
-	}
-	return ""
-}
-
-type peerServer struct {
-	pb.UnimplementedPeerServer
-	t *Transport
-}
-
-// Link is the accepting end of a session.
-func (p *peerServer) Link(st pb.Peer_LinkServer) error {
-	t := p.t
-	t.wg.Add(1)
-	defer t.wg.Done()
-	ctx, cancel := context.WithCancel(st.Context())
-	defer cancel()
-	frame, err := recvIn(ctx, st, t.cfg.DialTimeout*2)
-	if err != nil {
-		return err
-	}
-	ours := t.hello(0)
-	reason := checkHello(ours, frame.GetHello())
-	if h := frame.GetHello(); reason == "" && h.To != ours.From.Id {
-		reason = "another incarnation is meant"
-	} else if reason != "" {
-		remote := "unknown"
-		if pr, ok := peer.FromContext(st.Context()); ok {
-			remote = pr.Addr.String()
-		}
-		t.logRefused(remote, reason)
-	}
-	ours.Refused = reason
-	if err := st.Send(&pb.Frame{Hello: ours}); err != nil {
-		return err
-	}
-	if reason != "" {
-		return errors.New(reason)
-	}
-	// The stream's own context is what unblocks Recv here: returning ends it. So the reader runs beside.
-	out := make(chan error, 1)
-	go func() { out <- t.run(ctx, cancel, ours.From.Id, frame.Hello.From, &serverStream{st: st, ctx: ctx}) }()
-	return <-out
-}
-
-// serverStream lets Recv return when the session is ended on our side.
-type serverStream struct {
-	st     pb.Peer_LinkServer
-	ctx    context.Context
-	frames chan *pb.Frame
-	errs   chan error
-	once   sync.Once
-}
-
-func (s *serverStream) Send(f *pb.Frame) error { return s.st.Send(f) }
-
-func (s *serverStream) Recv() (*pb.Frame, error) {
-	s.once.Do(func() {
-		s.frames, s.errs = make(chan *pb.Frame), make(chan error, 1)
-		go func() { // ends with the stream, which ends when Link returns
-			for {
-				f, err := s.st.Recv()
-				if err != nil {
-					s.errs <- err
-					return
-				}
-				select {
-				case s.frames <- f:
-				case <-s.ctx.Done():
-					return
-				}
+		for _, m := range frame.GetMessages() {
+			select {
+			case <-s.broken:
+				return s.reason()
+			default:
 			}
-		}()
-	})
-	select {
-	case f := <-s.frames:
-		return f, nil
-	case err := <-s.errs:
-		return nil, err
-	case <-s.ctx.Done():
-		return nil, s.ctx.Err()
+			h.Receive(id, s.number, m)
+		}
+	}
+}
+
+// over lets a later session with the same peer begin. Only now may the peer be without one.
+func (s *session) over() {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	id := s.peer.GetId()
+	if s.t.sessions[id] == s {
+		delete(s.t.sessions, id)
+	}
+	close(s.done)
+	if l := s.t.links[id]; l != nil {
+		l.poke()
 	}
 }

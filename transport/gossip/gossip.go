@@ -1,350 +1,260 @@
-// Package gossip finds the processes of a cluster and spreads what each says of itself. It wraps hashicorp/memberlist
-// and decides nothing: who is a member is agreed on by the nodes (DESIGN.md).
+// Package gossip finds the processes of a cluster and spreads a few words that each says of itself. It wraps
+// hashicorp/memberlist, and it decides nothing: who is a member is agreed upon elsewhere. Gone is a guess, Found a hint.
 package gossip
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"log"
 	"log/slog"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
 	"github.com/huddle-cache/huddle/transport"
-	pb "github.com/huddle-cache/huddle/transport/peerpb"
-	"google.golang.org/protobuf/proto"
 )
 
-// Config describes the gossip of one process.
+// Config describes the gossip of one process. Transport and Self are required.
 type Config struct {
+	// Transport carries the gossip; Close shuts it down.
 	Transport memberlist.NodeAwareTransport
-	Self      *pb.Meta
-	Cluster   string
-	Key       []byte // as given to the transport
-	Profile   string // "local", "lan" (default) or "wan": how patient failure detection is
-	Join      []string
-	Found     func(*pb.Meta) // a process, or news of one; from gossip's goroutines
-	Gone      func(id uint64)
-	Reached   func() // once, when a join address has been reached
-	Logger    *slog.Logger
-	// Every is how often join addresses that are not alive are tried again once one was reached. Default 10 s.
-	Every time.Duration
+	// Advertise is the address ("host:port") that others send gossip to. Default: what the transport says.
+	Advertise string
+	// Cluster labels the gossip, Key (32 bytes, as given to the transport) encrypts it. Others are not heard.
+	Cluster string
+	Key     []byte
+	// Self is announced first.
+	Self Peer
+	// Profile is how patient failure detection is: "local", "lan" or "wan". Default "lan".
+	Profile string
+	// Join lists where others may be found; see ParseJoin.
+	Join []string
+	// Recheck is how often it is looked whether somebody has been lost sight of. Default 10 s.
+	Recheck time.Duration
+	// Found tells of a process that has come, or of its news. Gone tells that an id is not to be heard any more: the process
+	// is silent, has left, or has another id by now. Both come from one goroutine, without a lock held; calls about one
+	// process that nobody waits for are merged. Either may be nil.
+	Found func(Peer)
+	Gone  func(id uint64)
+	// Resolver looks up names. Default net.DefaultResolver.
+	Resolver Resolver
+	// Logger receives what happens. Default: discarded.
+	Logger *slog.Logger
 }
 
-// Gossip is running gossip.
+// Gossip is running. Its methods may be called from any goroutine.
 type Gossip struct {
 	cfg    Config
+	log    *slog.Logger
 	list   *memberlist.Memberlist
-	events *events
-	self   string // host:port
+	roll   *roll
+	finder *finder
+
+	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	update chan struct{}
+	news   chan struct{} // something to announce
+	every  time.Duration // at most one announcement in that time
+
+	end    sync.Mutex // over Leave and Close
+	closed bool
 }
 
-// Start begins to gossip. Join addresses are tried again and again in the background.
+// Start begins to gossip and to look for others. It does not wait for them.
 func Start(cfg Config) (*Gossip, error) {
-	var joins []join
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Recheck == 0 {
+		cfg.Recheck = recheck
+	}
+	if cfg.Transport == nil || cfg.Recheck < 0 {
+		return nil, errors.New("gossip: Config.Transport is missing or Config.Recheck negative")
+	}
+	mc, err := profile(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
+	var joins []Join
 	for _, s := range cfg.Join {
-		j, err := parse(s)
+		j, err := ParseJoin(s)
 		if err != nil {
 			return nil, err
 		}
 		joins = append(joins, j)
 	}
-	if cfg.Every == 0 {
-		cfg.Every = 10 * time.Second
-	}
-	var mc *memberlist.Config
-	switch cfg.Profile {
-	case "local":
-		mc = memberlist.DefaultLocalConfig()
-		mc.ProbeInterval, mc.ProbeTimeout, mc.GossipInterval = 300*time.Millisecond, 150*time.Millisecond, 50*time.Millisecond
-	case "", "lan":
-		mc = memberlist.DefaultLANConfig()
-		mc.ProbeInterval, mc.ProbeTimeout, mc.GossipInterval = 500*time.Millisecond, 250*time.Millisecond, 100*time.Millisecond
-		mc.SuspicionMult = 3
-	case "wan":
-		mc = memberlist.DefaultWANConfig()
-	default:
-		return nil, fmt.Errorf("profile %q: want local, lan or wan", cfg.Profile)
+	host, port, err := advertised(cfg)
+	if err != nil {
+		return nil, err
 	}
 	secret, err := transport.GossipKey(cfg.Key, cfg.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gossip{cfg: cfg, update: make(chan struct{}, 1)}
-	g.events = &events{cfg: &g.cfg, ids: map[string]uint64{}, addrs: map[string]string{}}
-	if err := g.events.set(cfg.Self); err != nil {
-		return nil, err
+	// A name of its own for each run of a process: under it, nothing can be at odds with an earlier run's address.
+	name := cfg.Self.Member.GetName() + "#" + strconv.FormatUint(cfg.Self.Member.GetId(), 16)
+	roll, err := newRoll(name, cfg.Self)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	// The name is that of this run of the process, so that a restart under the same name never collides with its past.
-	mc.Name = fmt.Sprintf("%s#%016x", cfg.Self.Member.Name, cfg.Self.Member.Id)
+	mc.Name = name
 	mc.Transport = cfg.Transport
-	mc.BindAddr = "0.0.0.0" // not used with a transport of our own
-	mc.SecretKey = secret
+	mc.AdvertiseAddr, mc.AdvertisePort = host.String(), port
+	mc.BindPort = port
 	mc.Label = cfg.Cluster
-	mc.Delegate, mc.Events = g.events, g.events
-	mc.LogOutput = logWriter{cfg.Logger}
-	mc.DeadNodeReclaimTime = time.Second
-	list, err := memberlist.Create(mc)
-	if err != nil {
+	mc.SecretKey = secret
+	mc.Delegate, mc.Events, mc.Alive = roll, roll, roll
+	mc.Logger = log.New(&logWriter{log: cfg.Logger, now: time.Now}, "", 0)
+
+	g := &Gossip{cfg: cfg, log: cfg.Logger, roll: roll, news: make(chan struct{}, 1), every: mc.GossipInterval}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	if g.list, err = memberlist.Create(mc); err != nil {
+		g.cancel()
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
-	g.list = list
-	ip, port, err := cfg.Transport.FinalAdvertiseAddr("", 0)
-	if err != nil {
-		_ = list.Shutdown()
-		return nil, fmt.Errorf("gossip: %w", err)
-	}
-	g.self = net.JoinHostPort(ip.String(), strconv.Itoa(port))
-	ctx, cancel := context.WithCancel(context.Background())
-	g.cancel = cancel
-	g.wg.Go(func() { g.announcer(ctx) })
-	if len(joins) > 0 {
-		g.wg.Go(func() { g.discover(ctx, joins) })
-	}
+	g.finder = newFinder(g, joins, net.JoinHostPort(host.String(), strconv.Itoa(port)))
+	g.wg.Go(g.tell)
+	g.wg.Go(g.announce)
+	g.wg.Go(g.finder.run)
 	return g, nil
 }
 
-// Announce spreads new words about this process.
-func (g *Gossip) Announce(self *pb.Meta) {
-	if err := g.events.set(self); err != nil {
-		g.cfg.Logger.Error("gossip: cannot announce", "error", err)
+// advertised returns the address that others are told.
+func advertised(cfg Config) (net.IP, int, error) {
+	host, port := "", 0
+	if cfg.Advertise != "" {
+		h, p, err := net.SplitHostPort(cfg.Advertise)
+		if err != nil {
+			return nil, 0, fmt.Errorf("gossip: advertise %q: %w", cfg.Advertise, err)
+		}
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 || h == "" {
+			return nil, 0, fmt.Errorf("gossip: advertise %q: it takes host:port", cfg.Advertise)
+		}
+		host, port = h, int(n)
+	}
+	if host != "" && net.ParseIP(host) == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+		defer cancel()
+		found, err := cfg.Resolver.LookupHost(ctx, host)
+		if err != nil || len(found) == 0 {
+			return nil, 0, fmt.Errorf("gossip: look up the advertised host %q: %w", host, err)
+		}
+		host = found[0]
+	}
+	ip, port, err := cfg.Transport.FinalAdvertiseAddr(host, port)
+	if err != nil {
+		return nil, 0, fmt.Errorf("gossip: %w", err)
+	}
+	return ip, port, nil
+}
+
+// Announce spreads new words about this process, in the background. The id may be a new one. If self cannot be announced,
+// that is logged, and the words before it stay.
+func (g *Gossip) Announce(self Peer) {
+	if err := g.roll.setSelf(self); err != nil {
+		g.log.Error("cannot announce this process", "error", err)
 		return
 	}
 	select {
-	case g.update <- struct{}{}:
+	case g.news <- struct{}{}:
 	default:
 	}
 }
 
-func (g *Gossip) announcer(ctx context.Context) {
+// announce passes news to memberlist, not more often than it gossips.
+func (g *Gossip) announce() {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-g.ctx.Done():
 			return
-		case <-g.update:
-			_ = g.list.UpdateNode(time.Second)
+		case <-g.news:
+		}
+		_ = g.list.UpdateNode(time.Millisecond) // queued; nobody needs to wait until it is sent
+		if !sleep(g.ctx, g.every) {
+			return
 		}
 	}
 }
 
-// Leave tells the others that this process goes, within the time given.
-func (g *Gossip) Leave(d time.Duration) { _ = g.list.Leave(d) }
-
-// Close ends gossip without a word and joins its goroutines.
-func (g *Gossip) Close() {
-	g.cancel()
-	_ = g.list.Shutdown()
-	g.wg.Wait()
-}
-
-// discover joins the addresses given until one is reached, and from then on looks now and then whether one of them, or
-// of the processes known, has been lost sight of: parts that were cut off from each other for longer than memberlist
-// remembers the dead find each other so.
-func (g *Gossip) discover(ctx context.Context, joins []join) {
-	pause, reached := 200*time.Millisecond, false
-	for ctx.Err() == nil {
-		alive := g.events.alive()
-		var missing []string
-		only := true
-		for _, j := range joins {
-			addrs, err := j.resolve(ctx)
-			if err != nil {
-				only = false
-				g.cfg.Logger.Debug("gossip: cannot resolve", "join", j.text, "error", err)
-			}
-			for _, a := range addrs {
-				if a != g.self {
-					only = false
-				}
-				if !alive[a] && a != g.self && !slices.Contains(missing, a) {
-					missing = append(missing, a)
-				}
-			}
-		}
-		n := 0
-		if len(missing) > 0 {
-			n, _ = g.list.Join(missing)
-		}
-		if !reached && (n > 0 || only || len(alive) > 1) {
-			reached = true
-			g.cfg.Reached()
-		}
-		wait := g.cfg.Every
-		if !reached {
-			wait = pause
-			pause = min(pause*3/2, 2*time.Second)
-		}
-		timer := time.NewTimer(wait)
+// tell reports who has come and gone.
+func (g *Gossip) tell() {
+	for {
 		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
+		case <-g.ctx.Done():
+			return
+		case <-g.roll.changed:
+		}
+		found, gone := g.roll.differences()
+		for _, id := range gone {
+			if g.cfg.Gone != nil && g.ctx.Err() == nil {
+				g.cfg.Gone(id)
+			}
+		}
+		for _, p := range found {
+			if g.cfg.Found != nil && g.ctx.Err() == nil {
+				g.cfg.Found(p)
+			}
 		}
 	}
 }
 
-// join is one parsed join address.
-type join struct {
-	text, kind, host, port string
-}
+// Peers returns the processes that are thought alive, without this one. What they point to must not be changed.
+func (g *Gossip) Peers() []Peer { return g.roll.peers() }
 
-// ParseJoin says what is wrong with a join address: "host:port", "dns:NAME:PORT" (all its addresses) or "srv:NAME".
-func ParseJoin(s string) error {
-	_, err := parse(s)
-	return err
-}
+// Reached tells whether another process has been found or, where all join addresses are this process's own, that there is
+// no other to be found. It stays true.
+func (g *Gossip) Reached() bool { return g.finder.reached.Load() }
 
-func parse(s string) (join, error) {
-	bad := func(why string) (join, error) {
-		return join{}, fmt.Errorf("join %q: %s; want host:port, dns:NAME:PORT or srv:NAME", s, why)
+// Leave tells the others that this process goes, and waits until that is said or the time is over. After it this process is
+// not found any more; Close is still to be called.
+func (g *Gossip) Leave(timeout time.Duration) error {
+	g.end.Lock()
+	defer g.end.Unlock()
+	if g.closed {
+		return nil
 	}
-	if name, ok := strings.CutPrefix(s, "srv:"); ok {
-		if name == "" {
-			return bad("no name")
-		}
-		return join{text: s, kind: "srv", host: name}, nil
+	g.finder.stop()
+	if err := g.list.Leave(timeout); err != nil {
+		return fmt.Errorf("gossip: %w", err)
 	}
-	rest, kind := s, "host"
-	if r, ok := strings.CutPrefix(s, "dns:"); ok {
-		rest, kind = r, "dns"
-	}
-	host, port, err := net.SplitHostPort(rest)
-	if err != nil || host == "" {
-		return bad("no host and port")
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return bad("no port number")
-	}
-	return join{text: s, kind: kind, host: host, port: port}, nil
-}
-
-func (j join) resolve(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	var out []string
-	add := func(host, port string) error {
-		if ip := net.ParseIP(host); ip != nil {
-			out = append(out, net.JoinHostPort(ip.String(), port))
-			return nil
-		}
-		ips, err := net.DefaultResolver.LookupHost(ctx, host)
-		for _, ip := range ips {
-			out = append(out, net.JoinHostPort(ip, port))
-		}
-		return err
-	}
-	if j.kind != "srv" {
-		err := add(j.host, j.port)
-		return out, err
-	}
-	_, recs, err := net.DefaultResolver.LookupSRV(ctx, "", "", j.host)
-	for _, r := range recs {
-		if e := add(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))); e != nil {
-			err = e
-		}
-	}
-	return out, err
-}
-
-// events receives memberlist's calls.
-type events struct {
-	cfg  *Config
-	mu   sync.Mutex
-	meta []byte
-	ids  map[string]uint64 // memberlist's name -> id last announced
-	// addrs are the addresses of the processes alive. memberlist's own records may be read only inside its calls.
-	addrs map[string]string
-}
-
-// alive returns the addresses of the processes alive, this one's included.
-func (e *events) alive() map[string]bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	out := make(map[string]bool, len(e.addrs))
-	for _, a := range e.addrs {
-		out[a] = true
-	}
-	return out
-}
-
-func (e *events) set(m *pb.Meta) error {
-	b, err := proto.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if len(b) > memberlist.MetaMaxSize {
-		return fmt.Errorf("node name and address are too long to be spread: %d bytes of %d", len(b), memberlist.MetaMaxSize)
-	}
-	e.mu.Lock()
-	e.meta = b
-	e.mu.Unlock()
 	return nil
 }
 
-func (e *events) NodeMeta(int) []byte {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.meta
-}
-
-func (e *events) NotifyMsg([]byte)                {}
-func (e *events) GetBroadcasts(int, int) [][]byte { return nil }
-func (e *events) LocalState(bool) []byte          { return nil }
-func (e *events) MergeRemoteState([]byte, bool)   {}
-
-// ParseMeta reads what a process says of itself; nil if it is no such thing.
-func ParseMeta(b []byte) *pb.Meta {
-	m := &pb.Meta{}
-	if proto.Unmarshal(b, m) != nil || m.Member == nil || m.Member.Id == 0 || m.Member.Name == "" || m.Member.Addr == "" {
+// Close ends gossip, without a word to others, and joins its goroutines: neither Found nor Gone is called after it. It may
+// take as long as one exchange with another process does, a second or two; a probe that memberlist has under way ends by
+// itself, within a few probe intervals. It must not be called from Found or Gone.
+func (g *Gossip) Close() error {
+	g.end.Lock()
+	defer g.end.Unlock()
+	if g.closed {
 		return nil
 	}
-	return m
+	g.closed = true
+	g.cancel()
+	err := g.list.Shutdown()
+	g.wg.Wait()
+	if err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	return nil
 }
 
-func (e *events) NotifyJoin(n *memberlist.Node)   { e.news(n) }
-func (e *events) NotifyUpdate(n *memberlist.Node) { e.news(n) }
-
-func (e *events) news(n *memberlist.Node) {
-	m := ParseMeta(n.Meta)
-	if m == nil {
-		return
+// sleep is false if the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
-	e.mu.Lock()
-	old := e.ids[n.Name]
-	e.ids[n.Name] = m.Member.Id
-	e.addrs[n.Name] = n.Address()
-	e.mu.Unlock()
-	if old != 0 && old != m.Member.Id {
-		e.cfg.Gone(old)
-	}
-	e.cfg.Found(m)
-}
-
-func (e *events) NotifyLeave(n *memberlist.Node) {
-	e.mu.Lock()
-	old := e.ids[n.Name]
-	delete(e.ids, n.Name)
-	delete(e.addrs, n.Name)
-	e.mu.Unlock()
-	if old != 0 {
-		e.cfg.Gone(old)
-	}
-}
-
-// logWriter passes memberlist's lines on, quietly.
-type logWriter struct{ log *slog.Logger }
-
-var _ io.Writer = logWriter{}
-
-func (w logWriter) Write(b []byte) (int, error) {
-	w.log.Debug("gossip", "line", strings.TrimSpace(string(b)))
-	return len(b), nil
 }

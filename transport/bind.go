@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// bind opens the address for TCP and UDP, with the same port.
+func bind(addr string) (*net.TCPListener, *net.UDPConn, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen %s: %w; --listen takes host:port", addr, err)
+	}
+	const attempts = 10 // a port that is free for TCP may be taken for UDP
+	for try := 1; ; try++ {
+		ln, err := net.ListenTCP("tcp", tcp)
+		if err != nil {
+			return nil, nil, explainListen(addr, err)
+		}
+		port := ln.Addr().(*net.TCPAddr).Port
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: tcp.IP, Port: port, Zone: tcp.Zone})
+		if err == nil {
+			return ln, udp, nil
+		}
+		_ = ln.Close()
+		if tcp.Port != 0 || try == attempts || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, nil, explainListen(addr, err)
+		}
+	}
+}
+
+// listenError is why an address cannot be had, in words of the configuration; the cause is kept for errors.As.
+type listenError struct {
+	text  string
+	cause error
+}
+
+func (e *listenError) Error() string { return e.text }
+func (e *listenError) Unwrap() error { return e.cause }
+
+// explainListen says what to do about an address that cannot be had.
+func explainListen(addr string, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return fmt.Errorf("listen %s: %w", addr, err)
+	}
+	advice := ""
+	switch errno {
+	case syscall.EADDRINUSE:
+		advice = "; choose another --listen"
+	case syscall.EACCES:
+		advice = "; choose a port above 1023 for --listen"
+	case syscall.EADDRNOTAVAIL:
+		advice = "; --listen must name an address of this machine"
+	}
+	return &listenError{text: fmt.Sprintf("listen %s: %v%s", addr, errno, advice), cause: err}
+}
+
+// advertised returns the host and port that peers are told.
+func advertised(bound *net.TCPAddr, advertise string) (host string, port int, err error) {
+	if advertise != "" {
+		host, text, err := net.SplitHostPort(advertise)
+		if err != nil {
+			return "", 0, fmt.Errorf("advertise %q: %w; --advertise takes host:port", advertise, err)
+		}
+		number, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || host == "" {
+			return "", 0, fmt.Errorf("advertise %q: --advertise takes host:port", advertise)
+		}
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			return "", 0, fmt.Errorf("advertise %q: peers cannot dial that; --advertise must name this machine", advertise)
+		}
+		if number == 0 {
+			number = uint64(bound.Port) //nolint:gosec // a port
+		}
+		return host, int(number), nil
+	}
+	if !bound.IP.IsUnspecified() {
+		host = bound.IP.String()
+		if bound.Zone != "" {
+			host += "%" + bound.Zone
+		}
+		return host, bound.Port, nil
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", 0, fmt.Errorf("find an address to advertise: %w; set --advertise", err)
+	}
+	ip, ok := bestAddr(addrs)
+	if !ok {
+		return "", 0, errors.New("this machine has no address to advertise; set --advertise")
+	}
+	return ip.String(), bound.Port, nil
+}
+
+// bestAddr picks what peers are most likely to reach: a private address, else a public one, else loopback; IPv4 first.
+func bestAddr(addrs []net.Addr) (best netip.Addr, ok bool) {
+	rank := 0
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		ip := prefix.Addr()
+		r := 0
+		switch {
+		case ip.IsLoopback():
+			r = 1
+		case ip.IsPrivate():
+			r = 5
+		case ip.IsGlobalUnicast():
+			r = 3
+		}
+		if r > 0 && ip.Is4() {
+			r++
+		}
+		if r > rank {
+			best, rank = ip, r
+		}
+	}
+	return best, rank > 0
+}
+
+func joinHostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// tune makes a connection send at once, and end soon when the other machine or the way to it is gone. That a process
+// stands still is not for the transport to judge.
+func tune(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	_ = tcp.SetNoDelay(true)
+	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 2})
+	setUserTimeout(tcp, brokenAfter)
+}

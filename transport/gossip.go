@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+const (
+	maxPacketBytes    = 64 << 10
+	packetBufferBytes = 2 << 20 // of the kernel
+)
+
+// gossipTransport carries memberlist's packets on the UDP side of the address, and its streams among the TCP connections.
+type gossipTransport struct {
+	udp     *net.UDPConn
+	host    string
+	port    int
+	log     *slog.Logger
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+
+	stop context.Context
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+var _ memberlist.NodeAwareTransport = (*gossipTransport)(nil)
+
+func newGossipTransport(udp *net.UDPConn, host string, port int, log *slog.Logger) *gossipTransport {
+	for size := packetBufferBytes; size > 0; size /= 2 {
+		if udp.SetReadBuffer(size) == nil {
+			break
+		}
+	}
+	g := &gossipTransport{
+		udp: udp, host: host, port: port, log: log,
+		packets: make(chan *memberlist.Packet),
+		streams: make(chan net.Conn),
+	}
+	g.stop, g.end = context.WithCancel(context.Background())
+	return g
+}
+
+func (g *gossipTransport) start() { g.wg.Go(g.read) }
+
+// read passes packets on until Shutdown.
+func (g *gossipTransport) read() {
+	buf := make([]byte, maxPacketBytes)
+	for {
+		n, from, err := g.udp.ReadFrom(buf)
+		now := time.Now()
+		if g.stop.Err() != nil {
+			return
+		}
+		if err != nil {
+			g.log.Debug("cannot read a gossip packet", "error", err)
+			select {
+			case <-g.stop.Done():
+			case <-time.After(time.Millisecond): // whatever it is, do not spin
+			}
+			continue
+		}
+		if n == 0 {
+			continue
+		}
+		packet := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: from, Timestamp: now}
+		select {
+		case g.packets <- packet:
+		case <-g.stop.Done():
+			return
+		}
+	}
+}
+
+// hand gives a stream to memberlist; false: it takes none.
+func (g *gossipTransport) hand(conn net.Conn) bool {
+	timer := time.NewTimer(sniffTimeout)
+	defer timer.Stop()
+	select {
+	case g.streams <- conn:
+		return true
+	case <-timer.C:
+	case <-g.stop.Done():
+	}
+	return false
+}
+
+// FinalAdvertiseAddr returns the address that memberlist tells others. A host name is looked up.
+func (g *gossipTransport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	if ip == "" {
+		ip, port = g.host, g.port
+	}
+	addr := net.ParseIP(ip)
+	if addr == nil {
+		ctx, cancel := context.WithTimeout(g.stop, sniffTimeout)
+		defer cancel()
+		found, err := net.DefaultResolver.LookupIPAddr(ctx, ip)
+		if err != nil {
+			return nil, 0, fmt.Errorf("look up the advertised host: %w", err)
+		}
+		if len(found) == 0 {
+			return nil, 0, fmt.Errorf("the advertised host %q has no address", ip)
+		}
+		addr = found[0].IP
+	}
+	if v4 := addr.To4(); v4 != nil {
+		addr = v4
+	}
+	return addr, port, nil
+}
+
+// WriteTo sends a packet.
+func (g *gossipTransport) WriteTo(b []byte, addr string) (time.Time, error) {
+	to, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, err = g.udp.WriteTo(b, to)
+	return time.Now(), err
+}
+
+// WriteToAddress sends a packet.
+func (g *gossipTransport) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, error) {
+	return g.WriteTo(b, addr.Addr)
+}
+
+// PacketCh delivers the packets received.
+func (g *gossipTransport) PacketCh() <-chan *memberlist.Packet { return g.packets }
+
+// DialTimeout opens a stream.
+func (g *gossipTransport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(g.stop, timeout)
+	defer cancel()
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+}
+
+// DialAddressTimeout opens a stream.
+func (g *gossipTransport) DialAddressTimeout(addr memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	return g.DialTimeout(addr.Addr, timeout)
+}
+
+// StreamCh delivers the streams accepted.
+func (g *gossipTransport) StreamCh() <-chan net.Conn { return g.streams }
+
+// Shutdown ends gossip and joins its goroutine. The listener for TCP goes on.
+func (g *gossipTransport) Shutdown() error {
+	g.end()
+	_ = g.udp.Close() // the second time it is closed already
+	g.wg.Wait()
+	return nil
+}

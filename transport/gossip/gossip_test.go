@@ -1,0 +1,322 @@
+package gossip
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+func TestProcessesFindEachOther(t *testing.T) {
+	a := spawn(t, 1)
+	b := spawn(t, 2, a.tr.Addr())
+	c := spawn(t, 3, b.tr.Addr())
+	a.sees(2, 3)
+	b.sees(1, 3)
+	c.sees(1, 2)
+	for _, p := range []*process{a, b, c} {
+		if !p.Reached() {
+			t.Error("others are seen, but not reached")
+		}
+		if n := len(p.Peers()); n != 2 {
+			t.Errorf("%d peers", n)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m := a.peers[2].Member; m.GetName() != "node" || m.GetAddr() != b.tr.Addr() {
+		t.Errorf("the member is %v", m)
+	}
+}
+
+func TestKeyAndLabelKeepStrangersOut(t *testing.T) {
+	key := make([]byte, 32)
+	secure := func(change func(*Config)) func(*Config) {
+		return func(cfg *Config) {
+			cfg.Key = key
+			if change != nil {
+				change(cfg)
+			}
+		}
+	}
+	a := begin(t, port(t, 1, ""), secure(nil))
+	join := func(cfg *Config) { cfg.Join = []string{a.tr.Addr()} }
+	strangers := []*process{
+		spawn(t, 3, a.tr.Addr()),
+		begin(t, port(t, 4, ""), func(cfg *Config) { join(cfg); cfg.Key = slices.Repeat([]byte{1}, 32) }),
+		begin(t, port(t, 5, ""), secure(func(cfg *Config) { join(cfg); cfg.Cluster = "other" })),
+	}
+	b := begin(t, port(t, 2, ""), secure(join))
+	a.sees(2)
+	b.sees(1)
+	for _, s := range strangers {
+		s.finder.round() // one whole attempt, whatever the others have been doing
+		if s.Reached() || len(s.Peers()) != 0 {
+			t.Errorf("stranger %v has found %v", s.self.Member, s.Peers())
+		}
+	}
+	a.sees(2)
+}
+
+func TestAnnounce(t *testing.T) {
+	a := spawn(t, 1)
+	b := spawn(t, 2, a.tr.Addr())
+	a.sees(2)
+	b.sees(1)
+	for view := range uint64(100) {
+		a.Announce(Peer{Member: a.self.Member, Chain: 7, View: view, Size: 2})
+	}
+	b.wait("the news", func() bool { return b.peers[1].View == 99 && b.peers[1].Chain == 7 && b.peers[1].Size == 2 })
+	b.mu.Lock()
+	if n := len(b.events); n > 30 {
+		t.Errorf("%d reports of 100 announcements", n)
+	}
+	b.mu.Unlock()
+	a.Announce(Peer{Member: &peerpb.Member{Name: "node", Id: 11, Addr: a.tr.Addr()}})
+	b.sees(11)
+	b.mu.Lock()
+	if n := len(b.events); b.events[n-2] != "gone 1" || b.events[n-1] != "found b view 0" {
+		t.Errorf("a new id is reported as %v", b.events[n-2:])
+	}
+	b.mu.Unlock()
+	a.Announce(Peer{Member: &peerpb.Member{Name: strings.Repeat("n", 201), Id: 12}})
+	a.Announce(Peer{Member: &peerpb.Member{Name: "node", Id: 11, Addr: a.tr.Addr()}, Leaving: true})
+	b.wait("the next news", func() bool { return b.peers[11].Leaving })
+}
+
+func TestSilentProcessIsGone(t *testing.T) {
+	a := spawn(t, 1)
+	b := spawn(t, 2, a.tr.Addr())
+	c := spawn(t, 3, a.tr.Addr())
+	for _, p := range []*process{a, b, c} {
+		p.wait("two others", func() bool { return len(p.peers) == 2 })
+	}
+	b.end()
+	a.sees(3)
+	c.sees(1)
+}
+
+func TestLeave(t *testing.T) {
+	a := spawn(t, 1)
+	b := spawn(t, 2, a.tr.Addr())
+	a.sees(2)
+	b.sees(1)
+	if err := b.Leave(patience); err != nil {
+		t.Error(err)
+	}
+	a.sees()
+	if err := b.Leave(time.Second); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+	b.end()
+	if err := b.Leave(time.Second); err != nil {
+		t.Errorf("after Close: %v", err)
+	}
+	a.sees()
+}
+
+// A process that comes back at once, under the same name, is a new one at the same address or at another.
+func TestRestart(t *testing.T) {
+	a := spawn(t, 1)
+	b := spawn(t, 2, a.tr.Addr())
+	a.sees(2)
+	addr := b.tr.Addr()
+	b.end()
+	same := begin(t, port(t, 3, addr), func(cfg *Config) { cfg.Join = []string{a.tr.Addr()} })
+	a.sees(3)
+	same.sees(1)
+	same.end()
+	other := spawn(t, 4, a.tr.Addr())
+	a.sees(4)
+	other.sees(1)
+}
+
+func TestReachedAlone(t *testing.T) {
+	tr := port(t, 1, "")
+	n, err := netip.ParseAddrPort(tr.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strconv.Itoa(int(n.Port()))
+	res := &names{hosts: map[string][]string{"me": {"127.0.0.1"}, "nobody": {}}}
+	for name, c := range map[string]struct {
+		join []string
+		want bool
+	}{
+		"none":              {nil, true},
+		"itself":            {[]string{tr.Addr(), "dns:me:" + at}, true},
+		"nobody there":      {[]string{tr.Addr(), "127.0.0.1:1"}, false},
+		"a name of nothing": {[]string{tr.Addr(), "dns:nobody:7400"}, false},
+		"an unknown name":   {[]string{"srv:unknown"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := begin(t, port(t, 2, ""), func(cfg *Config) {
+				cfg.Resolver = res
+				cfg.Join = slices.Clone(c.join)
+				for i, j := range cfg.Join { // to its own port
+					cfg.Join[i] = strings.ReplaceAll(j, at, portOf(cfg.Transport))
+				}
+			})
+			p.finder.round()
+			if p.Reached() != c.want {
+				t.Errorf("reached is %v", p.Reached())
+			}
+		})
+	}
+}
+
+func portOf(tr memberlist.Transport) string {
+	_, p, err := tr.FinalAdvertiseAddr("", 0)
+	if err != nil {
+		panic(err)
+	}
+	return strconv.Itoa(p)
+}
+
+// A process that listens everywhere may be told to join itself by another of its addresses.
+func TestReachedAloneByAnotherAddress(t *testing.T) {
+	tr := port(t, 1, "0.0.0.0:0")
+	p := begin(t, tr, func(cfg *Config) {
+		cfg.Advertise = "127.0.0.1:" + portOf(cfg.Transport)
+		cfg.Join = []string{"127.0.0.3:" + portOf(cfg.Transport)}
+	})
+	p.finder.round()
+	if !p.Reached() {
+		t.Error("it has not found that it is alone")
+	}
+}
+
+// A name is looked up until it leads to somebody, and ever after.
+func TestNamesAreLookedUpAgain(t *testing.T) {
+	a := spawn(t, 1)
+	_, at, err := net.SplitHostPort(a.tr.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := &names{hosts: map[string][]string{}, srv: map[string][]*net.SRV{}}
+	b := begin(t, port(t, 2, ""), func(cfg *Config) { cfg.Resolver, cfg.Join = res, []string{"dns:peers:" + at} })
+	b.finder.round()
+	if b.Reached() {
+		t.Error("a name that is unknown is reached")
+	}
+	res.set("peers", "127.0.0.1")
+	b.sees(1)
+	n, err := strconv.ParseUint(at, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.mu.Lock()
+	res.srv["_huddle._tcp.test"] = []*net.SRV{{Target: "peers.", Port: uint16(n)}}
+	res.mu.Unlock()
+	c := begin(t, port(t, 3, ""), func(cfg *Config) { cfg.Resolver, cfg.Join = res, []string{"srv:_huddle._tcp.test"} })
+	c.sees(1, 2)
+}
+
+// cutTransport lets nothing through while it is cut.
+type cutTransport struct {
+	memberlist.NodeAwareTransport
+	mu  sync.Mutex
+	cut bool
+}
+
+func (c *cutTransport) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+}
+
+func (c *cutTransport) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
+}
+
+func (c *cutTransport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	if c.isCut() {
+		return time.Now(), nil
+	}
+	return c.NodeAwareTransport.WriteToAddress(b, a)
+}
+
+func (c *cutTransport) WriteTo(b []byte, a string) (time.Time, error) {
+	return c.WriteToAddress(b, memberlist.Address{Addr: a})
+}
+
+func (c *cutTransport) DialAddressTimeout(a memberlist.Address, d time.Duration) (net.Conn, error) {
+	if c.isCut() {
+		return nil, &net.OpError{Op: "dial", Err: net.ErrClosed}
+	}
+	return c.NodeAwareTransport.DialAddressTimeout(a, d)
+}
+
+func (c *cutTransport) DialTimeout(a string, d time.Duration) (net.Conn, error) {
+	return c.DialAddressTimeout(memberlist.Address{Addr: a}, d)
+}
+
+// Two parts that have forgotten each other, and of which the one that was joined has no join address, meet again: either
+// side remembers where the other was.
+func TestPartsThatWereCutOffMeetAgain(t *testing.T) {
+	for name, forget := range map[string]bool{"by the addresses of the lost": false, "by the join address": true} {
+		t.Run(name, func(t *testing.T) {
+			var a, b *process
+			var cuts [2]*cutTransport
+			wrap := func(i int, join ...string) func(*Config) {
+				return func(cfg *Config) {
+					cuts[i] = &cutTransport{NodeAwareTransport: cfg.Transport}
+					cfg.Transport, cfg.Join = cuts[i], join
+				}
+			}
+			a = begin(t, port(t, 1, ""), wrap(0))
+			b = begin(t, port(t, 2, ""), wrap(1, a.tr.Addr()))
+			a.sees(2)
+			b.sees(1)
+			cuts[0].set(true)
+			cuts[1].set(true)
+			a.sees()
+			b.sees()
+			if forget {
+				for _, p := range []*process{a, b} {
+					p.roll.mu.Lock()
+					clear(p.roll.lost)
+					p.roll.mu.Unlock()
+				}
+			}
+			cuts[0].set(false)
+			cuts[1].set(false)
+			a.sees(2)
+			b.sees(1)
+		})
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	tr := port(t, 1, "")
+	good := func() Config { return Config{Transport: tr.Gossip(), Self: Peer{Member: tr.Self()}} }
+	for want, change := range map[string]func(*Config){
+		`profile "moon"`:                      func(cfg *Config) { cfg.Profile = "moon" },
+		`join "here": no host and port`:       func(cfg *Config) { cfg.Join = []string{"here"} },
+		"Config.Transport is missing":         func(cfg *Config) { cfg.Transport = nil },
+		"the member has no id":                func(cfg *Config) { cfg.Self = Peer{} },
+		"the name has 201 bytes; at most 200": func(cfg *Config) { cfg.Self.Member = &peerpb.Member{Name: strings.Repeat("x", 201), Id: 1} },
+		`advertise "x"`:                       func(cfg *Config) { cfg.Advertise = "x" },
+		"look up the advertised host":         func(cfg *Config) { cfg.Advertise, cfg.Resolver = "nowhere:1", &names{} },
+	} {
+		cfg := good()
+		change(&cfg)
+		g, err := Start(cfg)
+		if err == nil {
+			_ = g.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
