@@ -7,50 +7,62 @@ import (
 	"github.com/huddle-cache/huddle/node"
 )
 
-// backend is what this package needs of a node. Options are spelled out, so that a test can stand in for the node.
+// backend is what this package needs of a node. Options are plain values here, so that tests can stand in for a node.
 type backend interface {
+	Peek(key string) (entry node.Entry, found, ok bool)
 	Lookup(ctx context.Context, key string) (node.Entry, bool, error)
 	LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error)
-	InvalidateTags(ctx context.Context, tags ...string) error
+	Set(ctx context.Context, key string, value []byte, how setParams) error
+	Delete(ctx context.Context, key string, revoke bool) error
 	Clear(ctx context.Context) error
+	InvalidateTags(ctx context.Context, tags ...string) error
 	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)
-
-	write(ctx context.Context, key string, value []byte, w write) error
-	remove(ctx context.Context, key string, revoke bool) error
 }
 
-// write is how a value is to be written.
-type write struct {
-	ttl    time.Duration // 0: the node's default
-	noEnd  bool          // no TTL at all
-	tags   []string
-	fill   bool // under ticket
-	ticket node.Ticket
+// setParams says how to Set. The zero value is a plain Set with the node's default TTL.
+type setParams struct {
+	TTL       time.Duration // 0: the node's default, unless Endless
+	Endless   bool
+	Tags      []string
+	IfAbsent  bool
+	IfPresent bool
+	IfVersion uint64      // 0: any
+	Ticket    node.Ticket // used if Fill is true
+	Fill      bool
 }
 
-// nodeBackend is the backend that a node is.
-type nodeBackend struct{ *node.Node }
+// onNode is the backend that is a node.
+type onNode struct{ *node.Node }
 
-func (b nodeBackend) write(ctx context.Context, key string, value []byte, w write) error {
-	opts := make([]node.SetOption, 0, 3)
+func (n onNode) Set(ctx context.Context, key string, value []byte, how setParams) error {
+	opts := make([]node.SetOption, 0, 4)
 	switch {
-	case w.noEnd:
+	case how.TTL > 0:
+		opts = append(opts, node.WithTTL(how.TTL))
+	case how.Endless:
 		opts = append(opts, node.WithoutTTL())
-	case w.ttl > 0:
-		opts = append(opts, node.WithTTL(w.ttl))
 	}
-	if len(w.tags) > 0 {
-		opts = append(opts, node.WithTags(w.tags...))
+	if len(how.Tags) > 0 {
+		opts = append(opts, node.WithTags(how.Tags...))
 	}
-	if w.fill {
-		opts = append(opts, node.WithTicket(w.ticket))
+	if how.IfAbsent {
+		opts = append(opts, node.IfAbsent())
 	}
-	return b.Set(ctx, key, value, opts...)
+	if how.IfPresent {
+		opts = append(opts, node.IfPresent())
+	}
+	if how.IfVersion != 0 {
+		opts = append(opts, node.IfVersion(how.IfVersion))
+	}
+	if how.Fill {
+		opts = append(opts, node.WithTicket(how.Ticket))
+	}
+	return n.Node.Set(ctx, key, value, opts...)
 }
 
-func (b nodeBackend) remove(ctx context.Context, key string, revoke bool) error {
+func (n onNode) Delete(ctx context.Context, key string, revoke bool) error {
 	if revoke {
-		return b.Delete(ctx, key, node.Revoke())
+		return n.Node.Delete(ctx, key, node.Revoke())
 	}
-	return b.Delete(ctx, key)
+	return n.Node.Delete(ctx, key)
 }

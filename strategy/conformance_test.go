@@ -2,24 +2,30 @@ package strategy_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/huddle-cache/huddle/strategy"
 	"github.com/huddle-cache/huddle/strategy/strategytest"
 )
 
-func TestInMemoryConforms(t *testing.T) {
-	strategytest.Run(t, func(*testing.T) strategytest.Cache { return strategy.NewInMemory(strategy.InMemoryConfig{}) })
-}
-
-func TestPeerToPeerConforms(t *testing.T) {
-	strategytest.Run(t, func(*testing.T) strategytest.Cache {
-		return strategy.NewPeerToPeerOn(strategy.NewFake(), strategy.WithReadWait(time.Minute))
+func TestInMemory(t *testing.T) {
+	strategytest.Run(t, func(*testing.T) []strategy.SessionCache {
+		return []strategy.SessionCache{strategy.NewInMemory(strategy.InMemoryConfig{})}
 	})
 }
 
-func TestPeerToPeerConformsWithoutDecodedCache(t *testing.T) {
-	strategytest.Run(t, func(*testing.T) strategytest.Cache {
-		return strategy.NewPeerToPeerOn(strategy.NewFake(), strategy.WithDecodedBytes(0), strategy.WithReadWait(0))
+func TestPeerToPeer(t *testing.T) {
+	strategytest.Run(t, func(*testing.T) []strategy.SessionCache {
+		cluster := newFakeCluster()
+		var caches []strategy.SessionCache
+		for range 3 {
+			caches = append(caches, strategy.NewPeerToPeerOn(cluster.node()))
+		}
+		return caches
+	})
+}
+
+func TestPeerToPeerWithoutDecoded(t *testing.T) {
+	strategytest.Run(t, func(*testing.T) []strategy.SessionCache {
+		return []strategy.SessionCache{strategy.NewPeerToPeerOn(newFakeCluster().node(), strategy.WithDecodedBound(0, 0))}
 	})
 }

@@ -1,189 +1,204 @@
-package strategy
+package strategy_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
 )
 
-// Fake is an in-memory stand-in for a node. Fail, when set, is asked before each operation.
-type Fake struct {
+// fakeCluster is what nodes share, in memory and always right.
+type fakeCluster struct {
 	mu      sync.Mutex
 	clock   uint64
-	entries map[string]*fakeEntry
-	revoked map[string]bool
-	touched map[string]uint64 // the last write, delete or cut of a key
-	cut     uint64            // the last cut of all
-	fail    func(op string) error
-	calls   map[string]int
+	entries map[string]node.Entry
+	ends    map[string]time.Time
+	changed map[string]uint64
+	dead    map[string]time.Time
+	cuts    map[string]uint64 // by tag; "" is Clear
 }
 
-type fakeEntry struct {
-	node.Entry
-	ends time.Time
-}
-
-// NewFake returns an empty one.
-func NewFake() *Fake {
-	return &Fake{entries: map[string]*fakeEntry{}, revoked: map[string]bool{}, touched: map[string]uint64{}, calls: map[string]int{}}
-}
-
-// FailWith makes operations fail; nil ends it.
-func (f *Fake) FailWith(fail func(op string) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = fail
-}
-
-func (f *Fake) begin(ctx context.Context, op string) (end func(), err error) {
-	f.mu.Lock()
-	f.calls[op]++
-	fail := f.fail
-	f.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
+func newFakeCluster() *fakeCluster {
+	return &fakeCluster{
+		entries: map[string]node.Entry{}, ends: map[string]time.Time{}, changed: map[string]uint64{},
+		dead: map[string]time.Time{}, cuts: map[string]uint64{},
 	}
-	if fail != nil {
-		if err := fail(op); err != nil {
-			return nil, err
-		}
-	}
-	f.mu.Lock()
-	f.clock++
-	return f.mu.Unlock, nil
 }
 
-func (f *Fake) lookup(key string) (node.Entry, bool) {
-	e, ok := f.entries[key]
-	if !ok || (!e.ends.IsZero() && !time.Now().Before(e.ends)) {
+// fakeNode is a handle on the cluster on which faults can be injected.
+type fakeNode struct {
+	*fakeCluster
+	faultMu sync.Mutex
+	fault   func(ctx context.Context, op, key string) error
+}
+
+func (c *fakeCluster) node() *fakeNode { return &fakeNode{fakeCluster: c} }
+
+// on sets the fault; nil ends it.
+func (n *fakeNode) on(fault func(ctx context.Context, op, key string) error) {
+	n.faultMu.Lock()
+	n.fault = fault
+	n.faultMu.Unlock()
+}
+
+func (n *fakeNode) try(ctx context.Context, op, key string) error {
+	n.faultMu.Lock()
+	fault := n.fault
+	n.faultMu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	return fault(ctx, op, key)
+}
+
+func (c *fakeCluster) live(key string) (node.Entry, bool) {
+	e, ok := c.entries[key]
+	if end, has := c.ends[key]; ok && has && !time.Now().Before(end) {
+		c.drop(key)
 		return node.Entry{}, false
 	}
-	return e.Entry, true
+	return e, ok
 }
 
-func (f *Fake) Lookup(ctx context.Context, key string) (node.Entry, bool, error) {
-	end, err := f.begin(ctx, "lookup")
-	if err != nil {
-		return node.Entry{}, false, err
+func (c *fakeCluster) drop(key string) {
+	delete(c.entries, key)
+	delete(c.ends, key)
+}
+
+// Peek answers unless there is a fault to try.
+func (n *fakeNode) Peek(key string) (node.Entry, bool, bool) {
+	n.faultMu.Lock()
+	faulty := n.fault != nil
+	n.faultMu.Unlock()
+	if faulty {
+		return node.Entry{}, false, false
 	}
-	defer end()
-	e, ok := f.lookup(key)
-	return e, ok, nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, found := n.live(key)
+	return e, found, true
 }
 
-func (f *Fake) LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
-	end, err := f.begin(ctx, "lookup")
-	if err != nil {
+func (n *fakeNode) Lookup(ctx context.Context, key string) (node.Entry, bool, error) {
+	e, found, _, err := n.LookupOrTicket(ctx, key)
+	return e, found, err
+}
+
+func (n *fakeNode) LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
+	if err := n.try(ctx, "lookup", key); err != nil {
 		return node.Entry{}, false, 0, err
 	}
-	defer end()
-	e, ok := f.lookup(key)
-	return e, ok, node.Ticket(f.clock), nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, ok := n.live(key)
+	return e, ok, node.Ticket(n.clock), nil
 }
 
-func (f *Fake) write(ctx context.Context, key string, value []byte, w write) error {
-	end, err := f.begin(ctx, "write")
-	if err != nil {
+func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
+	if err := n.try(ctx, "set", key); err != nil {
 		return err
 	}
-	defer end()
-	if f.revoked[key] {
-		return node.ErrRevoked
+	if len(key) > 1024 || len(value) > 1<<20 {
+		return node.ErrTooLarge
 	}
-	if w.fill && (f.touched[key] > uint64(w.ticket) || f.cut > uint64(w.ticket)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old, present := n.live(key)
+	switch end, dead := n.dead[key]; {
+	case dead && time.Now().Before(end):
+		return node.ErrRevoked
+	case how.IfAbsent && present, how.IfPresent && !present, how.IfVersion != 0 && (!present || old.Version != how.IfVersion):
+		return node.ErrCondition
+	case how.Fill && n.stale(key, how):
 		return node.ErrStaleFill
 	}
-	e := &fakeEntry{Entry: node.Entry{Value: slices.Clone(value), Version: f.clock, TTL: w.ttl, Tags: w.tags}}
-	if w.ttl > 0 && !w.noEnd {
-		e.ends = time.Now().Add(w.ttl)
+	n.clock++
+	n.changed[key] = n.clock
+	n.entries[key] = node.Entry{Value: bytes.Clone(value), Version: n.clock, TTL: how.TTL, Tags: how.Tags}
+	delete(n.ends, key)
+	if how.TTL > 0 {
+		n.ends[key] = time.Now().Add(how.TTL)
 	}
-	f.entries[key] = e
-	f.touched[key] = f.clock
 	return nil
 }
 
-func (f *Fake) remove(ctx context.Context, key string, revoke bool) error {
-	end, err := f.begin(ctx, "remove")
-	if err != nil {
-		return err
-	}
-	defer end()
-	delete(f.entries, key)
-	f.touched[key] = f.clock
-	f.revoked[key] = f.revoked[key] || revoke
-	return nil
-}
-
-func (f *Fake) Clear(ctx context.Context) error {
-	end, err := f.begin(ctx, "clear")
-	if err != nil {
-		return err
-	}
-	defer end()
-	clear(f.entries)
-	f.cut = f.clock
-	return nil
-}
-
-func (f *Fake) InvalidateTags(ctx context.Context, tags ...string) error {
-	end, err := f.begin(ctx, "invalidate")
-	if err != nil {
-		return err
-	}
-	defer end()
-	for key, e := range f.entries {
-		if slices.ContainsFunc(e.Tags, func(tag string) bool { return slices.Contains(tags, tag) }) {
-			delete(f.entries, key)
+func (c *fakeCluster) stale(key string, how strategy.SetParams) bool {
+	after := uint64(how.Ticket)
+	for _, tag := range append(slices.Clone(how.Tags), "") {
+		if c.cuts[tag] > after {
+			return true
 		}
 	}
-	f.cut = f.clock // any fill under way may be of that tag
+	return c.changed[key] > after
+}
+
+func (n *fakeNode) Delete(ctx context.Context, key string, revoke bool) error {
+	if err := n.try(ctx, "delete", key); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clock++
+	n.changed[key] = n.clock
+	n.drop(key)
+	if revoke {
+		n.dead[key] = time.Now().Add(time.Hour)
+	}
 	return nil
 }
 
-// Scan gives out two keys at a time.
-func (f *Fake) Scan(ctx context.Context, cursor uint64, _ int) (keys []string, next uint64, err error) {
-	end, err := f.begin(ctx, "scan")
-	if err != nil {
+func (n *fakeNode) Clear(ctx context.Context) error {
+	if err := n.try(ctx, "clear", ""); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clock++
+	n.cuts[""] = n.clock
+	clear(n.entries)
+	clear(n.ends)
+	return nil
+}
+
+func (n *fakeNode) InvalidateTags(ctx context.Context, tags ...string) error {
+	if err := n.try(ctx, "cut", ""); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clock++
+	for _, tag := range tags {
+		n.cuts[tag] = n.clock
+		for key, e := range n.entries {
+			if slices.Contains(e.Tags, tag) {
+				n.drop(key)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *fakeNode) Scan(ctx context.Context, cursor uint64, count int) ([]string, uint64, error) {
+	if err := n.try(ctx, "scan", ""); err != nil {
 		return nil, 0, err
 	}
-	defer end()
-	for key := range f.entries {
-		keys = append(keys, key)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var keys []string
+	for key := range n.entries {
+		if _, ok := n.live(key); ok {
+			keys = append(keys, key)
+		}
 	}
-	slices.Sort(keys)
+	sort.Strings(keys)
 	keys = keys[min(int(cursor), len(keys)):]
-	if len(keys) > 2 {
-		return keys[:2], cursor + 2, nil
+	if len(keys) > count {
+		return keys[:count], cursor + uint64(count), nil
 	}
 	return keys, 0, nil
-}
-
-// NewPeerToPeerOn, NewSCSStoreOn and NewFiberStorageOn are the constructors on a Fake.
-func NewPeerToPeerOn(f *Fake, opts ...Option) *PeerToPeer { return newPeerToPeer(f, opts...) }
-
-func NewSCSStoreOn(f *Fake, opts ...StoreOption) *SCSStore { return newSCSStore(f, opts...) }
-
-func NewFiberStorageOn(f *Fake, opts ...StoreOption) *FiberStorage {
-	return newFiberStorage(f, opts...)
-}
-
-// Calls counts the operations of a kind.
-func (f *Fake) Calls(op string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.calls[op]
-}
-
-// Put writes raw bytes, as another program would.
-func (f *Fake) Put(key string, value []byte) error {
-	return f.write(context.Background(), key, value, write{})
-}
-
-// Entry returns the tags and TTL of a key.
-func (f *Fake) Entry(key string) (tags []string, ttl time.Duration) {
-	e, _, _ := f.Lookup(context.Background(), key)
-	return e.Tags, e.TTL
 }

@@ -2,71 +2,97 @@ package strategy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
 )
 
-// FiberStorage is a storage for github.com/gofiber/fiber, version 2 or 3: it has the methods of its Storage. When the
-// cluster cannot tell, operations wait and then fail with node.ErrUnsure.
-type FiberStorage struct{ store }
+// FiberStorage keeps the sessions of github.com/gofiber/fiber in the cluster. It meets the Storage interface of Fiber v2
+// and v3 without importing it:
+//
+//	store := session.New(session.Config{Storage: strategy.NewFiberStorage(n)})
+//
+// It is a store of record, as SCSStore is. For Fiber's limiter, CSRF and cache middleware, which set a key again after
+// they deleted it, use one of its own, with WithReusableKeys and another prefix.
+//
+// Its methods are safe for concurrent use.
+type FiberStorage struct{ certain }
 
-// NewFiberStorage returns a storage on n, which must not be nil. The prefix is "fiber:" unless opts say otherwise. A
-// deleted key may be set again, as Fiber's middleware for caching and limiting does; for one that keeps nothing but
-// sessions, use WithRevokingDelete(true).
+// NewFiberStorage returns the storage of a running node. The node must not be nil.
 func NewFiberStorage(n *node.Node, opts ...StoreOption) *FiberStorage {
-	return newFiberStorage(nodeBackend{n}, opts...)
+	return newFiberStorage(onNode{n}, opts...)
 }
 
-func newFiberStorage(back backend, opts ...StoreOption) *FiberStorage {
-	return &FiberStorage{newStore(back, storeConfig{prefix: "fiber:"}, opts)}
+func newFiberStorage(on backend, opts ...StoreOption) *FiberStorage {
+	return &FiberStorage{newCertain(on, "fiber:", opts)}
 }
 
-// Get is GetWithContext without a context.
-func (s *FiberStorage) Get(key string) ([]byte, error) {
-	return s.GetWithContext(context.Background(), key)
-}
-
-// GetWithContext returns the value of key. Absent is (nil, nil); not known is node.ErrUnsure.
-func (s *FiberStorage) GetWithContext(ctx context.Context, key string) ([]byte, error) {
-	value, _, err := s.find(ctx, "get", key)
-	return value, err
-}
-
-// Set is SetWithContext without a context.
-func (s *FiberStorage) Set(key string, value []byte, exp time.Duration) error {
-	return s.SetWithContext(context.Background(), key, value, exp)
-}
-
-// SetWithContext stores a copy of value for exp; 0 is without end. An empty key or value is ignored, as Fiber wants it.
-// A negative exp removes the key.
-func (s *FiberStorage) SetWithContext(ctx context.Context, key string, value []byte, exp time.Duration) error {
-	switch {
-	case key == "" || len(value) == 0:
-		return nil
-	case exp < 0:
-		return s.remove(ctx, "set", key, false)
+// GetWithContext returns the value of a key, and nil, nil if it is certainly absent. Else it fails with ErrUnsure.
+func (f *FiberStorage) GetWithContext(ctx context.Context, key string) ([]byte, error) {
+	value, found, err := f.read(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("session storage: get: %w", err)
 	}
-	return s.commit(ctx, "set", key, value, write{ttl: exp, noEnd: exp == 0})
+	if !found {
+		return nil, nil
+	}
+	return value, nil
 }
 
-// Delete is DeleteWithContext without a context.
-func (s *FiberStorage) Delete(key string) error {
-	return s.DeleteWithContext(context.Background(), key)
+// SetWithContext stores a copy of value for exp; 0 is without end. An empty key or value is ignored, as Fiber wants it. A
+// negative exp removes the key. It fails with ErrRevoked for a key that was deleted within the retention.
+func (f *FiberStorage) SetWithContext(ctx context.Context, key string, value []byte, exp time.Duration) error {
+	if key == "" || len(value) == 0 {
+		return nil
+	}
+	var err error
+	if exp < 0 {
+		err = f.remove(ctx, key, false)
+	} else {
+		err = f.write(ctx, key, value, exp, false)
+	}
+	if err != nil {
+		return fmt.Errorf("session storage: set: %w", err)
+	}
+	return nil
 }
 
-// DeleteWithContext removes key on every replica. An absent key is no error.
-func (s *FiberStorage) DeleteWithContext(ctx context.Context, key string) error {
-	return s.remove(ctx, "delete", key, s.cfg.revoke)
+// DeleteWithContext removes a key, for good unless WithReusableKeys was given. An absent one is no error.
+func (f *FiberStorage) DeleteWithContext(ctx context.Context, key string) error {
+	if err := f.remove(ctx, key, !f.reusable); err != nil {
+		return fmt.Errorf("session storage: delete: %w", err)
+	}
+	return nil
 }
 
-// Reset is ResetWithContext without a context.
-func (s *FiberStorage) Reset() error { return s.ResetWithContext(context.Background()) }
-
-// ResetWithContext clears the whole cluster, whatever else is kept in it.
-func (s *FiberStorage) ResetWithContext(ctx context.Context) error {
-	return s.attempt(ctx, "reset", s.back.Clear)
+// ResetWithContext removes everything that was written through a storage of this prefix, on every replica.
+func (f *FiberStorage) ResetWithContext(ctx context.Context) error {
+	ctx, cancel := f.bounded(ctx)
+	defer cancel()
+	if err := f.on.InvalidateTags(ctx, f.scope); err != nil {
+		return fmt.Errorf("session storage: reset: %w", err)
+	}
+	return nil
 }
 
-// Close does nothing: the node is the caller's to close.
-func (s *FiberStorage) Close() error { return nil }
+// Get is GetWithContext with a deadline of WithStoreWait.
+func (f *FiberStorage) Get(key string) ([]byte, error) {
+	return f.GetWithContext(context.Background(), key)
+}
+
+// Set is SetWithContext with a deadline of WithStoreWait.
+func (f *FiberStorage) Set(key string, value []byte, exp time.Duration) error {
+	return f.SetWithContext(context.Background(), key, value, exp)
+}
+
+// Delete is DeleteWithContext with a deadline of WithStoreWait.
+func (f *FiberStorage) Delete(key string) error {
+	return f.DeleteWithContext(context.Background(), key)
+}
+
+// Reset is ResetWithContext with a deadline of WithStoreWait.
+func (f *FiberStorage) Reset() error { return f.ResetWithContext(context.Background()) }
+
+// Close does nothing: the node belongs to who started it.
+func (f *FiberStorage) Close() error { return nil }

@@ -1,71 +1,75 @@
 package strategy
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"strconv"
-	"strings"
 )
-
-// ID is an identifier that is a number in some shops and a string in others, and stays what it is: 7 and "7" differ.
-// The zero ID stands for none. IDs can be compared with ==.
-type ID struct {
-	kind idKind
-	text string
-}
 
 type idKind uint8
 
 const (
 	idNone idKind = iota
+	idText
 	idNumber
-	idString
 )
 
-// NumberID returns the ID that is the number n.
-func NumberID(n int64) ID { return ID{kind: idNumber, text: strconv.FormatInt(n, 10)} }
+// ID is an identifier that is a string or a number in JSON and stays what it is. Numbers keep their digits, however many.
+// The zero ID is none: an optional field that is absent. IDs compare with ==.
+type ID struct {
+	text string
+	kind idKind
+}
 
-// StringID returns the ID that is the string s.
-func StringID(s string) ID { return ID{kind: idString, text: s} }
+// StringID returns an ID that is a string in JSON.
+func StringID(s string) ID { return ID{s, idText} }
+
+// IntID returns an ID that is a number in JSON.
+func IntID(n int64) ID { return ID{strconv.FormatInt(n, 10), idNumber} }
+
+// String returns the text of the ID, for a number its digits as they stood in the JSON. The zero ID is "".
+func (id ID) String() string { return id.text }
 
 // IsZero tells whether there is no ID.
 func (id ID) IsZero() bool { return id.kind == idNone }
 
-// IsNumber tells whether the ID is a number.
+// IsNumber tells whether the ID is a number in JSON.
 func (id ID) IsNumber() bool { return id.kind == idNumber }
 
-// String returns the ID as text; the number 7 and the string "7" have the same. It is "" for the zero ID.
-func (id ID) String() string { return id.text }
-
-// MarshalJSON writes a number, a string, or null for the zero ID.
+// MarshalJSON returns a string, a number, or null for the zero ID.
 func (id ID) MarshalJSON() ([]byte, error) {
 	switch id.kind {
+	case idText:
+		return json.Marshal(id.text)
 	case idNumber:
 		return []byte(id.text), nil
-	case idString:
-		return encode(id.text)
 	default:
 		return []byte("null"), nil
 	}
 }
 
-// UnmarshalJSON reads a number, a string, or null as the zero ID.
+// UnmarshalJSON reads a string, a number or null.
 func (id *ID) UnmarshalJSON(data []byte) error {
-	switch text := strings.TrimSpace(string(data)); {
-	case text == "null":
+	data = bytes.TrimSpace(data)
+	switch {
+	case len(data) == 0:
+		return fmt.Errorf("%w: empty id", ErrInvalid)
+	case data[0] == '"':
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return fmt.Errorf("%w: id is no valid string", ErrInvalid)
+		}
+		*id = StringID(text)
+	case string(data) == "null":
 		*id = ID{}
-	case strings.HasPrefix(text, `"`):
-		var s string
-		if err := json.Unmarshal(data, &s); err != nil {
-			return err
+	case data[0] == '-' || data[0] >= '0' && data[0] <= '9':
+		if !json.Valid(data) {
+			return fmt.Errorf("%w: id is no valid number", ErrInvalid)
 		}
-		*id = StringID(s)
+		*id = ID{string(data), idNumber}
 	default:
-		var n json.Number
-		if err := json.Unmarshal(data, &n); err != nil {
-			return errors.New("an ID is a number or a string")
-		}
-		*id = ID{kind: idNumber, text: n.String()}
+		return fmt.Errorf("%w: id is neither string nor number", ErrInvalid)
 	}
 	return nil
 }

@@ -1,292 +1,285 @@
 package strategy
 
 import (
-	"container/heap"
-	"container/list"
 	"context"
 	"fmt"
-	"sync"
 	"time"
+	"weak"
 )
 
 // InMemoryConfig bounds an InMemory. The zero value works.
 type InMemoryConfig struct {
-	// MaxSessions bounds the number of sessions. Default 100,000.
-	MaxSessions int
-	// MaxBytes bounds the estimated memory of the sessions. Default 256 MiB.
+	// MaxEntries bounds the number of sessions. Default 100 000.
+	MaxEntries int
+	// MaxBytes bounds the memory of sessions and revoked tokens (estimated). Default 64 MiB. Revoked tokens take a
+	// quarter of it at most; beyond that the oldest are forgotten.
 	MaxBytes int64
+	// MaxSessionBytes bounds one session (estimated). Default 1 MiB, and never more than half of MaxBytes.
+	MaxSessionBytes int
+	// DefaultTTL ends sessions whose Expires is zero. Default 24 h.
+	DefaultTTL time.Duration
+	// MaxTTL ends every session after that long at the latest. Default 0: no such bound.
+	MaxTTL time.Duration
 	// Retention is how long a deleted token stays dead. Default 1 h.
 	Retention time.Duration
-	// MaxRevoked bounds the number of dead tokens remembered, at 200 bytes and the token each; over it the oldest are
-	// forgotten before their time. Default 100,000.
-	MaxRevoked int
 }
 
-// maxTokenBytes is the longest token that is kept; with a prefix it is within the bound of a node's key.
-const maxTokenBytes = 512
+// maxToken is the bound for a token, the same as a node's for a key.
+const maxToken = maxKey
 
-// InMemory keeps sessions in this process; the least recently used make room when a bound is reached. It is the default
-// for a single instance. It has no goroutines and needs no closing. What has ended is freed by the next call of any
-// method, for whatever token.
+// InMemory is the SessionCache of a service with a single instance: the sessions are known to this process only. What is
+// over the bounds is evicted, sessions that have not been read for long first; what has expired is freed by itself.
+// It has no goroutine and nothing to close. Its methods are safe for concurrent use and ignore their context, but for Load.
+//
+// It keeps its own books rather than a general cache library's: a Set and the record of deleted tokens change together, a
+// session that was acknowledged is there to be read, and both bounds hold at every moment.
 type InMemory struct {
 	cfg     InMemoryConfig
-	flights flights
+	flights flights[CachedSession]
 
-	mu      sync.Mutex
-	entries map[string]*memoryEntry
-	recent  *list.List // of *memoryEntry, most recently used first
-	ends    endHeap
-	byUser  map[string]map[string]*memoryEntry
-	bytes   int64
-	revoked map[string]*list.Element
-	dead    *list.List         // of deadToken, oldest first
-	filling map[string]*flight // loads under way, by token
+	items   *sieve[*held] // its lock guards everything below
+	byUser  map[string]map[string]struct{}
+	ends    ends
+	dead    deadTokens
+	loading map[string]map[*pending]struct{}
+	timer   *time.Timer
+	wake    time.Time // when the timer fires; zero: it is not running
 }
 
-type memoryEntry struct {
+// held is a session kept. It is not changed once it is stored, but for index.
+type held struct {
 	session CachedSession
-	size    int64
-	recent  *list.Element
-	heapPos int // -1: no end
+	expires time.Time
+	index   int // in ends
 }
 
-type deadToken struct {
-	token string
-	until time.Time
-}
+// pending is a load under way. It is overtaken by whatever happens to its token.
+type pending struct{ overtaken bool }
 
 // NewInMemory returns an empty cache.
 func NewInMemory(cfg InMemoryConfig) *InMemory {
-	if cfg.MaxSessions <= 0 {
-		cfg.MaxSessions = 100_000
+	setDefault(&cfg.MaxEntries, 100_000)
+	setDefault(&cfg.MaxBytes, 64<<20)
+	setDefault(&cfg.MaxSessionBytes, 1<<20)
+	setDefault(&cfg.DefaultTTL, 24*time.Hour)
+	setDefault(&cfg.Retention, time.Hour)
+	cfg.MaxSessionBytes = int(min(int64(cfg.MaxSessionBytes), cfg.MaxBytes/2))
+	c := &InMemory{
+		cfg:     cfg,
+		byUser:  map[string]map[string]struct{}{},
+		dead:    newDeadTokens(cfg.MaxBytes / 4),
+		loading: map[string]map[*pending]struct{}{},
 	}
-	if cfg.MaxBytes <= 0 {
-		cfg.MaxBytes = 256 << 20
-	}
-	if cfg.Retention <= 0 {
-		cfg.Retention = time.Hour
-	}
-	if cfg.MaxRevoked <= 0 {
-		cfg.MaxRevoked = 100_000
-	}
-	m := &InMemory{cfg: cfg, revoked: make(map[string]*list.Element), dead: list.New(), filling: make(map[string]*flight)}
-	m.reset()
-	return m
+	c.items = newSieve(cfg.MaxEntries, cfg.MaxBytes, func(_ string, h *held) { c.unlist(h) })
+	return c
 }
 
-func (m *InMemory) reset() {
-	m.entries = make(map[string]*memoryEntry)
-	m.byUser = make(map[string]map[string]*memoryEntry)
-	m.recent = list.New()
-	m.ends = nil
-	m.bytes = 0
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
 }
 
-// Set implements SessionCache. A session over MaxBytes fails with ErrTooLarge, and an older one is removed.
-func (m *InMemory) Set(ctx context.Context, session CachedSession) error {
-	if err := ctx.Err(); err != nil {
+// Set stores a copy of the session. See SessionCache for its errors.
+func (c *InMemory) Set(_ context.Context, session CachedSession) error {
+	if err := c.set(session, nil); err != nil {
+		return fmt.Errorf("session cache: set: %w", err)
+	}
+	return nil
+}
+
+// set stores the session; with a fill only if nothing has overtaken it.
+func (c *InMemory) set(session CachedSession, fill *pending) error {
+	if err := session.Validate(); err != nil {
 		return err
 	}
-	if err := checkToken(session.Token); err != nil {
-		return err
+	h := &held{session: session.Clone()}
+	weight := h.session.weight()
+	if len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes {
+		return ErrTooLarge
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep(time.Now())
-	if _, dead := m.revoked[session.Token]; dead {
-		return fmt.Errorf("strategy: set session: %w", ErrRevoked)
-	}
-	m.voidFill(session.Token)
-	return m.put(session)
-}
+	now := time.Now()
+	h.expires = c.end(session, now)
 
-// put stores session in place of an older one.
-func (m *InMemory) put(session CachedSession) error {
-	m.drop(session.Token)
-	if session.ended(time.Now()) {
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	c.sweep(now)
+	if c.dead.has(session.Token) {
+		return ErrRevoked
+	}
+	if fill != nil && fill.overtaken {
+		return errOvertaken
+	}
+	c.takeOut(session.Token)
+	if !h.expires.After(now) {
 		return nil
 	}
-	size := session.memorySize()
-	if size > m.cfg.MaxBytes {
-		return fmt.Errorf("strategy: set session: %w", ErrTooLarge)
-	}
-	e := &memoryEntry{session: session.Clone(), size: size, heapPos: -1}
-	e.recent = m.recent.PushFront(e)
-	m.entries[session.Token] = e
-	m.bytes += size
-	if !session.Expires.IsZero() {
-		heap.Push(&m.ends, e)
-	}
-	if user := session.userID(); user != "" {
-		if m.byUser[user] == nil {
-			m.byUser[user] = make(map[string]*memoryEntry)
-		}
-		m.byUser[user][session.Token] = e
-	}
-	for len(m.entries) > m.cfg.MaxSessions || m.bytes > m.cfg.MaxBytes {
-		m.drop(m.recent.Back().Value.(*memoryEntry).session.Token)
-	}
+	c.list(h)
+	c.items.putLocked(session.Token, h, int64(weight))
+	c.arm(now)
 	return nil
 }
 
-// Get implements SessionCache. Its only error is that of ctx.
-func (m *InMemory) Get(ctx context.Context, token string) (CachedSession, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return CachedSession{}, false, err
+// end is when the session is dropped, on the monotonic clock.
+func (c *InMemory) end(session CachedSession, now time.Time) time.Time {
+	ttl := c.cfg.DefaultTTL
+	if !session.Expires.IsZero() {
+		ttl = session.Expires.Sub(now)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep(time.Now())
-	e, ok := m.entries[token]
-	if !ok {
+	if c.cfg.MaxTTL > 0 {
+		ttl = min(ttl, c.cfg.MaxTTL)
+	}
+	return now.Add(ttl)
+}
+
+// Get returns a copy of the session of a token. Its error is always nil.
+func (c *InMemory) Get(_ context.Context, token string) (CachedSession, bool, error) {
+	h, ok := c.items.get(token)
+	if !ok || !time.Now().Before(h.expires) {
 		return CachedSession{}, false, nil
 	}
-	m.recent.MoveToFront(e.recent)
-	return e.session.Clone(), true, nil
+	return h.session.Clone(), true, nil
 }
 
-// Delete implements SessionCache. It does not fail.
-func (m *InMemory) Delete(_ context.Context, token string) error {
-	if checkToken(token) != nil {
-		return nil // no session has such a token
+// Delete removes the session for good: for Retention, a Set of the token fails with ErrRevoked. Its error is always nil.
+func (c *InMemory) Delete(_ context.Context, token string) error {
+	if token == "" || len(token) > maxToken {
+		return nil // no such token can be stored
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	now := time.Now()
-	m.sweep(now)
-	m.voidFill(token)
-	m.drop(token)
-	if old, ok := m.revoked[token]; ok {
-		m.dead.Remove(old)
-	}
-	m.revoked[token] = m.dead.PushBack(deadToken{token: token, until: now.Add(m.cfg.Retention)})
-	if m.dead.Len() > m.cfg.MaxRevoked {
-		m.forgetOldest()
-	}
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	c.sweep(now)
+	c.takeOut(token)
+	c.dead.add(token, now.Add(c.cfg.Retention))
+	c.items.maxWeight = c.cfg.MaxBytes - c.dead.bytes
+	c.items.shrinkLocked("")
+	c.arm(now)
 	return nil
 }
 
-// Clear implements SessionCache. It does not fail. Deleted tokens stay dead.
-func (m *InMemory) Clear(context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.voidFills()
-	m.reset()
+// Clear removes every session. Deleted tokens stay dead. Its error is always nil.
+func (c *InMemory) Clear(context.Context) error {
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	c.items.clearLocked()
+	clear(c.byUser)
+	c.ends = nil
+	c.overtakeAll()
 	return nil
 }
 
-// RevokeUser removes every session of the user whose ID has the given text. Their tokens may be set again.
-func (m *InMemory) RevokeUser(_ context.Context, userID string) error {
+// RevokeUser removes every session of one user, and voids loads under way. See UserRevoker. An empty userID is ErrInvalid.
+func (c *InMemory) RevokeUser(_ context.Context, userID string) error {
 	if userID == "" {
-		return fmt.Errorf("strategy: revoke user: %w", ErrInvalid)
+		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.voidFills() // whose sessions they load is not known yet
-	for token := range m.byUser[userID] {
-		m.drop(token)
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	for token := range c.byUser[userID] {
+		c.takeOut(token)
 	}
+	c.overtakeAll() // whose session is being loaded is not known yet
 	return nil
 }
 
-// Load is Get, and on a miss stores what load returns, unless the session was set, deleted or cleared while load ran.
-// Of several callers with one token, one at a time runs load. It fails with ErrRevoked when the token was deleted
-// recently. Errors of load are returned as they are.
-func (m *InMemory) Load(ctx context.Context, token string, load func(context.Context) (CachedSession, error)) (CachedSession, error) {
-	if err := checkToken(token); err != nil {
-		return CachedSession{}, err
+// Len counts the sessions, those that have expired and have not been freed yet among them.
+func (c *InMemory) Len() int {
+	c.items.mu.RLock()
+	defer c.items.mu.RUnlock()
+	return len(c.items.items)
+}
+
+// takeOut removes a token's session and overtakes its loads.
+func (c *InMemory) takeOut(token string) {
+	for p := range c.loading[token] {
+		p.overtaken = true
 	}
-	return m.flights.load(ctx, (*memoryLoader)(m), token, load)
+	if h, ok := c.items.removeLocked(token); ok {
+		c.unlist(h)
+	}
 }
 
-// Len returns the number of sessions kept.
-func (m *InMemory) Len() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep(time.Now())
-	return len(m.entries)
+func (c *InMemory) overtakeAll() {
+	for _, pendings := range c.loading {
+		for p := range pendings {
+			p.overtaken = true
+		}
+	}
 }
 
-// Bytes returns the estimated memory of the sessions kept.
-func (m *InMemory) Bytes() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep(time.Now())
-	return m.bytes
+func (c *InMemory) list(h *held) {
+	c.ends.add(h)
+	if user := h.session.UserID(); user != "" {
+		tokens := c.byUser[user]
+		if tokens == nil {
+			tokens = map[string]struct{}{}
+			c.byUser[user] = tokens
+		}
+		tokens[h.session.Token] = struct{}{}
+	}
 }
 
-func (m *InMemory) drop(token string) {
-	e, ok := m.entries[token]
+func (c *InMemory) unlist(h *held) {
+	c.ends.remove(h)
+	if user := h.session.UserID(); user != "" {
+		tokens := c.byUser[user]
+		if delete(tokens, h.session.Token); len(tokens) == 0 {
+			delete(c.byUser, user)
+		}
+	}
+}
+
+// sweep frees what has expired.
+func (c *InMemory) sweep(now time.Time) {
+	for len(c.ends) > 0 && !c.ends[0].expires.After(now) {
+		h := c.ends[0]
+		c.items.removeLocked(h.session.Token)
+		c.unlist(h)
+	}
+	c.dead.sweep(now)
+	c.items.maxWeight = c.cfg.MaxBytes - c.dead.bytes
+}
+
+// arm sees to it that the next expiry is swept, at most once a second. The timer does not keep the cache alive.
+func (c *InMemory) arm(now time.Time) {
+	next, ok := c.dead.next()
+	if len(c.ends) > 0 && (!ok || c.ends[0].expires.Before(next)) {
+		next, ok = c.ends[0].expires, true
+	}
 	if !ok {
 		return
 	}
-	delete(m.entries, token)
-	m.recent.Remove(e.recent)
-	m.bytes -= e.size
-	if e.heapPos >= 0 {
-		heap.Remove(&m.ends, e.heapPos)
+	if soonest := now.Add(time.Second); next.Before(soonest) {
+		next = soonest
 	}
-	if user := e.session.userID(); user != "" {
-		delete(m.byUser[user], token)
-		if len(m.byUser[user]) == 0 {
-			delete(m.byUser, user)
+	if !c.wake.IsZero() && !next.Before(c.wake) {
+		return
+	}
+	c.wake = next
+	if c.timer != nil {
+		c.timer.Reset(next.Sub(now))
+		return
+	}
+	self := weak.Make(c)
+	c.timer = time.AfterFunc(next.Sub(now), func() {
+		if c := self.Value(); c != nil {
+			c.tick()
 		}
-	}
+	})
 }
 
-// sweep frees what has ended.
-func (m *InMemory) sweep(now time.Time) {
-	for len(m.ends) > 0 && m.ends[0].session.ended(now) {
-		m.drop(m.ends[0].session.Token)
-	}
-	for front := m.dead.Front(); front != nil && !now.Before(front.Value.(deadToken).until); front = m.dead.Front() {
-		m.forgetOldest()
-	}
+func (c *InMemory) tick() {
+	now := time.Now()
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	c.wake = time.Time{}
+	c.sweep(now)
+	c.arm(now)
 }
 
-func (m *InMemory) forgetOldest() {
-	front := m.dead.Front()
-	delete(m.revoked, front.Value.(deadToken).token)
-	m.dead.Remove(front)
-}
-
-// voidFill keeps the load of token that is under way from being stored.
-func (m *InMemory) voidFill(token string) {
-	if fl, ok := m.filling[token]; ok {
-		fl.stale = true
-	}
-}
-
-// voidFills does so for all.
-func (m *InMemory) voidFills() {
-	for _, fl := range m.filling {
-		fl.stale = true
-	}
-}
-
-// endHeap orders entries by their end.
-type endHeap []*memoryEntry
-
-func (h endHeap) Len() int           { return len(h) }
-func (h endHeap) Less(i, j int) bool { return h[i].session.Expires.Before(h[j].session.Expires) }
-func (h endHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heapPos, h[j].heapPos = i, j
-}
-
-// Push is for package heap.
-func (h *endHeap) Push(x any) {
-	e := x.(*memoryEntry)
-	e.heapPos = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop is for package heap.
-func (h *endHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	e.heapPos = -1
-	return e
-}
+var (
+	_ SessionCache = (*InMemory)(nil)
+	_ UserRevoker  = (*InMemory)(nil)
+	_ Loader       = (*InMemory)(nil)
+)

@@ -5,54 +5,79 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/huddle-cache/huddle/node"
 )
 
-// memoryLoader is the loader that an InMemory is.
-type memoryLoader InMemory
+// errOvertaken says that something happened to the token of a load under way.
+var errOvertaken = node.ErrStaleFill
 
-func (l *memoryLoader) find(ctx context.Context, token string) (found, error) {
-	m := (*InMemory)(l)
-	session, hit, err := m.Get(ctx, token)
-	if err == nil && !hit {
-		err = m.checkAlive(token)
+// Load returns the cached session of a token, or calls load and stores what it returns: one load per token at a time.
+// It behaves as PeerToPeer.Load does.
+func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
+	if token == "" {
+		return CachedSession{}, fmt.Errorf("session cache: load: %w: empty token", ErrInvalid)
 	}
-	return found{hit: hit, session: session, ordered: true}, err
+	if session, found, _ := c.Get(ctx, token); found {
+		return session, nil
+	}
+	session, err := c.flights.do(ctx, token, func(ctx context.Context) result[CachedSession] {
+		for attempt := 1; ; attempt++ {
+			r, again := c.fill(ctx, token, load)
+			if !again || attempt == fillAttempts || ctx.Err() != nil {
+				return r
+			}
+		}
+	})
+	return session.Clone(), err
 }
 
-func (l *memoryLoader) begin(fl *flight, token string) func() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.filling[token] = fl
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.filling, token)
+// fill loads once and tells whether it was overtaken.
+func (c *InMemory) fill(ctx context.Context, token string, load LoadFunc) (r result[CachedSession], again bool) {
+	p, session, found := c.begin(token)
+	if found {
+		return result[CachedSession]{value: session, confirmed: true}, false
+	}
+	defer c.ended(token, p)
+	session, err := load(ctx)
+	if err != nil {
+		return result[CachedSession]{err: err}, false
+	}
+	if session.Token != token {
+		return result[CachedSession]{err: fmt.Errorf("session cache: load: %w: another token than asked for", ErrInvalid)}, false
+	}
+	switch err := c.set(session, p); {
+	case err == nil:
+		return result[CachedSession]{value: session.Clone(), confirmed: true}, false
+	case errors.Is(err, errOvertaken):
+		return result[CachedSession]{value: session}, true
+	case errors.Is(err, ErrTooLarge):
+		return result[CachedSession]{value: session}, false
+	default:
+		return result[CachedSession]{err: fmt.Errorf("session cache: load: %w", err)}, false
 	}
 }
 
-func (l *memoryLoader) fill(_ context.Context, fl *flight, token string, _ found, session CachedSession) error {
-	m := (*InMemory)(l)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sweep(time.Now())
-	if _, dead := m.revoked[token]; dead {
-		return fmt.Errorf("strategy: load session: %w", ErrRevoked)
+// begin notes a load, unless the session has come meanwhile.
+func (c *InMemory) begin(token string) (*pending, CachedSession, bool) {
+	now := time.Now()
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	if it, ok := c.items.items[token]; ok && now.Before(it.value.expires) {
+		return nil, it.value.session, true
 	}
-	if fl.stale {
-		return nil
+	p := &pending{}
+	if c.loading[token] == nil {
+		c.loading[token] = map[*pending]struct{}{}
 	}
-	if err := m.put(session); err != nil && !errors.Is(err, ErrTooLarge) {
-		return err
-	}
-	return nil
+	c.loading[token][p] = struct{}{}
+	return p, CachedSession{}, false
 }
 
-// checkAlive spares the load of a token that is dead.
-func (m *InMemory) checkAlive(token string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, dead := m.revoked[token]; dead {
-		return fmt.Errorf("strategy: load session: %w", ErrRevoked)
+func (c *InMemory) ended(token string, p *pending) {
+	c.items.mu.Lock()
+	defer c.items.mu.Unlock()
+	if delete(c.loading[token], p); len(c.loading[token]) == 0 {
+		delete(c.loading, token)
 	}
-	return nil
 }

@@ -3,7 +3,6 @@ package strategy_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,111 +11,113 @@ import (
 	"github.com/huddle-cache/huddle/strategy/strategytest"
 )
 
-func has(t *testing.T, c strategy.SessionCache, token string) bool {
-	t.Helper()
-	_, found, err := c.Get(t.Context(), token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-func set(t *testing.T, c strategy.SessionCache, s strategy.CachedSession) {
-	t.Helper()
-	if err := c.Set(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestInMemoryEvictsTheLeastRecentlyUsed(t *testing.T) {
-	m := strategy.NewInMemory(strategy.InMemoryConfig{MaxSessions: 3})
-	for _, token := range []string{"a", "b", "c"} {
-		set(t, m, strategytest.Session(token, 1))
-	}
-	has(t, m, "a")
-	set(t, m, strategytest.Session("d", 1))
-	if !has(t, m, "a") || has(t, m, "b") || !has(t, m, "c") || !has(t, m, "d") || m.Len() != 3 {
-		t.Fatal("b should be gone, and only b")
-	}
-}
-
-func TestInMemoryStaysWithinMaxBytes(t *testing.T) {
-	const limit = 20_000
-	m := strategy.NewInMemory(strategy.InMemoryConfig{MaxBytes: limit})
-	for i := range 200 {
-		s := strategytest.Session(fmt.Sprint(i), 1)
-		s.User.Identifier = strings.Repeat("x", i*10)
-		set(t, m, s)
-		if m.Bytes() > limit {
-			t.Fatalf("%d bytes", m.Bytes())
+func TestInMemoryBounds(t *testing.T) {
+	c := strategy.NewInMemory(strategy.InMemoryConfig{MaxEntries: 100})
+	set := func(token string) {
+		t.Helper()
+		if err := c.Set(t.Context(), strategytest.Session(token, "u")); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if !has(t, m, "199") {
-		t.Fatal("the latest is gone")
+	get := func(token string) bool {
+		_, found, _ := c.Get(t.Context(), token)
+		return found
 	}
-	s := strategytest.Session("199", 1)
-	s.User.Identifier = strings.Repeat("x", limit)
-	if err := m.Set(t.Context(), s); !errors.Is(err, strategy.ErrTooLarge) {
-		t.Fatalf("want ErrTooLarge, got %v", err)
+	for i := range 100 {
+		set(fmt.Sprintf("used%d", i))
 	}
-	if has(t, m, "199") {
-		t.Fatal("the older session is still served")
-	}
-	if err := m.Clear(t.Context()); err != nil || m.Bytes() != 0 || m.Len() != 0 {
-		t.Fatalf("after Clear: %d bytes, %d sessions, %v", m.Bytes(), m.Len(), err)
-	}
-}
-
-func TestInMemoryFreesWhatHasEnded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := strategy.NewInMemory(strategy.InMemoryConfig{})
-		for i := range 50 {
-			s := strategytest.Session(fmt.Sprint(i), 1)
-			s.Expires = time.Now().Add(time.Duration(1+i%5) * time.Minute)
-			set(t, m, s)
-		}
-		forever := strategytest.Session("forever", 1)
-		forever.Expires = time.Time{}
-		set(t, m, forever)
-		for minute := range 5 {
-			time.Sleep(time.Minute)
-			if want := 50 - 10*(minute+1) + 1; m.Len() != want {
-				t.Fatalf("after minute %d: %d sessions, want %d", minute+1, m.Len(), want)
+	for i := range 10_000 { // a flood of sessions that nobody asks for again
+		if i%50 == 0 {
+			for j := range 90 {
+				if !get(fmt.Sprintf("used%d", j)) {
+					t.Fatalf("session %d, in use, was evicted after %d others", j, i)
+				}
 			}
 		}
-		time.Sleep(1000 * time.Hour)
-		if !has(t, m, "forever") {
-			t.Fatal("a session without end has ended")
+		token := fmt.Sprintf("flood%d", i)
+		set(token)
+		if i == 0 && !get(token) {
+			t.Fatal("a session is gone right after its Set")
 		}
-	})
+		if n := c.Len(); n > 100 {
+			t.Fatalf("%d sessions, want 100 at most", n)
+		}
+	}
 }
 
-func TestInMemoryRetention(t *testing.T) {
+func TestInMemoryBytes(t *testing.T) {
+	c := strategy.NewInMemory(strategy.InMemoryConfig{MaxBytes: 1 << 20})
+	big := strategytest.Session("", "u")
+	if err := big.SetField("blob", string(make([]byte, 10_000))); err != nil { // 60 000 bytes of JSON: zeros are escaped
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		big.Token = fmt.Sprintf("t%d", i)
+		if err := c.Set(t.Context(), big); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Len(); n > 17 {
+			t.Fatalf("%d sessions of 60 kB in 1 MiB", n)
+		}
+		if _, found, _ := c.Get(t.Context(), big.Token); !found {
+			t.Fatal("a session is gone right after its Set")
+		}
+	}
+	if err := big.SetField("blob", string(make([]byte, 100_000))); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), big); !errors.Is(err, strategy.ErrTooLarge) {
+		t.Fatalf("Set of more than half the bound = %v, want ErrTooLarge", err)
+	}
+	if err := c.RevokeUser(t.Context(), "u"); err != nil || c.Len() != 0 {
+		t.Fatalf("after RevokeUser %d sessions, error %v", c.Len(), err)
+	}
+}
+
+func TestInMemoryFreesWithoutBeingRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := strategy.NewInMemory(strategy.InMemoryConfig{Retention: time.Minute, MaxRevoked: 2})
-		s := strategytest.Session("a", 1)
-		del := func(token string) {
-			if err := m.Delete(t.Context(), token); err != nil {
+		c := strategy.NewInMemory(strategy.InMemoryConfig{Retention: time.Hour})
+		for i := range 100 {
+			s := strategytest.Session(fmt.Sprintf("t%d", i), "u")
+			s.Expires = time.Now().Add(time.Duration(i+1) * time.Minute)
+			if err := c.Set(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
 		}
-		del("a")
-		time.Sleep(40 * time.Second)
-		del("a")
-		time.Sleep(59 * time.Second)
-		if err := m.Set(t.Context(), s); !errors.Is(err, strategy.ErrRevoked) {
-			t.Fatalf("within the retention: %v", err)
+		<-time.After(50*time.Minute + 2*time.Second)
+		if n := c.Len(); n != 50 {
+			t.Errorf("%d sessions after half the time, want 50", n)
 		}
-		time.Sleep(time.Second)
-		set(t, m, s)
-		for _, token := range []string{"x", "y", "z"} {
-			del(token)
+		if err := c.Delete(t.Context(), "t99"); err != nil {
+			t.Fatal(err)
 		}
-		set(t, m, strategytest.Session("x", 1)) // forgotten for want of room
-		for _, token := range []string{"y", "z"} {
-			if err := m.Set(t.Context(), strategytest.Session(token, 1)); !errors.Is(err, strategy.ErrRevoked) {
-				t.Fatalf("%s: %v", token, err)
-			}
+		again := strategytest.Session("t99", "u")
+		again.Expires = time.Now().Add(24 * time.Hour)
+		<-time.After(59 * time.Minute)
+		if err := c.Set(t.Context(), again); !errors.Is(err, strategy.ErrRevoked) {
+			t.Errorf("Set within the retention = %v, want ErrRevoked", err)
+		}
+		<-time.After(time.Minute + 2*time.Second)
+		if err := c.Set(t.Context(), again); err != nil {
+			t.Errorf("Set after the retention: %v", err)
+		}
+		if n := c.Len(); n != 1 {
+			t.Errorf("%d sessions in the end, want 1", n)
 		}
 	})
+}
+
+func TestInMemoryForgetsOldestDeadTokensFirst(t *testing.T) {
+	c := strategy.NewInMemory(strategy.InMemoryConfig{MaxBytes: 64 << 10})
+	for i := range 1000 {
+		if err := c.Delete(t.Context(), fmt.Sprintf("t%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Set(t.Context(), strategytest.Session("t999", "u")); !errors.Is(err, strategy.ErrRevoked) {
+		t.Errorf("the latest: %v, want ErrRevoked", err)
+	}
+	if err := c.Set(t.Context(), strategytest.Session("t0", "u")); err != nil {
+		t.Errorf("the oldest: %v", err)
+	}
 }

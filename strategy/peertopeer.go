@@ -1,250 +1,231 @@
 package strategy
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"time"
+	"hash/maphash"
 
 	"github.com/huddle-cache/huddle/node"
 )
 
-// Defaults of a PeerToPeer.
-const (
-	// DefaultKeyPrefix stands before the token in the keys of the cluster; Vendure's manual uses the same.
-	DefaultKeyPrefix = "vendure-session-cache:"
-	// DefaultReadWait is how long a Get waits for an answer. Vendure gives a cache 50 ms.
-	DefaultReadWait = 40 * time.Millisecond
-	// DefaultDecodedBytes bounds the memory of decoded sessions.
-	DefaultDecodedBytes = 16 << 20
+// DefaultKeyPrefix stands before the tokens in the keys of a PeerToPeer, unless WithKeyPrefix sets another.
+const DefaultKeyPrefix = "vendure-session-cache:"
 
-	userTag = "user:"
-)
-
-// PeerToPeer keeps sessions in the cluster that its node belongs to; every replica sees the same. When the cluster
-// cannot tell just now, a Get is a miss, with a warning in the log.
+// PeerToPeer is the SessionCache that the replicas of a service share, through a node in each. It has no goroutine of its
+// own and nothing to close; the node belongs to the caller. Its methods are safe for concurrent use.
 type PeerToPeer struct {
-	back    backend
-	cfg     peerConfig
-	warner  warner
-	decoded *decodedCache
-	flights flights
+	core
+	seed    maphash.Seed
+	decoded [decodedShards]*sieve[*decodedSession] // by token
 }
 
-type peerConfig struct {
-	prefix       string
-	readWait     time.Duration
-	decodedBytes int64
-	unsureError  bool
-	log          *slog.Logger
+const decodedShards = 16
+
+// decodedSession is a session with the bytes it was decoded from. It is used only while the node answers with exactly
+// these bytes, so it can be no older than the node's answer. Comparing costs nothing as long as the node returns the same slice.
+type decodedSession struct {
+	key     string // of the token, so that a hit need not build it
+	raw     []byte
+	session CachedSession
 }
 
-// Option changes a PeerToPeer.
-type Option func(*peerConfig)
-
-// WithKeyPrefix puts prefix before the token in the keys of the cluster. Default DefaultKeyPrefix.
-func WithKeyPrefix(prefix string) Option { return func(c *peerConfig) { c.prefix = prefix } }
-
-// WithReadWait bounds how long Get, and the look-up and the store of Load, wait for the cluster. Default
-// DefaultReadWait; not positive: as long as the caller's context and the node allow.
-func WithReadWait(d time.Duration) Option { return func(c *peerConfig) { c.readWait = d } }
-
-// WithUnsureError makes Get and Load fail with node.ErrUnsure or node.ErrUnavailable, instead of taking it for a miss,
-// when the cluster cannot tell.
-func WithUnsureError() Option { return func(c *peerConfig) { c.unsureError = true } }
-
-// WithDecodedBytes bounds the memory of decoded sessions, which comes on top of the node's MaxBytes. Default
-// DefaultDecodedBytes; 0 keeps none.
-func WithDecodedBytes(n int64) Option { return func(c *peerConfig) { c.decodedBytes = n } }
-
-// WithLogger receives warnings, at most one a second, never with a token. Default: slog.Default(); nil: discarded.
-func WithLogger(log *slog.Logger) Option { return func(c *peerConfig) { c.log = log } }
-
-// NewPeerToPeer returns a cache on n, which stays the caller's to close and must not be nil.
+// NewPeerToPeer returns the session cache of a running node. The node must not be nil.
 func NewPeerToPeer(n *node.Node, opts ...Option) *PeerToPeer {
-	return newPeerToPeer(nodeBackend{n}, opts...)
+	return newPeerToPeer(onNode{n}, opts...)
 }
 
-func newPeerToPeer(back backend, opts ...Option) *PeerToPeer {
-	cfg := peerConfig{prefix: DefaultKeyPrefix, readWait: DefaultReadWait, decodedBytes: DefaultDecodedBytes, log: slog.Default()}
-	for _, opt := range opts {
-		opt(&cfg)
+func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
+	p := &PeerToPeer{core: core{options: newOptions(DefaultKeyPrefix, opts), on: on}, seed: maphash.MakeSeed()}
+	if p.decodedCount > 0 && p.decodedBytes > 0 {
+		for i := range p.decoded {
+			p.decoded[i] = newSieve[*decodedSession](max(1, p.decodedCount/decodedShards), p.decodedBytes/decodedShards, nil)
+		}
 	}
-	return &PeerToPeer{back: back, cfg: cfg, warner: warner{log: cfg.log}, decoded: newDecodedCache(cfg.decodedBytes)}
+	return p
 }
 
-// Set implements SessionCache. Once it has returned nil no replica gets an older session.
+// Set stores the session on its owner and all copies, and returns when no replica serves an older one any more. It is kept
+// until session.Expires, or as WithDefaultTTL says if that is not known, and no longer than WithMaxTTL. CacheExpiry does
+// not end it.
+//
+// Errors: ErrInvalid, ErrTooLarge, ErrUnavailable, ErrUnconfirmed, and ErrRevoked for a token that was deleted within the
+// node's Retention: the late Set of a request that began before the log-out. Then the caller must treat the session as ended.
 func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
-	if err := p.set(ctx, session, found{}); err != nil {
-		return fmt.Errorf("strategy: set session: %w", err)
+	l, err := p.encode(session)
+	if err != nil {
+		return fmt.Errorf("session cache: set: %w", err)
+	}
+	key, err := p.keyForWrite(session.Token)
+	if err != nil {
+		return fmt.Errorf("session cache: set: %w", err)
+	}
+	if l.ttl < 0 {
+		err = p.on.Delete(ctx, key, false)
+	} else {
+		err = p.on.Set(ctx, key, l.value, setParams{TTL: l.ttl, Tags: l.tags})
+	}
+	if err != nil {
+		return fmt.Errorf("session cache: set: %w", err)
 	}
 	return nil
 }
 
-// set stores session, under the ticket of f if it has one.
-func (p *PeerToPeer) set(ctx context.Context, session CachedSession, f found) error {
-	if err := checkToken(session.Token); err != nil {
-		return err
-	}
-	value, err := encode(session)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	w := write{fill: f.ordered, ticket: f.ticket}
-	if !session.Expires.IsZero() {
-		if w.ttl = time.Until(session.Expires); w.ttl <= 0 {
-			if f.ordered {
-				return nil
-			}
-			return p.back.remove(ctx, p.cfg.prefix+session.Token, false)
+// Get returns the session of a token; it is the caller's own. Where the answer cannot be had within the wait for reads (WithReadWait), or
+// the stored value is no session, it logs an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
+func (p *PeerToPeer) Get(ctx context.Context, token string) (CachedSession, bool, error) {
+	known := p.known(token)
+	var key string
+	if known != nil {
+		key = known.key
+	} else {
+		var ok bool
+		if key, ok = p.key(token); !ok {
+			return CachedSession{}, false, nil
 		}
 	}
-	if user := session.userID(); user != "" {
-		w.tags = []string{userTag + user}
-	}
-	return p.back.write(ctx, p.cfg.prefix+session.Token, value, w)
-}
-
-// Get implements SessionCache. It answers within the read wait. Its errors are a cancelled ctx and, with
-// WithUnsureError, what keeps the cluster from telling.
-func (p *PeerToPeer) Get(ctx context.Context, token string) (CachedSession, bool, error) {
-	if checkToken(token) != nil {
-		return CachedSession{}, false, nil // no session has such a token
-	}
-	wait, cancel := p.wait(ctx)
-	defer cancel()
-	e, ok, err := p.back.Lookup(wait, p.cfg.prefix+token)
+	e, found, err := p.lookup(ctx, key)
 	if err != nil {
-		return CachedSession{}, false, p.readFailed(ctx, err)
+		return CachedSession{}, false, p.missed(ctx, err)
 	}
-	if !ok {
-		p.decoded.drop(token)
+	if !found {
 		return CachedSession{}, false, nil
 	}
-	session, ok := p.decode(ctx, token, e)
-	return session, ok, nil
+	if known != nil && bytes.Equal(known.raw, e.Value) {
+		return known.session.Clone(), true, nil
+	}
+	session, err := p.decode(key, token, e.Value)
+	if err != nil {
+		p.failed(ctx, "session cache: stored value is no session, taken as a miss", err)
+		return CachedSession{}, false, nil
+	}
+	return session, true, nil
 }
 
-// wait bounds a read.
-func (p *PeerToPeer) wait(ctx context.Context) (context.Context, context.CancelFunc) {
-	if p.cfg.readWait <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, p.cfg.readWait)
-}
-
-// readFailed makes what a failed read is to the caller: nil for a miss.
-func (p *PeerToPeer) readFailed(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	p.warner.warn(ctx, "session cache could not tell; taken for a miss", err)
-	if !p.cfg.unsureError {
-		return nil
-	}
-	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, node.ErrUnsure) {
-		err = fmt.Errorf("%w: %w", node.ErrUnsure, err)
-	}
-	return fmt.Errorf("strategy: get session: %w", err)
-}
-
-// decode returns the session in e, which is the caller's.
-func (p *PeerToPeer) decode(ctx context.Context, token string, e node.Entry) (CachedSession, bool) {
-	session, ok := p.decoded.get(token, e)
-	if !ok {
-		var err error
-		if session, err = ParseSession(e.Value); err == nil && session.Token != token {
-			err = errOtherToken
-		}
-		if err != nil {
-			p.warner.warn(ctx, "cached session is not usable; taken for a miss", err)
-			return CachedSession{}, false
-		}
-		p.decoded.put(token, e, session.Clone())
-	}
-	if session.ended(time.Now()) {
-		return CachedSession{}, false
-	}
-	return session, true
-}
-
-// Delete implements SessionCache. Once it has returned nil the session is dead on every replica. When ctx ends before
-// that it fails with node.ErrUnconfirmed, and the deletion goes on by itself.
+// Delete removes the session everywhere, and for good: for the node's Retention a Set of the token fails with ErrRevoked.
+// When ctx ends first it returns ErrUnconfirmed, and the deletion goes on by itself until it is done. An absent token is no error.
 func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
-	if checkToken(token) != nil {
-		return nil // no session has such a token
+	key, ok := p.key(token)
+	if !ok {
+		return nil // no such token can be stored
 	}
-	p.decoded.drop(token)
-	if err := p.back.remove(ctx, p.cfg.prefix+token, true); err != nil {
-		return fmt.Errorf("strategy: delete session: %w", err)
+	if s := p.shard(token); s != nil {
+		s.remove(token)
+	}
+	if err := p.on.Delete(ctx, key, true); err != nil {
+		return fmt.Errorf("session cache: delete: %w", err)
 	}
 	return nil
 }
 
-// Clear implements SessionCache. It clears the whole cluster, whatever else is kept in it.
+// Clear removes every entry of the cluster, also those of others who share it: sessions that a Redis client wrote carry
+// no mark to tell them by, and one left behind would be a stale hit. Deleted tokens stay dead.
 func (p *PeerToPeer) Clear(ctx context.Context) error {
-	p.decoded.clear()
-	if err := p.back.Clear(ctx); err != nil {
-		return fmt.Errorf("strategy: clear sessions: %w", err)
+	for _, s := range p.decoded {
+		if s != nil {
+			s.clear()
+		}
+	}
+	if err := p.on.Clear(ctx); err != nil {
+		return fmt.Errorf("session cache: clear: %w", err)
 	}
 	return nil
 }
 
-// RevokeUser removes, on every replica, every session whose user has an ID with the given text. Their tokens may be set
-// again. It finds the sessions that were stored with their user's tag, as Set does.
+// RevokeUser removes every session of one user on every replica, and voids loads under way. It does not refuse a later
+// Set of these tokens, see UserRevoker. userID is the text of the user's ID; an empty one is ErrInvalid.
 func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 	if userID == "" {
-		return fmt.Errorf("strategy: revoke user: %w", ErrInvalid)
+		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
 	}
-	if err := p.back.InvalidateTags(ctx, userTag+userID); err != nil {
-		return fmt.Errorf("strategy: revoke user: %w", err)
+	if err := p.on.InvalidateTags(ctx, userTag(userID)); err != nil {
+		return fmt.Errorf("session cache: revoke user: %w", err)
 	}
 	return nil
 }
 
-// Load is Get, and on a miss stores what load returns, unless the session was set, deleted or cleared anywhere in the
-// cluster since the miss. Of several callers in this process with one token, one at a time runs load. What was loaded
-// is returned also when it could not be stored, except that a token deleted recently fails with ErrRevoked. Errors of
-// load are returned as they are.
-func (p *PeerToPeer) Load(ctx context.Context, token string, load func(context.Context) (CachedSession, error)) (CachedSession, error) {
-	if err := checkToken(token); err != nil {
+// Load returns the cached session of a token, or calls load and stores what it returns.
+//
+// One load per token runs at a time in a process, and, as far as WithLoadLock lets it wait, in the cluster. What was
+// read before a Set, Delete, Clear or RevokeUser that has been acknowledged since is never stored: Load looks and loads
+// again, up to three times, and then returns what it loaded last without storing it. Nobody gets an answer that was read
+// before his own call began unless nothing has happened to the token since. When the cluster cannot be asked, Load loads and stores nothing.
+//
+// Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
+// still find it (a log-out that has not been committed yet); ErrInvalid for a session that cannot be stored or has another token.
+func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
+	key, err := p.keyForWrite(token)
+	if err != nil {
+		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
+	}
+	usable := func(value []byte) bool {
+		_, err := p.decode(key, token, value)
+		return err == nil
+	}
+	value, err := p.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {
+		session, err := load(ctx)
+		if err != nil {
+			return loaded{}, err
+		}
+		if session.Token != token {
+			return loaded{}, fmt.Errorf("session cache: load: %w: another token than asked for", ErrInvalid)
+		}
+		return p.encode(session)
+	})
+	if err != nil {
 		return CachedSession{}, err
 	}
-	return p.flights.load(ctx, peerLoader{p}, token, load)
+	return p.decode(key, token, value)
 }
 
-// peerLoader is the loader that a PeerToPeer is.
-type peerLoader struct{ *PeerToPeer }
-
-func (p peerLoader) find(ctx context.Context, token string) (found, error) {
-	wait, cancel := p.wait(ctx)
-	defer cancel()
-	e, ok, ticket, err := p.back.LookupOrTicket(wait, p.cfg.prefix+token)
+func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {
+	if err := session.Validate(); err != nil {
+		return loaded{}, err
+	}
+	value, err := session.MarshalJSON()
 	if err != nil {
-		return found{}, p.readFailed(ctx, err)
+		return loaded{}, err
 	}
-	if !ok {
-		return found{ordered: true, ticket: ticket}, nil
+	l := loaded{value: value, ttl: p.lifetime(session.Expires)}
+	if id := session.UserID(); id != "" {
+		l.tags = []string{userTag(id)}
 	}
-	// A hit that is not usable gives no ticket: what is loaded instead is not stored.
-	session, hit := p.decode(ctx, token, e)
-	return found{hit: hit, session: session}, nil
+	return l, nil
 }
 
-func (p peerLoader) begin(*flight, string) func() { return func() {} }
+func (p *PeerToPeer) shard(token string) *sieve[*decodedSession] {
+	return p.decoded[maphash.String(p.seed, token)%decodedShards]
+}
 
-func (p peerLoader) fill(ctx context.Context, _ *flight, _ string, f found, session CachedSession) error {
-	if !f.ordered {
-		return nil
-	}
-	wait, cancel := p.wait(ctx)
-	defer cancel()
-	switch err := p.set(wait, session, f); {
-	case errors.Is(err, ErrRevoked):
-		return fmt.Errorf("strategy: load session: %w", err)
-	case err != nil && !errors.Is(err, node.ErrStaleFill):
-		p.warner.warn(ctx, "loaded session was not stored", err)
+// known returns what was decoded for the token last, or nil.
+func (p *PeerToPeer) known(token string) *decodedSession {
+	if s := p.shard(token); s != nil {
+		d, _ := s.get(token)
+		return d
 	}
 	return nil
 }
+
+// decode returns the session that raw holds, as the caller's own, and keeps it decoded.
+func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error) {
+	if d := p.known(token); d != nil && bytes.Equal(d.raw, raw) {
+		return d.session.Clone(), nil
+	}
+	session, err := decodeSession(raw)
+	if err != nil {
+		return CachedSession{}, err
+	}
+	if session.Token != token {
+		return CachedSession{}, fmt.Errorf("%w: another token than the key's", ErrInvalid)
+	}
+	if s := p.shard(token); s != nil {
+		s.put(session.Token, &decodedSession{key, raw, session}, int64(session.weight()+len(raw)+len(key)))
+	}
+	return session.Clone(), nil
+}
+
+var (
+	_ SessionCache = (*PeerToPeer)(nil)
+	_ UserRevoker  = (*PeerToPeer)(nil)
+	_ Loader       = (*PeerToPeer)(nil)
+)

@@ -3,11 +3,11 @@ package strategy_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,232 +17,273 @@ import (
 	"github.com/huddle-cache/huddle/strategy/strategytest"
 )
 
-type cached = strategy.CachedSession
+type fault = func(ctx context.Context, op, key string) error
 
-func failing(err error) func(string) error { return func(string) error { return err } }
-
-func TestUnsureIsAMissAndIsLogged(t *testing.T) {
-	for _, cause := range []error{node.ErrUnsure, node.ErrUnavailable, node.ErrOverload, node.ErrClosed} {
-		synctest.Test(t, func(t *testing.T) {
-			var log bytes.Buffer
-			f := strategy.NewFake()
-			c := strategy.NewPeerToPeerOn(f, strategy.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-			strict := strategy.NewPeerToPeerOn(f, strategy.WithUnsureError(), strategy.WithLogger(nil))
-			set(t, c, strategytest.Session("top-secret", 1))
-			f.FailWith(failing(cause))
-			for range 5 {
-				if has(t, c, "top-secret") {
-					t.Fatal("want a miss")
-				}
-			}
-			time.Sleep(2 * time.Second)
-			has(t, c, "top-secret")
-			if n := strings.Count(log.String(), "level=WARN"); n != 2 || !strings.Contains(log.String(), "suppressed=4") {
-				t.Errorf("want two warnings, the second with 4 suppressed:\n%s", log.String())
-			}
-			if strings.Contains(log.String(), "top-secret") {
-				t.Errorf("the log shows a token:\n%s", log.String())
-			}
-			if _, _, err := strict.Get(t.Context(), "top-secret"); !errors.Is(err, cause) {
-				t.Errorf("WithUnsureError: want %v, got %v", cause, err)
-			}
-			want := strategytest.Session("top-secret", 2)
-			got, err := c.Load(t.Context(), "top-secret", func(context.Context) (cached, error) { return want, nil })
-			if err != nil || !reflect.DeepEqual(got, want) {
-				t.Errorf("Load: %+v, %v", got, err)
-			}
-			if f.Calls("write") != 1 {
-				t.Error("Load stored without a ticket")
-			}
-			f.FailWith(nil)
-			if !has(t, c, "top-secret") {
-				t.Error("the session is lost")
-			}
-		})
+// failing fails the named operation.
+func failing(op string, err error) fault {
+	return func(_ context.Context, o, _ string) error {
+		if o == op {
+			return err
+		}
+		return nil
 	}
 }
 
-// TestGetGivesUpInTime: a Get takes no longer than the read wait.
-func TestGetGivesUpInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := strategy.NewFake()
-		c := strategy.NewPeerToPeerOn(f, strategy.WithUnsureError(), strategy.WithLogger(nil))
-		f.FailWith(func(string) error {
-			time.Sleep(strategy.DefaultReadWait)
-			return context.DeadlineExceeded
-		})
-		start := time.Now()
-		if _, _, err := c.Get(t.Context(), "a"); !errors.Is(err, node.ErrUnsure) {
-			t.Fatalf("want ErrUnsure, got %v", err)
+// hanging lets the named operation wait until its context ends.
+func hanging(op string) fault {
+	return func(ctx context.Context, o, _ string) error {
+		if o != op {
+			return nil
 		}
-		if took := time.Since(start); took != 40*time.Millisecond {
-			t.Fatalf("took %v", took)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, _, err := c.Get(ctx, "a"); !errors.Is(err, context.Canceled) {
-			t.Fatalf("want the caller's own error, got %v", err)
-		}
-	})
-}
-
-func TestPeerToPeerEntry(t *testing.T) {
-	f := strategy.NewFake()
-	c := strategy.NewPeerToPeerOn(f, strategy.WithKeyPrefix("p:"), strategy.WithReadWait(time.Minute))
-	set(t, c, strategytest.Session("a", 7))
-	tags, ttl := f.Entry("p:a")
-	if !reflect.DeepEqual(tags, []string{"user:7"}) || ttl <= 59*time.Minute || ttl > time.Hour {
-		t.Fatalf("tags %v, TTL %v", tags, ttl)
+		<-ctx.Done()
+		return ctx.Err()
 	}
 }
 
-func TestPeerToPeerReadsWhatOthersWrite(t *testing.T) {
-	f := strategy.NewFake()
+func TestGetTakesUnsureAsMiss(t *testing.T) {
+	n := newFakeCluster().node()
 	var log bytes.Buffer
-	c := strategy.NewPeerToPeerOn(f, strategy.WithReadWait(time.Minute), strategy.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	put := func(token string, s cached) {
-		value, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Put(strategy.DefaultKeyPrefix+token, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for user := range int64(3) { // each time the decoded form is out of date
-		put("a", strategytest.Session("a", user))
-		for range 2 {
-			s, found, err := c.Get(t.Context(), "a")
-			if err != nil || !found || s.User.ID != strategy.NumberID(user) {
-				t.Fatalf("user %d: %+v %v %v", user, s, found, err)
-			}
-		}
-	}
-	over := strategytest.Session("a", 1)
-	over.Expires = time.Now().Add(-time.Minute)
-	put("a", over)
-	put("b", strategytest.Session("other", 1))
-	if err := f.Put(strategy.DefaultKeyPrefix+"c", []byte(`{"token":"c","user":`)); err != nil {
+	p := strategy.NewPeerToPeerOn(n, strategy.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	loud := strategy.NewPeerToPeerOn(n, strategy.WithUnsureError())
+	if err := p.Set(t.Context(), strategytest.Session("secret-token", "u")); err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range []string{"a", "b", "c"} {
-		if has(t, c, token) {
-			t.Errorf("%s: want a miss", token)
+	for _, cause := range []error{node.ErrUnsure, node.ErrUnavailable, node.ErrClosed, node.ErrOverload, context.DeadlineExceeded} {
+		n.on(failing("lookup", cause))
+		if _, found, err := p.Get(t.Context(), "secret-token"); found || err != nil {
+			t.Errorf("%v: Get = found %v, error %v; want a miss", cause, found, err)
+		}
+		if _, found, err := loud.Get(t.Context(), "secret-token"); found || !errors.Is(err, strategy.ErrUnsure) || !errors.Is(err, cause) {
+			t.Errorf("%v: Get with WithUnsureError = found %v, error %v; want ErrUnsure", cause, found, err)
 		}
 	}
-	if !strings.Contains(log.String(), "level=WARN") {
-		t.Error("nothing was logged")
+	if got := log.String(); !strings.Contains(got, "level=ERROR") || strings.Contains(got, "secret") || strings.Count(got, "\n") != 1 {
+		t.Errorf("five failures within a second were logged as:\n%s", got)
+	}
+	n.on(nil)
+	if _, found, err := p.Get(t.Context(), "secret-token"); !found || err != nil {
+		t.Errorf("afterwards Get = found %v, error %v", found, err)
 	}
 }
 
-// A waiter must not be given what was read before a deletion that was acknowledged before it asked.
-func TestLoadGivesWaitersNothingOlderThanTheirQuestion(t *testing.T) {
+func TestGetWaitsNoLongerThanItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := strategy.NewFake()
-		here, there := strategy.NewPeerToPeerOn(f, strategy.WithLogger(nil)), strategy.NewPeerToPeerOn(f)
-		gate := make(chan struct{})
-		before, after := strategytest.Session("a", 1), strategytest.Session("a", 2)
-		first := make(chan cached, 1)
-		go func() {
-			s, err := here.Load(t.Context(), "a", func(context.Context) (cached, error) {
-				<-gate
-				return before, nil
-			})
-			if err != nil {
-				t.Errorf("first: %v", err)
-			}
-			first <- s
-		}()
-		synctest.Wait()
-		if err := there.RevokeUser(t.Context(), "1"); err != nil {
+		n := newFakeCluster().node()
+		n.on(hanging("lookup"))
+		begin := time.Now()
+		if _, found, err := strategy.NewPeerToPeerOn(n).Get(t.Context(), "t"); found || err != nil {
+			t.Errorf("Get = found %v, error %v", found, err)
+		}
+		if took := time.Since(begin); took != 40*time.Millisecond {
+			t.Errorf("took %v, want 40ms", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		begin = time.Now()
+		if _, found, err := strategy.NewPeerToPeerOn(n).Get(ctx, "t"); found || err != nil {
+			t.Errorf("Get = found %v, error %v", found, err)
+		}
+		if took := time.Since(begin); took != 10*time.Millisecond {
+			t.Errorf("took %v, want the caller's 10ms", took)
+		}
+	})
+}
+
+func TestGetOfSomethingElse(t *testing.T) {
+	n := newFakeCluster().node()
+	p := strategy.NewPeerToPeerOn(n)
+	for token, text := range map[string]string{"a": "no JSON", "b": `{"token":"other"}`, "c": `[]`} {
+		if err := n.Set(t.Context(), strategy.DefaultKeyPrefix+token, []byte(text), strategy.SetParams{}); err != nil {
 			t.Fatal(err)
 		}
-		second := make(chan cached, 8)
-		for range cap(second) {
-			go func() {
-				s, err := here.Load(t.Context(), "a", func(context.Context) (cached, error) { return after, nil })
-				if err != nil {
-					t.Errorf("second: %v", err)
-				}
-				second <- s
-			}()
+		if _, found, err := p.Get(t.Context(), token); found || err != nil {
+			t.Errorf("%s: found %v, error %v; want a miss", text, found, err)
 		}
-		synctest.Wait()
-		close(gate)
-		if s := <-first; s.User.ID != strategy.NumberID(1) {
-			t.Errorf("first: %+v", s.User)
+		want := strategytest.Session(token, "u")
+		if _, err := p.Load(t.Context(), token, func(context.Context) (strategy.CachedSession, error) { return want, nil }); err != nil {
+			t.Fatalf("Load: %v", err)
 		}
-		for range cap(second) {
-			if s := <-second; s.User == nil || s.User.ID != strategy.NumberID(2) {
-				t.Errorf("second: %+v", s.User)
-			}
+		if _, found, _ := p.Get(t.Context(), token); !found {
+			t.Errorf("%s: Load did not replace it", text)
 		}
-	})
-}
-
-func TestLoadWaitersOutliveACancelledLoad(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := strategy.NewPeerToPeerOn(strategy.NewFake())
-		ctx, cancel := context.WithCancel(t.Context())
-		want := strategytest.Session("a", 1)
-		failed := make(chan error, 1)
-		go func() {
-			_, err := c.Load(ctx, "a", func(ctx context.Context) (cached, error) {
-				<-ctx.Done()
-				return cached{}, ctx.Err()
-			})
-			failed <- err
-		}()
-		synctest.Wait()
-		got := make(chan cached, 1)
-		go func() {
-			s, err := c.Load(t.Context(), "a", func(context.Context) (cached, error) { return want, nil })
-			if err != nil {
-				t.Errorf("waiter: %v", err)
-			}
-			got <- s
-		}()
-		synctest.Wait()
-		cancel()
-		if err := <-failed; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		if s := <-got; !reflect.DeepEqual(s, want) {
-			t.Errorf("got %+v", s)
-		}
-	})
-}
-
-func TestLoadSurvivesAPanic(t *testing.T) {
-	c := strategy.NewInMemory(strategy.InMemoryConfig{})
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic is lost")
-			}
-		}()
-		_, _ = c.Load(t.Context(), "a", func(context.Context) (cached, error) { panic("loader") })
-	}()
-	want := strategytest.Session("a", 1)
-	got, err := c.Load(t.Context(), "a", func(context.Context) (cached, error) { return want, nil })
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Fatalf("%+v, %v", got, err)
 	}
 }
 
-func BenchmarkPeerToPeerGet(b *testing.B) {
-	for name, bytes := range map[string]int64{"decoded": strategy.DefaultDecodedBytes, "decoding": 0} {
-		b.Run(name, func(b *testing.B) {
-			c := strategy.NewPeerToPeerOn(strategy.NewFake(), strategy.WithDecodedBytes(bytes), strategy.WithReadWait(0))
-			if err := c.Set(b.Context(), strategytest.Session("a", 1)); err != nil {
-				b.Fatal(err)
+func TestWritesFailLoudly(t *testing.T) {
+	n := newFakeCluster().node()
+	p := strategy.NewPeerToPeerOn(n)
+	for op, do := range map[string]func() error{
+		"set":    func() error { return p.Set(t.Context(), strategytest.Session("t", "u")) },
+		"delete": func() error { return p.Delete(t.Context(), "t") },
+		"clear":  func() error { return p.Clear(t.Context()) },
+		"cut":    func() error { return p.RevokeUser(t.Context(), "u") },
+	} {
+		for _, cause := range []error{node.ErrUnavailable, node.ErrUnconfirmed} {
+			n.on(failing(op, cause))
+			if err := do(); !errors.Is(err, cause) {
+				t.Errorf("%s = %v, want %v", op, err, cause)
 			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, found, err := c.Get(b.Context(), "a"); err != nil || !found {
-					b.Fatal(found, err)
+		}
+	}
+}
+
+func TestTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		set := func(expires time.Time, opts ...strategy.Option) time.Duration {
+			t.Helper()
+			s := strategytest.Session("t", "u")
+			s.Expires = expires
+			if err := strategy.NewPeerToPeerOn(c.node(), opts...).Set(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			e, _, _ := c.node().Lookup(t.Context(), strategy.DefaultKeyPrefix+"t")
+			return e.TTL
+		}
+		in2h := time.Now().Add(2 * time.Hour)
+		for _, c := range []struct{ got, want time.Duration }{
+			{set(in2h), 2 * time.Hour},
+			{set(in2h, strategy.WithMaxTTL(time.Hour)), time.Hour},
+			{set(time.Time{}), 0},
+			{set(time.Time{}, strategy.WithDefaultTTL(time.Minute)), time.Minute},
+			{set(time.Time{}, strategy.WithMaxTTL(time.Hour)), time.Hour},
+			{set(in2h, strategy.WithDefaultTTL(time.Minute)), 2 * time.Hour},
+		} {
+			if c.got != c.want {
+				t.Errorf("TTL %v, want %v", c.got, c.want)
+			}
+		}
+	})
+}
+
+// A value that comes back with the version of another, as after a cluster that started over, is not mistaken for it.
+func TestDecodedSessionsAreNoOlderThanTheNode(t *testing.T) {
+	c := newFakeCluster()
+	p := strategy.NewPeerToPeerOn(c.node())
+	s := strategytest.Session("t", "u")
+	if err := p.Set(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, _ := p.Get(t.Context(), "t"); !found {
+		t.Fatal("not found")
+	}
+	c.clock = 0
+	s.User.Verified = false
+	if err := strategy.NewPeerToPeerOn(c.node()).Set(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, _ := p.Get(t.Context(), "t"); !found || got.User.Verified {
+		t.Fatalf("found %v, with the older user %v", found, found && got.User.Verified)
+	}
+}
+
+func TestLoadWithoutTheCluster(t *testing.T) {
+	for _, cause := range []error{node.ErrUnsure, node.ErrUnavailable} {
+		c := newFakeCluster()
+		n := c.node()
+		n.on(failing("lookup", cause))
+		want := strategytest.Session("t", "u")
+		got, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return want, nil })
+		if err != nil || got.Token != "t" {
+			t.Errorf("%v: Load = %v", cause, err)
+		}
+		if len(c.entries) != 0 {
+			t.Errorf("%v: something was stored without a ticket", cause)
+		}
+		n.on(failing("set", cause))
+		if got, err = strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return want, nil }); err != nil || got.Token != "t" {
+			t.Errorf("%v on the fill: Load = %v", cause, err)
+		}
+	}
+}
+
+// While nothing can be stored, a herd shares loads all the same, and nobody gets one from before he came.
+func TestLoadHerdWithoutTheCluster(t *testing.T) {
+	n := newFakeCluster().node()
+	n.on(failing("lookup", node.ErrUnsure))
+	p := strategy.NewPeerToPeerOn(n)
+	var loads atomic.Int32
+	var wg sync.WaitGroup
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 {
+			wg.Go(func() {
+				_, err := p.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+					loads.Add(1)
+					<-time.After(time.Second)
+					return strategytest.Session("t", "u"), nil
+				})
+				if err != nil {
+					t.Errorf("Load: %v", err)
 				}
+			})
+		}
+		wg.Wait()
+	})
+	if n := loads.Load(); n > 2 {
+		t.Errorf("%d loads, want two at most", n)
+	}
+}
+
+func TestLoadOutlivesItsFirstCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := strategy.NewPeerToPeerOn(newFakeCluster().node())
+		load := func(ctx context.Context) (strategy.CachedSession, error) {
+			select {
+			case <-time.After(time.Second):
+				return strategytest.Session("t", "u"), nil
+			case <-ctx.Done():
+				return strategy.CachedSession{}, ctx.Err()
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := p.Load(ctx, "t", load); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("first Load = %v, want its deadline", err)
 			}
 		})
+		synctest.Wait()
+		wg.Go(func() {
+			if _, err := p.Load(t.Context(), "t", load); err != nil {
+				t.Errorf("second Load = %v", err)
+			}
+		})
+		wg.Wait()
+	})
+}
+
+func TestLoaderPanic(t *testing.T) {
+	for name, c := range map[string]strategy.Loader{
+		"InMemory":   strategy.NewInMemory(strategy.InMemoryConfig{}),
+		"PeerToPeer": strategy.NewPeerToPeerOn(newFakeCluster().node()),
+	} {
+		func() {
+			defer func() {
+				if p := recover(); p != "mine" {
+					t.Errorf("%s: recovered %v, want the loader's panic", name, p)
+				}
+			}()
+			_, _ = c.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { panic("mine") })
+		}()
+		got, err := c.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return strategytest.Session("t", "u"), nil })
+		if err != nil || got.Token != "t" {
+			t.Errorf("%s: Load after a panic: %v", name, err)
+		}
 	}
+}
+
+// A lock whose holder died delays a load by no more than its time.
+func TestLoadLockOfADeadReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeCluster().node()
+		if err := n.Set(t.Context(), "load-lock:"+strategy.DefaultKeyPrefix+"t", []byte("dead"), strategy.SetParams{TTL: 2 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return strategytest.Session("t", "u"), nil })
+		if took := time.Since(begin); err != nil || took > 2100*time.Millisecond {
+			t.Errorf("Load took %v, error %v", took, err)
+		}
+	})
 }

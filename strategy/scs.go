@@ -2,100 +2,118 @@ package strategy
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
 )
 
-// scanPage is how many keys are asked for at a time.
-const scanPage = 256
-
-// SCSStore is a store for github.com/alexedwards/scs/v2: it has the methods of its Store, CtxStore, IterableStore and
-// IterableCtxStore. When the cluster cannot tell, operations wait and then fail with node.ErrUnsure, so that nobody is
-// logged out because a replica died.
-type SCSStore struct{ store }
-
-// NewSCSStore returns a store on n, which stays the caller's to close and must not be nil. The prefix is "scs:" and a
-// deleted token stays dead, unless opts say otherwise.
-func NewSCSStore(n *node.Node, opts ...StoreOption) *SCSStore {
-	return newSCSStore(nodeBackend{n}, opts...)
+// SCSStore keeps the sessions of github.com/alexedwards/scs/v2 in the cluster. It is an scs.CtxStore, an
+// scs.IterableStore and an scs.IterableCtxStore, without importing scs:
+//
+//	sessions := scs.New()
+//	sessions.Store = strategy.NewSCSStore(n)
+//
+// It is the store of record: a read waits for certainty within the context's deadline (WithStoreWait without one), and
+// then fails with ErrUnsure, which scs hands to its ErrorFunc; a session is reported as not found only when it certainly is
+// not there. A deleted token stays dead: the Commit of a request that was still under way fails with ErrRevoked.
+//
+// Its methods are safe for concurrent use. It has nothing to close; the node belongs to the caller.
+type SCSStore struct {
+	certain
+	// seen holds the tokens found here a short while ago. What is committed under one of them must still be there: else the
+	// session was ended meanwhile, by RevokeUser or by its time, and the request that was under way must not bring it back.
+	seen *sieve[struct{}]
 }
 
-func newSCSStore(back backend, opts ...StoreOption) *SCSStore {
-	return &SCSStore{newStore(back, storeConfig{prefix: "scs:", revoke: true}, opts)}
+// seenTokens bounds the tokens that an SCSStore knows to have been found: that many requests at a time, and more.
+const seenTokens = 1 << 16
+
+// NewSCSStore returns the store of a running node. The node must not be nil.
+func NewSCSStore(n *node.Node, opts ...StoreOption) *SCSStore { return newSCSStore(onNode{n}, opts...) }
+
+func newSCSStore(on backend, opts ...StoreOption) *SCSStore {
+	return &SCSStore{certain: newCertain(on, "scs:", opts), seen: newSieve[struct{}](seenTokens, 16<<20, nil)}
 }
 
-// Find is FindCtx without a context.
+// FindCtx returns the data of a token. A token that is absent, expired, empty or too long is not found.
+func (s *SCSStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	data, found, err = s.read(ctx, token)
+	if err != nil {
+		return nil, false, fmt.Errorf("session store: find: %w", err)
+	}
+	if found {
+		s.seen.put(token, struct{}{}, int64(len(token))+96)
+	}
+	return data, found, nil
+}
+
+// CommitCtx stores the data of a token until expiry. If that has passed, it removes the token. It fails with ErrRevoked
+// when the session was ended while the request was under way; the response must then not go out as if it were logged in.
+func (s *SCSStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	ttl := time.Until(expiry)
+	if ttl <= 0 {
+		return s.wrap("commit", s.remove(ctx, token, false))
+	}
+	_, seen := s.seen.get(token)
+	err := s.write(ctx, token, data, ttl, seen)
+	if errors.Is(err, node.ErrCondition) {
+		err = fmt.Errorf("%w: the session was ended meanwhile", ErrRevoked)
+	}
+	if err == nil && !seen {
+		s.seen.put(token, struct{}{}, int64(len(token))+96)
+	}
+	return s.wrap("commit", err)
+}
+
+// DeleteCtx removes a token for good. An absent one is no error. When ctx ends first it returns ErrUnconfirmed and the
+// deletion goes on by itself.
+func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
+	err := s.remove(ctx, token, !s.reusable)
+	if s.reusable {
+		s.seen.remove(token)
+	}
+	return s.wrap("delete", err)
+}
+
+// AllCtx returns the data of all tokens in the cluster. It asks for each by itself: meant for maintenance, not for requests.
+// A session that is written or deleted meanwhile may be in the answer or not.
+func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	all, err := s.all(ctx)
+	return all, s.wrap("all", err)
+}
+
+// RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
+// anew at once. It needs WithUserOf and fails with ErrInvalid without it.
+func (s *SCSStore) RevokeUser(ctx context.Context, userID string) error {
+	if s.userOf == nil || userID == "" {
+		return s.wrap("revoke user", fmt.Errorf("%w: no user id, or a store without WithUserOf", ErrInvalid))
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return s.wrap("revoke user", s.on.InvalidateTags(ctx, s.userTag(userID)))
+}
+
+// Find is FindCtx with a deadline of WithStoreWait.
 func (s *SCSStore) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
 
-// FindCtx returns the data of token. Absent is (nil, false, nil); not known is node.ErrUnsure.
-func (s *SCSStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	return s.find(ctx, "find session", token)
-}
-
-// Commit is CommitCtx without a context.
+// Commit is CommitCtx with a deadline of WithStoreWait.
 func (s *SCSStore) Commit(token string, data []byte, expiry time.Time) error {
 	return s.CommitCtx(context.Background(), token, data, expiry)
 }
 
-// CommitCtx stores data until expiry. It fails with ErrRevoked when the token was deleted recently.
-func (s *SCSStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	ttl := time.Until(expiry)
-	if ttl <= 0 {
-		return s.remove(ctx, "commit session", token, false)
-	}
-	return s.commit(ctx, "commit session", token, data, write{ttl: ttl})
-}
-
-// Delete is DeleteCtx without a context.
+// Delete is DeleteCtx with a deadline of WithStoreWait.
 func (s *SCSStore) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// DeleteCtx removes token on every replica. An absent token is no error.
-func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
-	return s.remove(ctx, "delete session", token, s.cfg.revoke)
-}
-
-// All is AllCtx without a context.
+// All is AllCtx with a deadline of WithStoreWait.
 func (s *SCSStore) All() (map[string][]byte, error) { return s.AllCtx(context.Background()) }
 
-// AllCtx returns the data of every session of the cluster by its token. It holds them all in memory.
-func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
-	all := make(map[string][]byte)
-	var cursor uint64
-	for {
-		var keys []string
-		var next uint64
-		err := s.attempt(ctx, "list sessions", func(ctx context.Context) error {
-			var err error
-			keys, next, err = s.back.Scan(ctx, cursor, scanPage)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			token, ours := strings.CutPrefix(key, s.cfg.prefix)
-			if _, have := all[token]; !ours || have {
-				continue
-			}
-			data, ok, err := s.find(ctx, "list sessions", token)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				all[token] = data
-			}
-		}
-		if next == 0 {
-			return all, nil
-		}
-		if next == cursor {
-			return nil, fmt.Errorf("strategy: list sessions: %w", node.ErrUnsure)
-		}
-		cursor = next
+func (s *SCSStore) wrap(what string, err error) error {
+	if err == nil {
+		return nil
 	}
+	return fmt.Errorf("session store: %s: %w", what, err)
 }

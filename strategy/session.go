@@ -2,121 +2,161 @@ package strategy
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
+	"fmt"
+	"math"
 	"time"
 )
 
-// CachedSession is a session as Vendure caches it, and has the same JSON form. Fields that are not named here, and nulls,
-// are kept in Extra, so that a session passes through Go unharmed.
+// CachedSession is a session as Vendure caches it. Its JSON has Vendure's names; fields that this type does not know
+// survive a round trip, at every level, and a known field that was not changed is written as it was read: absent, null
+// and empty stay apart.
+//
+// Copying the struct shares User with the copy; Clone does not.
 type CachedSession struct {
-	// CacheExpiry is when the cached copy counts as stale, in seconds since 1970. It is for the caller to check.
+	// CacheExpiry is the time in seconds since 1970 after which the cached copy is stale and is to be loaded afresh. The
+	// caller judges it; it does not end the entry.
 	CacheExpiry float64
-	// ID is the session's key in the database.
+	// ID identifies the session in its database.
 	ID ID
-	// Token is the secret the client shows. It must not be empty.
+	// Token is the secret the session is found by. Required.
 	Token string
-	// Expires is when the session ends, to the millisecond. Zero: it has no end.
+	// Expires is when the session itself ends; zero if that is not known.
 	Expires time.Time
-	// ActiveOrderID and ActiveChannelID are absent when zero.
-	ActiveOrderID   ID
+	// ActiveOrderID is optional.
+	ActiveOrderID ID
+	// ActiveChannelID is optional.
 	ActiveChannelID ID
-	// AuthenticationStrategy is absent when empty.
+	// AuthenticationStrategy is optional.
 	AuthenticationStrategy string
 	// User is nil for an anonymous session.
 	User *CachedSessionUser
-	// Extra holds the fields not named above, as JSON.
-	Extra map[string]json.RawMessage
+
+	doc document
 }
 
-// CachedSessionUser is who a session belongs to, with what they may do.
+// CachedSessionUser is the user of a session.
 type CachedSessionUser struct {
-	ID                 ID
-	Identifier         string
-	Verified           bool
+	// ID identifies the user. RevokeUser takes its text.
+	ID ID
+	// Identifier is the name the user logs in with.
+	Identifier string
+	// Verified tells whether the identifier has been verified.
+	Verified bool
+	// ChannelPermissions says what the user may do, channel by channel.
 	ChannelPermissions []ChannelPermissions
-	// Extra holds the fields not named above, as JSON.
-	Extra map[string]json.RawMessage
+
+	doc document
 }
 
-// ChannelPermissions is what a user may do in one channel.
+// ChannelPermissions are the permissions of a user in one channel.
 type ChannelPermissions struct {
 	ID          ID
 	Token       string
 	Code        string
 	Permissions []string
-	// Extra holds the fields not named above, as JSON.
-	Extra map[string]json.RawMessage
+
+	doc document
 }
 
-// Clone returns a copy that shares nothing with s.
+// Clone returns a copy that shares nothing with s that can be changed.
 func (s CachedSession) Clone() CachedSession {
-	s.Extra = cloneExtra(s.Extra)
-	if s.User != nil {
-		user := *s.User
-		user.Extra = cloneExtra(user.Extra)
-		user.ChannelPermissions = slices.Clone(user.ChannelPermissions)
-		for i := range user.ChannelPermissions {
-			channel := &user.ChannelPermissions[i]
-			channel.Permissions = slices.Clone(channel.Permissions)
-			channel.Extra = cloneExtra(channel.Extra)
+	if s.User == nil {
+		return s
+	}
+	// The user and a single channel, which is what most sessions have, take one allocation; all permissions take another.
+	from := s.User
+	if len(from.ChannelPermissions) == 1 {
+		room := &struct {
+			user    CachedSessionUser
+			channel [1]ChannelPermissions
+		}{*from, [1]ChannelPermissions{from.ChannelPermissions[0]}}
+		room.user.ChannelPermissions = room.channel[:]
+		s.User = &room.user
+	} else {
+		user := *from
+		if from.ChannelPermissions != nil {
+			user.ChannelPermissions = append(make([]ChannelPermissions, 0, len(from.ChannelPermissions)), from.ChannelPermissions...)
 		}
 		s.User = &user
+	}
+	total := 0
+	for i := range from.ChannelPermissions {
+		total += len(from.ChannelPermissions[i].Permissions)
+	}
+	flat := make([]string, 0, total)
+	for i := range s.User.ChannelPermissions {
+		if p := &s.User.ChannelPermissions[i].Permissions; *p != nil {
+			start := len(flat)
+			flat = append(flat, *p...)
+			*p = flat[start:len(flat):len(flat)]
+		}
 	}
 	return s
 }
 
-func cloneExtra(extra map[string]json.RawMessage) map[string]json.RawMessage {
-	extra = maps.Clone(extra)
-	for name, raw := range extra {
-		extra[name] = slices.Clone(raw)
+// Validate tells whether the session can be stored: it has a token, and a CacheExpiry that is a number. The error is ErrInvalid.
+func (s CachedSession) Validate() error {
+	if s.Token == "" {
+		return fmt.Errorf("%w: session without a token", ErrInvalid)
 	}
-	return extra
+	if math.IsNaN(s.CacheExpiry) || math.IsInf(s.CacheExpiry, 0) {
+		return fmt.Errorf("%w: cacheExpiry is not finite", ErrInvalid)
+	}
+	return nil
 }
 
-// ended tells whether the session itself is over.
-func (s *CachedSession) ended(now time.Time) bool {
-	return !s.Expires.IsZero() && !now.Before(s.Expires)
-}
-
-// userID is the text of the user's ID; "" for an anonymous session.
-func (s *CachedSession) userID() string {
+// UserID is the text of the user's ID, as RevokeUser takes it; "" for an anonymous session.
+func (s CachedSession) UserID() string {
 	if s.User == nil {
 		return ""
 	}
 	return s.User.ID.String()
 }
 
-// Sizes in bytes, rounded up, of what holds the strings of a session on a 64-bit machine.
-const (
-	sessionOverhead = 512 // the session, its list, heap and map entries
-	userOverhead    = 128
-	channelOverhead = 128
-	stringOverhead  = 16
-	extraOverhead   = 96
-)
+// Field returns a field that CachedSession does not know, as JSON. It is shared and must not be modified.
+func (s CachedSession) Field(name string) (json.RawMessage, bool) {
+	return s.doc.field(name, sessionFields)
+}
 
-// memorySize estimates the bytes that the session takes in memory.
-func (s *CachedSession) memorySize() int64 {
-	size := sessionOverhead + 2*len(s.Token) + len(s.ID.text) + len(s.ActiveOrderID.text) + len(s.ActiveChannelID.text) +
-		len(s.AuthenticationStrategy) + extraSize(s.Extra)
+// SetField sets a field that CachedSession does not know. It fails with ErrInvalid for the name of a known one and for a
+// value without a JSON form. Copies of s made before are not affected.
+func (s *CachedSession) SetField(name string, value any) error {
+	return s.doc.setField(name, value, sessionFields)
+}
+
+// Field returns a field that CachedSessionUser does not know, as JSON. It is shared and must not be modified.
+func (u CachedSessionUser) Field(name string) (json.RawMessage, bool) {
+	return u.doc.field(name, userFields)
+}
+
+// SetField sets a field that CachedSessionUser does not know. It fails as CachedSession.SetField does.
+func (u *CachedSessionUser) SetField(name string, value any) error {
+	return u.doc.setField(name, value, userFields)
+}
+
+// Field returns a field that ChannelPermissions does not know, as JSON. It is shared and must not be modified.
+func (c ChannelPermissions) Field(name string) (json.RawMessage, bool) {
+	return c.doc.field(name, channelFields)
+}
+
+// SetField sets a field that ChannelPermissions does not know. It fails as CachedSession.SetField does.
+func (c *ChannelPermissions) SetField(name string, value any) error {
+	return c.doc.setField(name, value, channelFields)
+}
+
+// weight estimates the memory of a session in bytes.
+func (s *CachedSession) weight() int {
+	n := 320 + len(s.ID.text) + 2*len(s.Token) + len(s.ActiveOrderID.text) + len(s.ActiveChannelID.text) +
+		len(s.AuthenticationStrategy) + s.doc.weight()
 	if u := s.User; u != nil {
-		size += userOverhead + len(u.ID.text) + len(u.Identifier) + extraSize(u.Extra)
+		n += 128 + len(u.ID.text) + len(u.Identifier) + u.doc.weight()
 		for i := range u.ChannelPermissions {
 			c := &u.ChannelPermissions[i]
-			size += channelOverhead + len(c.ID.text) + len(c.Token) + len(c.Code) + extraSize(c.Extra)
+			n += 112 + len(c.ID.text) + len(c.Token) + len(c.Code) + c.doc.weight()
 			for _, p := range c.Permissions {
-				size += stringOverhead + len(p)
+				n += 16 + len(p)
 			}
 		}
 	}
-	return int64(size)
-}
-
-func extraSize(extra map[string]json.RawMessage) int {
-	size := 0
-	for name, raw := range extra {
-		size += extraOverhead + len(name) + len(raw)
-	}
-	return size
+	return n
 }

@@ -1,0 +1,200 @@
+package strategy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// StoreOption changes an SCSStore or a FiberStorage.
+type StoreOption func(*storeOptions)
+
+type storeOptions struct {
+	prefix   string
+	wait     time.Duration
+	reusable bool
+	userOf   func([]byte) string
+}
+
+// WithStorePrefix sets what stands before the token in the cluster's keys. Default "scs:" or "fiber:". Stores that share a
+// cluster must differ in it. A key is 1 KiB at most, prefix included.
+func WithStorePrefix(prefix string) StoreOption { return func(o *storeOptions) { o.prefix = prefix } }
+
+// WithStoreWait bounds an operation whose context has no deadline. Default 5 s, which outlasts the crash of a peer.
+func WithStoreWait(d time.Duration) StoreOption {
+	return func(o *storeOptions) {
+		if d > 0 {
+			o.wait = d
+		}
+	}
+}
+
+// WithReusableKeys lets a deleted key be set again, as those need who keep more than sessions in the store: counters,
+// cached pages. Default: a deleted key stays dead for the node's Retention, so that the slow request that saves its
+// session after the log-out fails with ErrRevoked.
+func WithReusableKeys() StoreOption { return func(o *storeOptions) { o.reusable = true } }
+
+// WithUserOf tells the store whose session the data is, "" for nobody's, so that RevokeUser finds it. It must not keep or
+// change the data.
+func WithUserOf(userOf func(data []byte) string) StoreOption {
+	return func(o *storeOptions) { o.userOf = userOf }
+}
+
+// certain reads and writes for a store of record: never is "not sure" taken for "absent".
+type certain struct {
+	storeOptions
+	on    backend
+	scope string // the tag of all entries of this store
+}
+
+func newCertain(on backend, prefix string, opts []StoreOption) certain {
+	c := certain{storeOptions: storeOptions{prefix: prefix, wait: 5 * time.Second}, on: on}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&c.storeOptions)
+		}
+	}
+	c.scope = "in:" + c.prefix
+	return c
+}
+
+func (c *certain) key(token string) (string, bool) {
+	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
+}
+
+func (c *certain) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.wait)
+}
+
+// lookup asks until it is sure or the time is up, and then fails with ErrUnsure.
+func (c *certain) lookup(ctx context.Context, key string) (e node.Entry, found bool, err error) {
+	err = c.insist(ctx, func(ctx context.Context) error {
+		e, found, err = c.on.Lookup(ctx, key)
+		return err
+	})
+	return e, found, err
+}
+
+// insist repeats a read while it is unsure.
+func (c *certain) insist(ctx context.Context, read func(context.Context) error) error {
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := read(ctx)
+		switch {
+		case err == nil, errors.Is(err, ErrTooLarge), errors.Is(err, ErrInvalid), errors.Is(err, node.ErrClosed):
+			return err
+		case ctx.Err() != nil:
+			return unsure(err, ctx.Err())
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return unsure(err, ctx.Err())
+		}
+	}
+}
+
+func unsure(err, over error) error {
+	if errors.Is(err, ErrUnsure) {
+		return fmt.Errorf("%w: %w", err, over)
+	}
+	return fmt.Errorf("%w: %w: %w", ErrUnsure, err, over)
+}
+
+// read returns the data of a token, the caller's own. A token that no entry can have is absent.
+func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) {
+	key, ok := c.key(token)
+	if !ok {
+		return nil, false, nil
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	e, found, err := c.lookup(ctx, key)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	data := bytes.Clone(e.Value)
+	if data == nil {
+		data = []byte{}
+	}
+	return data, true, nil
+}
+
+// write stores a copy of data: web servers reuse the memory of a request. ttl 0 is without end.
+func (c *certain) write(ctx context.Context, token string, data []byte, ttl time.Duration, onlyPresent bool) error {
+	key, ok := c.key(strings.Clone(token))
+	if !ok {
+		if token == "" {
+			return fmt.Errorf("%w: empty token", ErrInvalid)
+		}
+		return fmt.Errorf("%w: token", ErrTooLarge)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	tags := []string{c.scope}
+	if c.userOf != nil {
+		if user := c.userOf(data); user != "" {
+			tags = append(tags, c.userTag(user))
+		}
+	}
+	return c.on.Set(ctx, key, bytes.Clone(data), setParams{TTL: ttl, Endless: ttl == 0, Tags: tags, IfPresent: onlyPresent})
+}
+
+func (c *certain) remove(ctx context.Context, token string, revoke bool) error {
+	key, ok := c.key(strings.Clone(token))
+	if !ok {
+		return nil // no such token can be stored
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	return c.on.Delete(ctx, key, revoke)
+}
+
+func (c *certain) userTag(user string) string { return c.scope + "/" + userTag(user) }
+
+// all returns the data of every token of this store.
+func (c *certain) all(ctx context.Context) (map[string][]byte, error) {
+	const batch = 512
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	found := map[string][]byte{}
+	for cursor := uint64(0); ; {
+		var keys []string
+		var next uint64
+		err := c.insist(ctx, func(ctx context.Context) (err error) {
+			keys, next, err = c.on.Scan(ctx, cursor, batch)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			token, ours := strings.CutPrefix(key, c.prefix)
+			if !ours {
+				continue
+			}
+			if _, seen := found[token]; seen {
+				continue
+			}
+			e, ok, err := c.lookup(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				found[token] = bytes.Clone(e.Value)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return found, nil
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package strategy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// maxKey is the node's bound for a key.
+const maxKey = 1024
+
+// core is what PeerToPeer and Typed share: reads that take unsure as a miss, and loads that never store a stale value.
+type core struct {
+	options
+	on      backend
+	flights flights[[]byte]
+
+	lastLog atomic.Int64  // when, in Unix nanoseconds
+	unsaid  atomic.Uint64 // failures since
+}
+
+func (c *core) key(token string) (string, bool) {
+	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
+}
+
+// keyForWrite is key with the error that a write fails with.
+func (c *core) keyForWrite(token string) (string, error) {
+	key, ok := c.key(token)
+	switch {
+	case ok:
+		return key, nil
+	case token == "":
+		return "", fmt.Errorf("%w: empty token", ErrInvalid)
+	default:
+		return "", fmt.Errorf("%w: token", ErrTooLarge)
+	}
+}
+
+// lookup reads a key: from the node's memory, which needs no context, or from another node within the wait for reads.
+func (c *core) lookup(ctx context.Context, key string) (node.Entry, bool, error) {
+	if e, found, ok := c.on.Peek(key); ok {
+		return e, found, nil
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	return c.on.Lookup(ctx, key)
+}
+
+func (c *core) lookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	return c.on.LookupOrTicket(ctx, key)
+}
+
+func (c *core) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.readWait == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.readWait)
+}
+
+// missed turns the error of a read into what Get returns: nothing, or ErrUnsure with WithUnsureError.
+func (c *core) missed(ctx context.Context, err error) error {
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrInvalid) {
+		return nil // no such key can be stored: certainly absent
+	}
+	if ctx.Err() == nil || c.unsureError {
+		c.failed(ctx, "session cache: read failed, taken as a miss", err)
+	}
+	if !c.unsureError {
+		return nil
+	}
+	if !errors.Is(err, ErrUnsure) {
+		err = fmt.Errorf("%w: %w", ErrUnsure, err)
+	}
+	return fmt.Errorf("session cache: get: %w", err)
+}
+
+// failed logs, at most once a second.
+func (c *core) failed(ctx context.Context, what string, err error) {
+	now, last := time.Now().UnixNano(), c.lastLog.Load()
+	if now-last < int64(time.Second) && now >= last || !c.lastLog.CompareAndSwap(last, now) {
+		c.unsaid.Add(1)
+		return
+	}
+	c.logger.ErrorContext(ctx, what, "err", err, "unlogged", c.unsaid.Swap(0))
+}
+
+// lifetime is how long an entry that ends at expires is kept: 0 is the node's default, negative means it is over.
+func (c *core) lifetime(expires time.Time) time.Duration {
+	ttl := c.defaultTTL
+	if !expires.IsZero() {
+		if ttl = time.Until(expires); ttl <= 0 {
+			return -1
+		}
+	}
+	if c.maxTTL > 0 && (ttl == 0 || ttl > c.maxTTL) {
+		ttl = c.maxTTL
+	}
+	return ttl
+}

@@ -1,0 +1,71 @@
+package strategy
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// layouts are the forms of a date that are read. A date without a zone is taken as UTC.
+func layouts() [6]string {
+	return [6]string{
+		time.RFC3339, // also reads any fraction of a second
+		"2006-01-02T15:04:05",
+		"2006-01-02T15:04Z07:00",
+		"2006-01-02",
+		"2006-01-02 15:04:05Z07:00",
+		"2006-01-02 15:04:05",
+	}
+}
+
+// appendDate writes t as JavaScript's Date.prototype.toJSON does: UTC, milliseconds, years beyond four digits with a sign
+// and six digits. The zero time is null, as a date that is none.
+func appendDate(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return append(b, "null"...)
+	}
+	t = t.UTC()
+	b = append(b, '"')
+	if year := t.Year(); year < 0 || year > 9999 {
+		b = fmt.Appendf(b, "%+07d", year)
+		b = t.AppendFormat(b, "-01-02T15:04:05.000Z")
+	} else {
+		b = t.AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	}
+	return append(b, '"')
+}
+
+// parseDate reads a date leniently: an ISO 8601 string, milliseconds since 1970 as a number, or null.
+func parseDate(raw []byte) (time.Time, error) {
+	if len(raw) == 0 || raw[0] != '"' {
+		if string(raw) == "null" {
+			return time.Time{}, nil
+		}
+		var ms float64
+		if json.Unmarshal(raw, &ms) != nil || ms < -8.64e15 || ms > 8.64e15 { // JavaScript's own range
+			return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+		}
+		return time.UnixMilli(int64(ms)).UTC(), nil
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+	}
+	shift := 0
+	if len(text) > 7 && (text[0] == '+' || text[0] == '-') {
+		year, err := strconv.Atoi(text[:7])
+		if err != nil {
+			return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+		}
+		base := 2000 + (year%400+400)%400 // the calendar repeats every 400 years
+		shift = year - base
+		text = strconv.Itoa(base) + text[7:]
+	}
+	for _, layout := range layouts() {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.AddDate(shift, 0, 0).UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+}

@@ -1,0 +1,145 @@
+package strategy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// loaded is what a loader returned, ready to be stored.
+type loaded struct {
+	value []byte
+	ttl   time.Duration // 0: the node's default; negative: not to be stored
+	tags  []string
+}
+
+// lockPrefix makes the key under which the replicas agree on who loads.
+const lockPrefix = "load-lock:"
+
+// fillAttempts bounds how often a load whose fill was overtaken is repeated.
+const fillAttempts = 3
+
+// load returns the value of key, or what load returns, which it stores unless something newer happened to the key. usable
+// tells whether a stored value can be read; one that cannot is replaced.
+func (c *core) load(
+	ctx context.Context, key string, usable func([]byte) bool, load func(context.Context) (loaded, error),
+) ([]byte, error) {
+	return c.flights.do(ctx, key, func(ctx context.Context) (r result[[]byte]) {
+		var unlock func()
+		defer func() {
+			if p := recover(); p != nil {
+				r = result[[]byte]{err: loaderPanic{p}}
+			}
+			r.after = unlock // also after a panic: others wait for the lock
+		}()
+		return c.fill(ctx, key, usable, load, &unlock)
+	})
+}
+
+func (c *core) fill(
+	ctx context.Context, key string, usable func([]byte) bool, load func(context.Context) (loaded, error), unlock *func(),
+) result[[]byte] {
+	for attempt := 1; ; attempt++ {
+		how, value, found, sure := c.miss(ctx, key, usable)
+		if !found && sure && c.loadLock > 0 && *unlock == nil {
+			how, value, found, sure = c.lock(ctx, key, usable, how, unlock)
+		}
+		if found {
+			return result[[]byte]{value: value, confirmed: true}
+		}
+		l, err := load(ctx)
+		if err != nil {
+			return result[[]byte]{err: err}
+		}
+		r := result[[]byte]{value: l.value}
+		if !sure || l.ttl < 0 {
+			return r // there is no telling what happened to the key meanwhile: not stored
+		}
+		how.TTL, how.Tags = l.ttl, l.tags
+		fillCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.fillWait)
+		err = c.on.Set(fillCtx, key, l.value, how)
+		cancel()
+		switch {
+		case err == nil:
+			r.confirmed = true
+			return r
+		case errors.Is(err, ErrRevoked):
+			return result[[]byte]{err: fmt.Errorf("session cache: load: %w", ErrRevoked)}
+		case errors.Is(err, node.ErrStaleFill) || errors.Is(err, node.ErrCondition):
+			if attempt < fillAttempts && ctx.Err() == nil {
+				continue // what was loaded may be older than what happened: look and load again
+			}
+			return r
+		default:
+			c.failed(ctx, "session cache: loaded value not stored", err)
+			return r
+		}
+	}
+}
+
+// miss looks for key. On a sure miss it returns how a fill is to be written, so that it loses to whatever comes between.
+func (c *core) miss(ctx context.Context, key string, usable func([]byte) bool) (how setParams, value []byte, found, sure bool) {
+	e, found, ticket, err := c.lookupOrTicket(ctx, key)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			c.failed(ctx, "session cache: read failed, loading without storing", err)
+		}
+		return setParams{}, nil, false, false
+	case !found:
+		return setParams{Fill: true, Ticket: ticket}, nil, false, true
+	case usable(e.Value):
+		return setParams{}, e.Value, true, true
+	default:
+		return setParams{IfVersion: e.Version}, nil, false, true
+	}
+}
+
+// lock makes this replica the one that loads key, or waits until another one has. If that takes too long, or cannot be
+// agreed on, this replica loads too: the lock saves queries and nothing depends on it.
+func (c *core) lock(
+	ctx context.Context, key string, usable func([]byte) bool, how setParams, unlock *func(),
+) (setParams, []byte, bool, bool) {
+	lockKey := lockPrefix + key
+	holder := []byte(rand.Text())
+	until := time.Now().Add(c.loadLock)
+	for pause := time.Millisecond; ; pause = min(2*pause, 16*time.Millisecond) {
+		lockCtx, cancel := c.bounded(ctx)
+		err := c.on.Set(lockCtx, lockKey, holder, setParams{IfAbsent: true, TTL: c.loadLock})
+		cancel()
+		switch {
+		case err == nil:
+			*unlock = func() { c.unlock(context.WithoutCancel(ctx), lockKey, holder) }
+			return c.miss(ctx, key, usable) // somebody may have filled it while the lock was taken
+		case !errors.Is(err, node.ErrCondition):
+			return how, nil, false, true
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return how, nil, false, true
+		}
+		next, value, found, sure := c.miss(ctx, key, usable)
+		if found || !sure || !time.Now().Before(until) {
+			return next, value, found, sure
+		}
+		how = next
+	}
+}
+
+// unlock gives the lock up if it is still this holder's. It is best effort: the lock ends by itself.
+func (c *core) unlock(ctx context.Context, lockKey string, holder []byte) {
+	ctx, cancel := context.WithTimeout(ctx, c.fillWait)
+	defer cancel()
+	e, found, err := c.on.Lookup(ctx, lockKey)
+	if err != nil || !found || string(e.Value) != string(holder) {
+		return
+	}
+	_ = c.on.Delete(ctx, lockKey, false) // an error leaves the lock to its TTL
+}

@@ -1,0 +1,81 @@
+package strategy
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Option changes a PeerToPeer or a Typed.
+type Option func(*options)
+
+type options struct {
+	prefix       string
+	defaultTTL   time.Duration
+	maxTTL       time.Duration
+	readWait     time.Duration
+	fillWait     time.Duration
+	loadLock     time.Duration
+	unsureError  bool
+	logger       *slog.Logger
+	decodedCount int
+	decodedBytes int64
+}
+
+func newOptions(prefix string, opts []Option) options {
+	o := options{
+		prefix:       prefix,
+		readWait:     40 * time.Millisecond,
+		fillWait:     time.Second,
+		loadLock:     2 * time.Second,
+		logger:       slog.New(slog.DiscardHandler),
+		decodedCount: 16384,
+		decodedBytes: 32 << 20,
+	}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
+	return o
+}
+
+// WithKeyPrefix sets what stands before the token in the cluster's keys. Default "vendure-session-cache:", as the plugin
+// in Vendure's manual has it, for PeerToPeer, and "typed:" for Typed. Whatever shares a cluster must differ in it, unless
+// it shares the sessions too.
+func WithKeyPrefix(prefix string) Option { return func(o *options) { o.prefix = prefix } }
+
+// WithDefaultTTL ends entries whose end is not known after d. Default 0: the node's own DefaultTTL.
+func WithDefaultTTL(d time.Duration) Option { return func(o *options) { o.defaultTTL = max(d, 0) } }
+
+// WithMaxTTL ends every entry after d at the latest. Default 0: no such bound.
+func WithMaxTTL(d time.Duration) Option { return func(o *options) { o.maxTTL = max(d, 0) } }
+
+// WithReadWait bounds how long Get waits for another node before it calls the answer a miss. Default 40 ms, because
+// Vendure gives a call to its cache 50 ms and then goes on without. 0 leaves it to the caller's context.
+func WithReadWait(d time.Duration) Option { return func(o *options) { o.readWait = max(d, 0) } }
+
+// WithFillWait bounds how long Load waits until what it loaded is stored. Default 1 s. When it is over, Load returns the
+// loaded value all the same.
+func WithFillWait(d time.Duration) Option { return func(o *options) { o.fillWait = max(d, 0) } }
+
+// WithLoadLock bounds how long a Load waits for the same load on another replica. Default 2 s. With 0 each replica loads
+// for itself, which saves two writes on each miss: right where a query is cheaper than they are.
+func WithLoadLock(d time.Duration) Option { return func(o *options) { o.loadLock = max(d, 0) } }
+
+// WithUnsureError makes Get fail with ErrUnsure where it would take an answer that could not be had as a miss.
+func WithUnsureError() Option { return func(o *options) { o.unsureError = true } }
+
+// WithLogger sets where failed reads and fills are logged, at most one a second. Default: nowhere. It gets no token and no value.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) {
+		if l != nil {
+			o.logger = l
+		}
+	}
+}
+
+// WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by
+// bytes (estimated). Default 16384 and 32 MiB, beside the node's MaxBytes. 0 keeps none.
+func WithDecodedBound(count int, bytes int64) Option {
+	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
+}

@@ -1,0 +1,199 @@
+package strategy
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+func sessionFields(name string) bool {
+	switch name {
+	case "cacheExpiry", "id", "token", "expires", "activeOrderId", "activeChannelId", "authenticationStrategy", "user":
+		return true
+	}
+	return false
+}
+
+func userFields(name string) bool {
+	switch name {
+	case "id", "identifier", "verified", "channelPermissions":
+		return true
+	}
+	return false
+}
+
+func channelFields(name string) bool {
+	switch name {
+	case "id", "token", "code", "permissions":
+		return true
+	}
+	return false
+}
+
+// date is a time with the JSON of a JavaScript Date.
+type date time.Time
+
+func (d date) MarshalJSON() ([]byte, error) { return appendDate(nil, time.Time(d)), nil }
+
+func (d *date) UnmarshalJSON(data []byte) error {
+	t, err := parseDate(data)
+	*d = date(t)
+	return err
+}
+
+func sameDate(a, b date) bool { return time.Time(a).Equal(time.Time(b)) }
+
+// MarshalJSON writes the session with Vendure's names. It fails with ErrInvalid for a CacheExpiry that is not finite.
+func (s CachedSession) MarshalJSON() ([]byte, error) {
+	w := &writer{doc: s.doc, out: make([]byte, 0, 512)}
+	scalar(w, "cacheExpiry", s.CacheExpiry, true)
+	scalar(w, "id", s.ID, true)
+	scalar(w, "token", s.Token, true)
+	put(w, "expires", date(s.Expires), s.Expires.IsZero(), true, sameDate)
+	scalar(w, "activeOrderId", s.ActiveOrderID, false)
+	scalar(w, "activeChannelId", s.ActiveChannelID, false)
+	scalar(w, "authenticationStrategy", s.AuthenticationStrategy, false)
+	put(w, "user", s.User, s.User == nil, false, func(a, b *CachedSessionUser) bool { return a == nil && b == nil })
+	return w.finish(sessionFields)
+}
+
+// UnmarshalJSON replaces the session by the one in data. Dates are read leniently; names are exact. The error is
+// ErrInvalid and quotes nothing of data.
+func (s *CachedSession) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	session, err := decodeSession(data)
+	if err != nil {
+		return err
+	}
+	*s = session
+	return nil
+}
+
+func decodeSession(data []byte) (CachedSession, error) {
+	doc, err := readDocument(data)
+	if err != nil {
+		return CachedSession{}, err
+	}
+	s := CachedSession{doc: doc}
+	for _, f := range []struct {
+		name string
+		into any
+	}{
+		{"cacheExpiry", &s.CacheExpiry},
+		{"id", &s.ID},
+		{"token", &s.Token},
+		{"expires", (*date)(&s.Expires)},
+		{"activeOrderId", &s.ActiveOrderID},
+		{"activeChannelId", &s.ActiveChannelID},
+		{"authenticationStrategy", &s.AuthenticationStrategy},
+		{"user", &s.User},
+	} {
+		if err := doc.decode(f.name, f.into); err != nil {
+			return CachedSession{}, err
+		}
+	}
+	return s, nil
+}
+
+// MarshalJSON writes the user with Vendure's names.
+func (u CachedSessionUser) MarshalJSON() ([]byte, error) {
+	w := &writer{doc: u.doc}
+	scalar(w, "id", u.ID, true)
+	scalar(w, "identifier", u.Identifier, true)
+	scalar(w, "verified", u.Verified, true)
+	channels := u.ChannelPermissions
+	_, had := u.doc.fields["channelPermissions"]
+	if channels == nil && (had || !u.doc.read) {
+		channels = []ChannelPermissions{} // written as [] unless it was read as null
+	}
+	put(w, "channelPermissions", channels, u.ChannelPermissions == nil, true,
+		func(old, _ []ChannelPermissions) bool { return old == nil && u.ChannelPermissions == nil })
+	return w.finish(userFields)
+}
+
+// UnmarshalJSON replaces the user by the one in data.
+func (u *CachedSessionUser) UnmarshalJSON(data []byte) error {
+	doc, err := readDocument(data)
+	if err != nil {
+		return err
+	}
+	user := CachedSessionUser{doc: doc}
+	for _, err := range []error{
+		doc.decode("id", &user.ID),
+		doc.decode("identifier", &user.Identifier),
+		doc.decode("verified", &user.Verified),
+		doc.decode("channelPermissions", &user.ChannelPermissions),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	*u = user
+	return nil
+}
+
+// MarshalJSON writes the permissions with Vendure's names.
+func (c ChannelPermissions) MarshalJSON() ([]byte, error) {
+	w := &writer{doc: c.doc}
+	scalar(w, "id", c.ID, true)
+	scalar(w, "token", c.Token, true)
+	scalar(w, "code", c.Code, true)
+	permissions := c.Permissions
+	_, had := c.doc.fields["permissions"]
+	if permissions == nil && (had || !c.doc.read) {
+		permissions = []string{}
+	}
+	put(w, "permissions", permissions, c.Permissions == nil, true,
+		func(old, _ []string) bool { return sameStrings(old, c.Permissions) })
+	return w.finish(channelFields)
+}
+
+func sameStrings(a, b []string) bool {
+	if (a == nil) != (b == nil) || len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// UnmarshalJSON replaces the permissions by those in data. A permission that is null is refused.
+func (c *ChannelPermissions) UnmarshalJSON(data []byte) error {
+	doc, err := readDocument(data)
+	if err != nil {
+		return err
+	}
+	channel := ChannelPermissions{doc: doc}
+	var permissions []*string
+	for _, err := range []error{
+		doc.decode("id", &channel.ID),
+		doc.decode("token", &channel.Token),
+		doc.decode("code", &channel.Code),
+		doc.decode("permissions", &permissions),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if permissions != nil {
+		channel.Permissions = make([]string, len(permissions))
+		for i, p := range permissions {
+			if p == nil {
+				return fmt.Errorf("%w: a permission is null", ErrInvalid)
+			}
+			channel.Permissions[i] = *p
+		}
+	}
+	*c = channel
+	return nil
+}
+
+var (
+	_ json.Marshaler   = CachedSession{}
+	_ json.Unmarshaler = (*CachedSession)(nil)
+)

@@ -1,0 +1,269 @@
+package strategy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
+)
+
+var (
+	_ scs.CtxStore         = (*strategy.SCSStore)(nil)
+	_ scs.IterableStore    = (*strategy.SCSStore)(nil)
+	_ scs.IterableCtxStore = (*strategy.SCSStore)(nil)
+
+	// Fiber's Storage, spelled out.
+	_ interface {
+		GetWithContext(ctx context.Context, key string) ([]byte, error)
+		Get(key string) ([]byte, error)
+		SetWithContext(ctx context.Context, key string, val []byte, exp time.Duration) error
+		Set(key string, val []byte, exp time.Duration) error
+		DeleteWithContext(ctx context.Context, key string) error
+		Delete(key string) error
+		ResetWithContext(ctx context.Context) error
+		Reset() error
+		Close() error
+	} = (*strategy.FiberStorage)(nil)
+)
+
+func find(t *testing.T, s *strategy.SCSStore, token string) (string, bool) {
+	t.Helper()
+	data, found, err := s.Find(token)
+	if err != nil {
+		t.Fatalf("Find: %v", err)
+	}
+	return string(data), found
+}
+
+func TestSCSStore(t *testing.T) {
+	c := newFakeCluster()
+	a, b := strategy.NewSCSStoreOn(c.node()), strategy.NewSCSStoreOn(c.node())
+	in1h := time.Now().Add(time.Hour)
+	for i := range 700 {
+		if err := a.Commit(fmt.Sprintf("t%d", i), []byte{byte(i)}, in1h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, found := find(t, b, "t3"); !found || data != "\x03" {
+		t.Fatalf("Find = %q, %v", data, found)
+	}
+	for _, token := range []string{"", "unknown", strings.Repeat("x", 5000)} {
+		if _, found := find(t, b, token); found {
+			t.Errorf("found a token of %d bytes", len(token))
+		}
+		if err := b.Delete(token); err != nil {
+			t.Errorf("Delete of an absent token: %v", err)
+		}
+	}
+	if err := b.Delete("t3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := find(t, a, "t3"); found {
+		t.Error("found after Delete")
+	}
+	if err := a.Commit("t3", []byte("late"), in1h); !errors.Is(err, strategy.ErrRevoked) {
+		t.Errorf("late Commit = %v, want ErrRevoked", err)
+	}
+	if err := a.Commit("t4", []byte("over"), time.Now().Add(-time.Second)); err != nil {
+		t.Errorf("Commit of an expired session: %v", err)
+	}
+	if _, found := find(t, b, "t4"); found {
+		t.Error("found after it expired")
+	}
+	if err := strategy.NewFiberStorageOn(c.node()).Set("other", []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.All()
+	if err != nil || len(all) != 698 {
+		t.Errorf("All returned %d sessions (error %v), want 698", len(all), err)
+	}
+	empty, err := strategy.NewSCSStoreOn(newFakeCluster().node()).All()
+	if err != nil || empty == nil || len(empty) != 0 {
+		t.Errorf("All of none = %v, %v; want an empty map", empty, err)
+	}
+}
+
+func TestSCSRevokeUser(t *testing.T) {
+	c := newFakeCluster()
+	userOf := strategy.WithUserOf(func(data []byte) string { user, _, _ := strings.Cut(string(data), ":"); return user })
+	a, b := strategy.NewSCSStoreOn(c.node(), userOf), strategy.NewSCSStoreOn(c.node(), userOf)
+	in1h := time.Now().Add(time.Hour)
+	for token, data := range map[string]string{"t1": "alice:1", "t2": "alice:2", "t3": "bob:1"} {
+		if err := a.Commit(token, []byte(data), in1h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, found := find(t, b, "t1"); !found { // a request on b begins
+		t.Fatal("not found")
+	}
+	if err := a.RevokeUser(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"t1", "t2"} {
+		if _, found := find(t, b, token); found {
+			t.Errorf("%s is still there", token)
+		}
+	}
+	if _, found := find(t, b, "t3"); !found {
+		t.Error("bob was logged out too")
+	}
+	if err := b.Commit("t1", []byte("alice:1+"), in1h); !errors.Is(err, strategy.ErrRevoked) { // the request ends
+		t.Errorf("Commit of the request that was under way = %v, want ErrRevoked", err)
+	}
+	if err := b.Commit("t4", []byte("alice:3"), in1h); err != nil {
+		t.Errorf("log-in anew: %v", err)
+	}
+	if err := strategy.NewSCSStoreOn(c.node()).RevokeUser(t.Context(), "alice"); !errors.Is(err, strategy.ErrInvalid) {
+		t.Errorf("RevokeUser without WithUserOf = %v, want ErrInvalid", err)
+	}
+}
+
+// A store of record waits for certainty, and never says "absent" for "not sure".
+func TestStoresWaitForCertainty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		n := c.node()
+		s, f := strategy.NewSCSStoreOn(n), strategy.NewFiberStorageOn(n)
+		if err := s.Commit("t", []byte("x"), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Set("t", []byte("x"), 0); err != nil {
+			t.Fatal(err)
+		}
+		for _, cause := range []error{node.ErrUnsure, node.ErrUnavailable, node.ErrOverload} {
+			sure := time.Now().Add(3 * time.Second)
+			n.on(func(_ context.Context, op, _ string) error {
+				if op == "lookup" && time.Now().Before(sure) {
+					return cause
+				}
+				return nil
+			})
+			if _, found, err := s.Find("t"); !found || err != nil {
+				t.Errorf("%v for 3 s: Find = %v, %v", cause, found, err)
+			}
+			n.on(failing("lookup", cause))
+			begin := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, found, err := s.FindCtx(ctx, "t"); found || !errors.Is(err, strategy.ErrUnsure) {
+				t.Errorf("%v for long: FindCtx = %v, %v; want ErrUnsure", cause, found, err)
+			}
+			cancel()
+			if took := time.Since(begin); took != time.Second {
+				t.Errorf("waited %v, want the caller's second", took)
+			}
+			begin = time.Now()
+			if v, err := f.Get("t"); v != nil || !errors.Is(err, strategy.ErrUnsure) {
+				t.Errorf("%v for long: Get = %v; want ErrUnsure", cause, err)
+			}
+			if took := time.Since(begin); took != 5*time.Second {
+				t.Errorf("waited %v, want 5s", took)
+			}
+			n.on(failing("scan", cause))
+			if all, err := s.All(); all != nil || !errors.Is(err, strategy.ErrUnsure) {
+				t.Errorf("%v for long: All = %v; want ErrUnsure", cause, err)
+			}
+		}
+	})
+}
+
+func TestFiberStorage(t *testing.T) {
+	c := newFakeCluster()
+	a, b := strategy.NewFiberStorageOn(c.node()), strategy.NewFiberStorageOn(c.node())
+	limiter := strategy.NewFiberStorageOn(c.node(), strategy.WithReusableKeys(), strategy.WithStorePrefix("limiter:"))
+	key, value := []byte("k"), []byte("v")
+	if err := a.Set(string(key), value, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	value[0] = '?' // Fiber reuses its buffers
+	if v, err := b.Get("k"); err != nil || string(v) != "v" {
+		t.Fatalf("Get = %q, %v", v, err)
+	}
+	if v, err := b.Get("unknown"); v != nil || err != nil {
+		t.Errorf("Get of an absent key = %q, %v; want nil, nil", v, err)
+	}
+	for _, err := range []error{a.Set("", []byte("v"), 0), a.Set("e", nil, 0)} {
+		if err != nil {
+			t.Errorf("an empty key or value is not ignored: %v", err)
+		}
+	}
+	for _, s := range []*strategy.FiberStorage{a, limiter} {
+		if err := s.Set("d", []byte("1"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete("d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Set("d", []byte("2"), 0); !errors.Is(err, strategy.ErrRevoked) {
+		t.Errorf("Set after Delete = %v, want ErrRevoked", err)
+	}
+	if err := limiter.Set("d", []byte("2"), 0); err != nil {
+		t.Errorf("Set after Delete with WithReusableKeys: %v", err)
+	}
+	if err := b.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := a.Get("k"); v != nil || err != nil {
+		t.Errorf("Get after Reset = %q, %v", v, err)
+	}
+	if v, err := limiter.Get("d"); string(v) != "2" || err != nil {
+		t.Errorf("Reset of one storage emptied another: %q, %v", v, err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+type cart struct{ Items []string }
+
+func TestTyped(t *testing.T) {
+	c := newFakeCluster()
+	a := strategy.NewTypedOn[cart](c.node(), nil, strategy.WithKeyPrefix("cart:"))
+	b := strategy.NewTypedOn[cart](c.node(), nil, strategy.WithKeyPrefix("cart:"))
+	other := strategy.NewTypedOn[int](c.node(), nil)
+	item := strategy.Item[cart]{Value: cart{[]string{"book"}}, Expires: time.Now().Add(time.Hour), UserID: "alice"}
+	if err := a.Set(t.Context(), "t1", item); err != nil {
+		t.Fatal(err)
+	}
+	got, found, err := b.Get(t.Context(), "t1")
+	if err != nil || !found || got.Items[0] != "book" {
+		t.Fatalf("Get = %v, %v, %v", got, found, err)
+	}
+	if err := other.Set(t.Context(), "t1", strategy.Item[int]{Value: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RevokeUser(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, _ := a.Get(t.Context(), "t1"); found {
+		t.Error("found after RevokeUser")
+	}
+	for range 2 {
+		if got, err := a.Load(t.Context(), "t1", func(context.Context) (strategy.Item[cart], error) { return item, nil }); err != nil || got.Items[0] != "book" {
+			t.Fatalf("Load = %v, %v", got, err)
+		}
+	}
+	if err := a.Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, _ := b.Get(t.Context(), "t1"); found {
+		t.Error("found after Clear")
+	}
+	if n, found, _ := other.Get(t.Context(), "t1"); !found || n != 7 {
+		t.Error("Clear of one emptied another")
+	}
+	if err := a.Delete(t.Context(), "t1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Set(t.Context(), "t1", item); !errors.Is(err, strategy.ErrRevoked) {
+		t.Errorf("late Set = %v, want ErrRevoked", err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package strategytest holds the tests that every strategy.SessionCache passes.
+package strategytest

@@ -1,0 +1,171 @@
+package strategy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// Codec turns values into bytes and back. Its methods must be safe for concurrent use; Decode must not keep data.
+type Codec[T any] interface {
+	Encode(value T) ([]byte, error)
+	Decode(data []byte) (T, error)
+}
+
+// JSON is the Codec that uses encoding/json.
+type JSON[T any] struct{}
+
+// Encode returns the JSON of value.
+func (JSON[T]) Encode(value T) ([]byte, error) { return json.Marshal(value) }
+
+// Decode reads JSON.
+func (JSON[T]) Decode(data []byte) (value T, err error) {
+	err = json.Unmarshal(data, &value)
+	return value, err
+}
+
+// Typed caches sessions of any type by token, with the behaviour of PeerToPeer: unsure is a miss, a deleted token stays
+// dead, a load never stores a stale value. Its methods are safe for concurrent use.
+type Typed[T any] struct {
+	core
+	codec Codec[T]
+	scope string
+}
+
+// NewTyped returns a cache on a running node, which must not be nil. A nil codec is JSON. Caches of different types that share a
+// cluster must differ in WithKeyPrefix.
+func NewTyped[T any](n *node.Node, codec Codec[T], opts ...Option) *Typed[T] {
+	return newTyped(onNode{n}, codec, opts...)
+}
+
+func newTyped[T any](on backend, codec Codec[T], opts ...Option) *Typed[T] {
+	if codec == nil {
+		codec = JSON[T]{}
+	}
+	t := &Typed[T]{core: core{options: newOptions("typed:", opts), on: on}, codec: codec}
+	t.scope = "in:" + t.prefix
+	return t
+}
+
+// Item is a value with what its entry needs to know.
+type Item[T any] struct {
+	Value T
+	// Expires ends the entry. Zero: as WithDefaultTTL says.
+	Expires time.Time
+	// UserID lets RevokeUser find the entry. Empty: nobody's.
+	UserID string
+}
+
+// Set stores the item under token, with the errors of PeerToPeer.Set. An item that has expired is removed instead.
+func (t *Typed[T]) Set(ctx context.Context, token string, item Item[T]) error {
+	key, err := t.keyForWrite(token)
+	var l loaded
+	if err == nil {
+		l, err = t.encode(item)
+	}
+	switch {
+	case err != nil:
+	case l.ttl < 0:
+		err = t.on.Delete(ctx, key, false)
+	default:
+		err = t.on.Set(ctx, key, l.value, setParams{TTL: l.ttl, Tags: l.tags})
+	}
+	if err != nil {
+		return fmt.Errorf("session cache: set: %w", err)
+	}
+	return nil
+}
+
+// Get returns the value of token, decoded afresh: it is the caller's own. A miss is no error; see PeerToPeer.Get.
+func (t *Typed[T]) Get(ctx context.Context, token string) (value T, found bool, err error) {
+	key, ok := t.key(token)
+	if !ok {
+		return value, false, nil
+	}
+	e, found, err := t.lookup(ctx, key)
+	if err != nil {
+		return value, false, t.missed(ctx, err)
+	}
+	if !found {
+		return value, false, nil
+	}
+	decoded, err := t.codec.Decode(e.Value)
+	if err != nil {
+		t.failed(ctx, "session cache: stored value cannot be decoded, taken as a miss", errDecode)
+		return value, false, nil
+	}
+	return decoded, true, nil
+}
+
+// errDecode stands for a codec's error in the log, which may quote the value.
+var errDecode = fmt.Errorf("%w: not decodable", ErrInvalid)
+
+// Delete removes token for good, as PeerToPeer.Delete does.
+func (t *Typed[T]) Delete(ctx context.Context, token string) error {
+	key, ok := t.key(token)
+	if !ok {
+		return nil
+	}
+	if err := t.on.Delete(ctx, key, true); err != nil {
+		return fmt.Errorf("session cache: delete: %w", err)
+	}
+	return nil
+}
+
+// Clear removes everything that was written through a Typed of this prefix, and nothing else.
+func (t *Typed[T]) Clear(ctx context.Context) error {
+	if err := t.on.InvalidateTags(ctx, t.scope); err != nil {
+		return fmt.Errorf("session cache: clear: %w", err)
+	}
+	return nil
+}
+
+// RevokeUser removes every entry of one user, in every cache that tags its entries with the user's ID: PeerToPeer too.
+func (t *Typed[T]) RevokeUser(ctx context.Context, userID string) error {
+	if userID == "" {
+		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
+	}
+	if err := t.on.InvalidateTags(ctx, userTag(userID)); err != nil {
+		return fmt.Errorf("session cache: revoke user: %w", err)
+	}
+	return nil
+}
+
+// Load returns the value of token, or calls load and stores what it returns, as PeerToPeer.Load does.
+func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Context) (Item[T], error)) (T, error) {
+	var none T
+	key, err := t.keyForWrite(token)
+	if err != nil {
+		return none, fmt.Errorf("session cache: load: %w", err)
+	}
+	usable := func(data []byte) bool {
+		_, err := t.codec.Decode(data)
+		return err == nil
+	}
+	data, err := t.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {
+		item, err := load(ctx)
+		if err != nil {
+			return loaded{}, err
+		}
+		return t.encode(item)
+	})
+	if err != nil {
+		return none, err
+	}
+	return t.codec.Decode(data)
+}
+
+func (t *Typed[T]) encode(item Item[T]) (loaded, error) {
+	data, err := t.codec.Encode(item.Value)
+	if err != nil {
+		return loaded{}, err
+	}
+	l := loaded{value: data, ttl: t.lifetime(item.Expires), tags: []string{t.scope}}
+	if item.UserID != "" {
+		l.tags = append(l.tags, userTag(item.UserID))
+	}
+	return l, nil
+}
