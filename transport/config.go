@@ -29,7 +29,7 @@ const (
 	maxNameBytes    = 255
 	sniffTimeout    = 5 * time.Second
 	maxPending      = 1024
-	maxAccepted     = 4096 // connections that have said what they are for
+	maxAccepted     = 4096             // connections that have said what they are for
 	idleTimeout     = 10 * time.Second // of an accepted connection without a session
 	firstRetry      = 20 * time.Millisecond
 	lastRetry       = time.Second

@@ -133,12 +133,13 @@ func (e *handshakeError) Unwrap() error { return e.cause }
 // explainTLS says what is likely wrong in words of the configuration.
 func explainTLS(err error) error {
 	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
 	var remote *net.OpError // what a TLS alert of the other side is wrapped in
 	text := "the TLS handshake failed"
 	switch {
-	case errors.As(err, &unknown):
+	case errors.As(err, &unknown), errors.As(err, &name):
 		text = "the other side has another key, or another cluster label"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		text = "the certificate of the other side has expired, or the clocks differ"

@@ -2,9 +2,9 @@ package gossip
 
 import (
 	"bytes"
-	"fmt"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net"
