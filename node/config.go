@@ -33,7 +33,7 @@ type Config struct {
 	// entry can read. Scan then fails with ErrHashed. Equal on all nodes; it needs Key or TokenKey. Tags stay as they are.
 	HashTokens bool
 	// TokenKey (32 bytes) is what tokens are hashed with, and must stay the same, on all nodes, for as long as their entries
-	// are wanted. Default: derived from Key and Cluster.
+	// are wanted. Default: derived from Key.
 	TokenKey []byte
 	// Insecure allows an address outside loopback without a Key or Certificate.
 	Insecure bool

@@ -38,7 +38,7 @@ func newTokens(cfg Config) (*tokens, error) {
 	secret := cfg.TokenKey
 	if len(secret) == 0 {
 		var err error
-		if secret, err = transport.TokenKey(cfg.Key, cfg.Cluster); err != nil {
+		if secret, err = transport.TokenKey(cfg.Key); err != nil {
 			return nil, err
 		}
 	}

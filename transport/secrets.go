@@ -65,8 +65,8 @@ func Fingerprint(key []byte) string {
 }
 
 // TokenKey derives, from the key of a cluster, the one that its tokens are hashed with (32 bytes).
-func TokenKey(key []byte, cluster string) ([]byte, error) {
-	secret, err := derive(key, cluster, "huddle tokens v1")
+func TokenKey(key []byte) ([]byte, error) {
+	secret, err := derive(key, "", "huddle tokens v1")
 	if err != nil {
 		return nil, fmt.Errorf("transport: derive the key of the tokens: %w", err)
 	}
