@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
@@ -183,8 +184,11 @@ func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOpt
 		return fmt.Errorf("set: %w", ErrStaleFill)
 	}
 	for _, t := range o.tags {
-		if len(t) > maxTagBytes || t == "" {
+		switch {
+		case len(t) > maxTagBytes || t == "":
 			return fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
+		case !utf8.ValidString(t):
+			return fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
 		}
 	}
 	sealed, err := n.tokens.seal(key, value)
@@ -289,8 +293,8 @@ func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 		return fmt.Errorf("invalidate: %w: %d tags, at most %d", ErrTooLarge, len(tags), maxTags)
 	}
 	for _, t := range tags {
-		if t == "" || len(t) > maxTagBytes {
-			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d", ErrInvalid, len(t), maxTagBytes)
+		if t == "" || len(t) > maxTagBytes || !utf8.ValidString(t) {
+			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d of UTF-8", ErrInvalid, len(t), maxTagBytes)
 		}
 	}
 	return n.cut(ctx, "invalidate", tags)
@@ -325,7 +329,9 @@ func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []strin
 			return nil, 0, err
 		}
 		for i, r := range rs {
-			keys = append(keys, r.Keys...)
+			for _, stored := range r.Keys {
+				keys = append(keys, original(stored))
+			}
 			if len(keys) >= max(count, 1) {
 				if next = p + uint64(i) + 1; next >= uint64(n.cfg.Partitions) {
 					next = 0

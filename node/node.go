@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
@@ -123,8 +124,10 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
 	case cfg.ExpelAfter < cfg.Lease:
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
-	case len(cfg.Name) > 200:
-		return bad("Name is longer than 200 bytes")
+	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name):
+		return bad("Name is longer than 200 bytes, or not UTF-8")
+	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
+		return bad("Cluster is longer than 255 bytes, or not UTF-8")
 	}
 	for _, j := range cfg.Join {
 		if _, err := gossip.ParseJoin(j); err != nil {

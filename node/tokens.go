@@ -6,8 +6,11 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/transport"
 )
@@ -16,7 +19,7 @@ import (
 // session names its token. An entry is stored under a keyed hash of its key. Its value is encrypted under a key that follows
 // from the secret and the entry's key together: neither a node's memory nor the secret alone opens it.
 //
-// A nil *tokens leaves all as it is.
+// A nil *tokens hides nothing.
 type tokens struct {
 	secret []byte
 	mark   string
@@ -60,12 +63,28 @@ func (t *tokens) mac(purpose byte, key string) []byte {
 	return h.Sum(nil)
 }
 
-// key is what an entry is stored under: 32 bytes, or the key itself where keys are not hashed.
+// binaryMark begins the stored name of a key that is not UTF-8, or that begins so itself: nodes exchange text.
+const binaryMark = "\x00b:"
+
+// key is what an entry is stored under: always UTF-8, and for each key another.
 func (t *tokens) key(key string) string {
-	if t == nil {
+	switch {
+	case t != nil:
+		return base64.RawURLEncoding.EncodeToString(t.mac('k', key))
+	case utf8.ValidString(key) && !strings.HasPrefix(key, binaryMark):
 		return key
 	}
-	return string(t.mac('k', key))
+	return binaryMark + base64.RawURLEncoding.EncodeToString([]byte(key))
+}
+
+// original is the key that is stored under a name, without hashing.
+func original(stored string) string {
+	if text, ok := strings.CutPrefix(stored, binaryMark); ok {
+		if key, err := base64.RawURLEncoding.DecodeString(text); err == nil {
+			return string(key)
+		}
+	}
+	return stored
 }
 
 func (t *tokens) cipher(key string) (cipher.AEAD, error) {

@@ -33,6 +33,8 @@ func (c *client) fail(err error) {
 		c.writeError("ERR huddle: over the size limit")
 	case errors.Is(err, errMembers):
 		c.writeError("ERR huddle: too many members in the set")
+	case errors.Is(err, ErrHashed):
+		c.writeError("ERR huddle: keys are hashed on this cluster (--hash-tokens) and cannot be listed")
 	case errors.Is(err, ErrInvalid):
 		c.writeError("ERR huddle: key cannot be used")
 	case errors.Is(err, ErrCondition):

@@ -59,7 +59,7 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	for from, want := range map[error]error{
 		node.ErrUnsure: resp.ErrUnsure, node.ErrCondition: resp.ErrCondition, node.ErrRevoked: resp.ErrRevoked, node.ErrClosed: resp.ErrClosed,
 		node.ErrUnavailable: resp.ErrUnavailable, node.ErrUnconfirmed: resp.ErrUnconfirmed, node.ErrTooLarge: resp.ErrTooLarge,
-		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload,
+		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload, node.ErrHashed: resp.ErrHashed,
 	} {
 		if got := respError(fmt.Errorf("get: %w", from)); !errors.Is(got, want) {
 			t.Errorf("%v became %v", from, got)
