@@ -145,3 +145,50 @@ func TestRollingChangeOfTheKey(t *testing.T) {
 		})
 	}
 }
+
+// Strangers of every kind try to join a cluster under load, for as long as it takes them to try often. Each is refused and logged
+// once, none is in, and no request fails.
+func TestStrangersStayOut(t *testing.T) {
+	dir := t.TempDir()
+	key, other := filepath.Join(dir, "key"), filepath.Join(dir, "other")
+	newKeyFile(t, key)
+	newKeyFile(t, other)
+	cert, certKey, authority := newCertificates(t, dir, time.Hour)
+	c, at := startWith(t, cluster.Options{Args: []string{"--key-file", key}})
+	n := c.Nodes()[0]
+	refusals := func() int { return strings.Count(n.Log(), "refused a connection") }
+	x := startTraffic(t, at, 8)
+	for name, args := range map[string][]string{
+		"no key":                     nil,
+		"another key":                {"--key-file", other},
+		"the key with another label": {"--key-file", key, "--cluster", "other"},
+		"a certificate":              {"--tls-cert", cert, "--tls-key", certKey, "--tls-ca", authority},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := refusals()
+			s, err := cluster.Start(cluster.Options{Nodes: 1, Args: append([]string{"--join", n.Listen, "--log-level", "debug"}, args...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			stranger := s.Nodes()[0]
+			eventually(t, "it has tried to join, and it has tried again", func() bool { return strings.Count(stranger.Log(), "cannot join") >= 1 })
+			x.more(2000)
+			after := refusals()
+			t.Logf("%d lines are logged of it", after-before)
+			if after-before > 2 {
+				t.Errorf("%d lines are logged of it", after-before)
+			}
+			if stranger.Client().Ready(t.Context()) {
+				t.Error("it is ready")
+			}
+			if st, err := n.Client().Status(t.Context(), false); err != nil || st.Stats.Members != 3 || st.Stats.ViewChanges > 3 {
+				t.Errorf("the cluster is harmed: %d members, %d changes of its view, %v", st.Stats.Members, st.Stats.ViewChanges, err)
+			}
+		})
+	}
+	if refusals() < 2 {
+		t.Errorf("the log says nothing of strangers:\n%s", n.LogTail(20))
+	}
+	t.Logf("%d requests, none has failed", x.stop())
+}

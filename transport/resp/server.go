@@ -24,6 +24,7 @@ type Server struct {
 	started  time.Time
 	lastID   atomic.Int64
 	served   atomic.Uint64 // connections accepted
+	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
 	serving   sync.WaitGroup // Serve, and the goroutine of each connection
 	closeOnce sync.Once
@@ -118,6 +119,7 @@ func (s *Server) ended(conn redcon.Conn, _ error) {
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()
+	s.received.Add(-int64(c.held))
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }
