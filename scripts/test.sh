@@ -15,6 +15,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need redis-server redis-server
 need redis-cli redis-tools
 need protoc protobuf-compiler
+need tcpdump tcpdump
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -55,6 +56,9 @@ go test -race -timeout 25m ./...
 
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
+
+step "fuzzing, 2 s for each target"
+scripts/fuzz.sh 2s
 
 for example in scs; do
   if [[ -d examples/$example ]]; then

@@ -21,7 +21,7 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
 )
 
-var memorySizes = flag.String("memory.sizes", "4096", "sizes of the values that TestMemoryOfTheProcess sets, in bytes, separated by commas")
+var memorySizes = flag.String("memory.sizes", "8192", "sizes of the values that TestMemoryOfTheProcess sets, in bytes, separated by commas")
 
 // build makes the binary as users do: the test's own may have the race detector in it, which takes memory.
 func build(t *testing.T) string {
