@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -106,7 +105,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatal(fmt.Sprintf("not within 20 s: %s", what))
+			t.Fatalf("not within 20 s: %s", what)
 		case <-tick.C:
 		}
 	}
