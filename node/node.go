@@ -82,6 +82,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxValueBytes == 0 {
 		cfg.MaxValueBytes = 1 << 20
 	}
+	if cfg.RepairRate == 0 {
+		cfg.RepairRate = 64 << 20
+	}
 	def(&cfg.Retention, time.Hour)
 	def(&cfg.Lease, time.Second)
 	def(&cfg.ExpelAfter, 2*time.Second)
@@ -118,6 +121,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
 	case cfg.ExpelAfter < cfg.Lease:
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
+	case cfg.RepairRate < 1<<16:
+		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
 	case len(cfg.Name) > 200:
 		return bad("Name is longer than 200 bytes")
 	}
@@ -181,7 +186,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.m = protocol.New(protocol.Config{
 		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
 		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
-		Retention: int64(cfg.Retention), MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
+		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{

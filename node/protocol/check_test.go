@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -195,12 +196,15 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 
 func (c *checker) newValue() string {
 	c.value++
-	return fmt.Sprintf("v%d", c.value)
+	return fmt.Sprintf("v%d", c.value) + strings.Repeat(" ", c.s.cfg.padding)
 }
 
 func (c *checker) set(p *simProc, key int) {
 	w := c.began(&simWrite{kind: "set", key: key, token: c.token(key), value: c.newValue()})
 	b := &pb.Write{Key: w.token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}}
+	if c.s.cfg.sharp && c.s.chance(0.2) { // ends soon: what it took the place of must not come back
+		b.Ttl = c.s.between(20*ms, 2*sec)
+	}
 	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) { c.ended(p, w, r) })
 }
 
@@ -245,7 +249,11 @@ func (c *checker) load(p *simProc, key int) {
 			return
 		}
 		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now}
-		c.s.at(c.s.between(ms, 800*ms), p, func() {
+		late := 800 * ms
+		if c.s.cfg.sharp && c.s.chance(0.2) {
+			late = 5 * sec
+		}
+		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
 			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}, Ticket: r.Ticket}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {

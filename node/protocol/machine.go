@@ -72,8 +72,10 @@ type Config struct {
 	ForgetAfter int64 // 0: never
 	Settle      int64
 	Retention   int64
-	MaxHolders  int // near copies elsewhere that this node keeps account of
-	MaxPending  int // writes under way on this node as an owner
+	Tombstone   int64 // how long a plain tombstone is kept
+	RepairRate  int64 // bytes a second that this node pulls from others in a hand-over; 0: no bound
+	MaxHolders  int   // near copies elsewhere that this node keeps account of
+	MaxPending  int   // writes under way on this node as an owner
 	Log         *slog.Logger
 	// Mutant switches one rule off, to show that the checker sees its absence. Empty in every build that serves.
 	Mutant string
@@ -144,6 +146,7 @@ type Machine struct {
 	vote     vote
 	campaign *campaign
 	wantedAt int64 // since when a change of the view has been wanted
+	rivalAt  int64 // when another member last tried to have one chosen
 	joiners  map[uint64]*joiner
 	leavers  map[uint64]int64
 
@@ -162,6 +165,10 @@ type Machine struct {
 	cuts      map[uint64]*cut
 	holders   int
 	unparking bool
+
+	allowance   int64 // bytes that may be pulled now
+	allowanceAt int64
+	toPull      int // partitions that were to be pulled when the present round of hand-over began
 
 	mySuspects []uint64
 	askedAt    int64
@@ -183,6 +190,8 @@ type Machine struct {
 // Counters count since the start. They are read with Load.
 type Counters struct {
 	Hits, NearHits, Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
+	// PulledEntries counts entries pulled, Late revocations and cuts that were confirmed after their caller had given up.
+	PulledEntries, Late atomic.Uint64
 }
 
 // New makes a machine. The driver calls Tick about every 10 to 20 ms from then on.

@@ -46,6 +46,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		}
 	case *pb.Message_Prepare:
 		if next(b.Prepare.Number) && b.Prepare.Ballot.GetProposer() == p.member.Id {
+			m.rivalAt = m.env.Now()
 			m.send(p, &pb.Message{Body: &pb.Message_Promise{Promise: m.promise(b.Prepare)}})
 		}
 	case *pb.Message_Promise:
@@ -189,14 +190,16 @@ func (m *Machine) tickMembership(now int64) {
 	if want == nil {
 		want = m.next(m.lay.view.Members, m.lay.view.Leaving) // some value: the accepted one goes first
 	}
-	// The first member that is not silent coordinates; each further one only if that has not helped for a while.
-	wait := batchDelay
+	// The first member that is not silent coordinates; each further one only if that has not helped for a while, and while
+	// no other tries: of several that outbid each other none gets its view chosen.
+	wait, rank := batchDelay, int64(0)
 	for i, id := range m.lay.ids {
 		if id == m.self.Id {
 			break
 		}
 		if !m.silent(id, now) {
 			wait += ballotLife * int64(2+i)
+			rank++
 		}
 	}
 	if m.lay.view.History != nil && m.sameMembers(want) {
@@ -205,7 +208,14 @@ func (m *Machine) tickMembership(now int64) {
 	if now-m.wantedAt < wait {
 		return
 	}
-	if m.campaign == nil || now-m.campaign.since > ballotLife+int64(m.env.Random()%uint64(ballotLife)) {
+	pause := ballotLife
+	if rank > 0 {
+		if patience := wait + 10*ballotLife; now-m.wantedAt < patience && now-m.rivalAt < ballotLife*(2+rank) {
+			return
+		}
+		pause += ballotLife * int64(len(m.lay.ids)) // none of the others got through either: spread out
+	}
+	if m.campaign == nil || now-m.campaign.since > ballotLife+int64(m.env.Random()%uint64(pause)) {
 		m.propose(want)
 	}
 }
@@ -224,6 +234,11 @@ func (m *Machine) report(now int64) {
 	for _, id := range m.lay.ids {
 		if id != m.self.Id && (m.silent(id, now) || m.stuck(id, now)) {
 			ids = append(ids, id)
+		}
+	}
+	for _, mem := range m.lay.view.Leaving {
+		if mem.Id != m.self.Id && (m.silent(mem.Id, now) || m.stuck(mem.Id, now)) {
+			ids = append(ids, mem.Id)
 		}
 	}
 	had := m.mySuspects
@@ -271,6 +286,14 @@ func (m *Machine) desired(now int64) *pb.View {
 	if len(members) == 0 {
 		return nil
 	}
+	var handing []*pb.Member // of those that hand over, who is still within everybody's reach
+	for _, mem := range v.Leaving {
+		if m.suspected(mem.Id, now) {
+			changed = true
+		} else {
+			handing = append(handing, mem)
+		}
+	}
 	for _, id := range m.order {
 		j := m.joiners[id]
 		if j == nil || now-j.at > joinLife || m.lay.has(id) || m.peers[id].session == 0 {
@@ -293,13 +316,26 @@ func (m *Machine) desired(now int64) *pb.View {
 		return nil
 	}
 	if !synced {
-		leaving = v.Leaving
+		leaving = handing
 	}
 	w := m.next(members, leaving)
 	if synced {
 		w.History = []*pb.MemberSet{{Number: v.Number, Members: v.Members}}
 	}
 	return w
+}
+
+// suspected tells whether this node or another member has reported that it does not hear id.
+func (m *Machine) suspected(id uint64, now int64) bool {
+	if slices.Contains(m.mySuspects, id) {
+		return true
+	}
+	for _, from := range m.lay.ids {
+		if p := m.peers[from]; p != nil && now-p.suspectsAt < reportLife && slices.Contains(p.suspects, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // next is the unsettled view that follows with these members.
@@ -446,6 +482,10 @@ func (m *Machine) betterChain() bool {
 
 // tickOutside: in no cluster. Ask to be let in, or found one (rule 2).
 func (m *Machine) tickOutside(now int64) {
+	if m.leaving { // nothing is held here any more
+		m.finishLeave()
+		return
+	}
 	chains, alone, smallest, met := false, true, true, 1
 	for _, id := range m.order {
 		p := m.peers[id]
@@ -468,7 +508,7 @@ func (m *Machine) tickOutside(now int64) {
 			}
 		}
 	}
-	if chains || m.leaving || now < m.foundAfter {
+	if chains || now < m.foundAfter {
 		return
 	}
 	switch {

@@ -28,7 +28,7 @@ func partOf(key string) int { return ring.PartitionOf(key, simRing.Partitions) }
 func schedule(seed int64) simConfig {
 	cfg := simConfig{
 		seed: seed, nodes: 3 + int(seed%5), replicas: 2, duration: 20 * sec, quiet: 20 * sec, opEvery: 60 * ms,
-		mutant: *simMutant, keys: 8, tags: 2, revoked: 3,
+		mutant: *simMutant, keys: 8, tags: 2, revoked: 3, memory: 1 << 20,
 		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7},
 	}
 	if *simNodes > 0 {
@@ -66,8 +66,14 @@ func sharp(seed int64) simConfig {
 	cfg.keys, cfg.tags, cfg.revoked = 3, 1, 1
 	cfg.duration, cfg.quiet = 14*sec, 14*sec
 	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5}
+	if seed%2 == 0 { // hand-overs take their time
+		cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]
+	}
+	if seed%5 == 0 { // no room: a few entries, one or two tombstones
+		cfg.memory, cfg.padding = 2400, 100
+	}
 	if seed%3 == 0 {
-		cfg.nodes, cfg.late = 4, 3 // four are a majority of seven: never two cold starts at once
+		cfg.nodes, cfg.late = 4, 3
 	}
 	return cfg
 }

@@ -50,11 +50,14 @@ type simConfig struct {
 	trace    io.Writer
 	keys     int
 	tags     int
-	revoked  int  // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
-	late     int  // nodes that start together some seconds later, beside the first ones
-	provoke  bool // faults strike as views are accepted and adopted
-	sharp    bool // operations in dense bursts, with more writes and cuts
-	careful  bool // one crash at a time, the next when all are in sync again (the premise of P2)
+	revoked  int   // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
+	memory   int64 // bound of each node's store
+	padding  int   // bytes added to each value
+	repair   int64 // Config.RepairRate
+	late     int   // nodes that start together some seconds later, beside the first ones
+	provoke  bool  // faults strike as views are accepted and adopted
+	sharp    bool  // operations in dense bursts, with more writes and cuts
+	careful  bool  // one crash at a time, the next when all are in sync again (the premise of P2)
 }
 
 type sim struct {
@@ -75,6 +78,7 @@ type sim struct {
 	check    *checker
 	faults   map[string]int
 	quietNow bool
+	expect   int
 	stats    simStats
 	doomed   map[int]bool // slots under a planned leave
 }
@@ -109,6 +113,7 @@ func newSim(cfg simConfig) *sim {
 		cut: map[[2]int]bool{}, slow: map[[2]int]int64{},
 		views: map[[2]uint64]string{}, faults: map[string]int{}, doomed: map[int]bool{},
 	}
+	s.expect = cfg.nodes
 	s.check = newChecker(s)
 	for i := range cfg.nodes {
 		s.procs = append(s.procs, nil)
@@ -116,6 +121,10 @@ func newSim(cfg simConfig) *sim {
 	}
 	if cfg.late > 0 {
 		s.at(s.between(3*sec, 5*sec), nil, func() {
+			s.expect += cfg.late // who starts from now on, or over, waits for all: two cold starts at once are another story
+			for _, p := range s.procs {
+				p.m.cfg.Expect = s.expect
+			}
 			for i := range cfg.late {
 				s.procs = append(s.procs, nil)
 				s.start(cfg.nodes + i)
@@ -146,10 +155,11 @@ func (s *sim) start(slot int) *simProc {
 		offset: s.r.Int63n(100 * sec), born: s.now, wants: map[uint64]*pb.Member{},
 	}
 	p.id = s.r.Uint64() | 1
-	st := store.New(store.Config{Partitions: simRing.Partitions, MaxBytes: 1 << 20, Now: p.Now})
+	st := store.New(store.Config{Partitions: simRing.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: simRing,
-		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.cfg.nodes, Settle: sec / 2, Retention: 3600 * sec,
+		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.expect, Settle: sec / 2, Retention: 3600 * sec,
+		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
 		MaxHolders: 64, MaxPending: 10000, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p

@@ -13,6 +13,8 @@ type simLink struct {
 	session uint64
 	ends    [2]*simProc
 	up      [2]bool
+	opened  [2]bool     // has been up
+	early   [2][]func() // came before this end was up
 	peerID  [2]uint64
 	closed  bool
 	last    [2]int64 // when the last message towards each end arrives: FIFO
@@ -77,7 +79,12 @@ func (s *sim) transmit(l *simLink, from int, m *pb.Message) {
 		return
 	}
 	to := l.ends[1-from]
-	deliver := func() {
+	var deliver func()
+	deliver = func() {
+		if !l.opened[1-from] {
+			l.early[1-from] = append(l.early[1-from], deliver)
+			return
+		}
 		if l.up[1-from] && !to.gone {
 			to.m.Receive(l.peerID[from], l.session, m)
 		}
@@ -175,6 +182,11 @@ func (s *sim) connect(p, q *simProc) {
 			l.up[i] = true
 			e.m.Up(&pb.Member{Name: o.name, Id: l.peerID[1-i], Addr: o.name}, l.session)
 			e.wants[l.peerID[1-i]] = &pb.Member{Name: o.name, Id: l.peerID[1-i], Addr: o.name}
+			l.opened[i] = true
+			for _, fn := range l.early[i] {
+				fn()
+			}
+			l.early[i] = nil
 		})
 	}
 	s.ended = append(s.ended, l)

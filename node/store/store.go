@@ -38,7 +38,8 @@ type partition struct {
 	mu          sync.Mutex // for writers
 	index       index
 	floor       atomic.Uint64
-	provisional int // entries not yet confirmed
+	ended       atomic.Uint64 // highest version that ended or was evicted
+	provisional int           // entries not yet confirmed
 }
 
 // New returns an empty store.
@@ -293,6 +294,9 @@ func (s *Store) drop(e *Entry, why reason) bool {
 func (s *Store) take(pt *partition, h uint64, e *Entry, why reason) {
 	if why == evicted && e.Kind != Live {
 		raise(&pt.floor, e.Version)
+	}
+	if why != removed && !e.Near {
+		raise(&pt.ended, e.Version)
 	}
 	if e.IsProvisional() {
 		pt.provisional--
