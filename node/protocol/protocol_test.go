@@ -64,7 +64,7 @@ func sharp(seed int64) simConfig {
 	cfg := schedule(seed)
 	cfg.sharp, cfg.provoke = true, true
 	cfg.keys, cfg.tags, cfg.revoked = 3, 1, 1
-	cfg.duration, cfg.quiet = 14*sec, 14*sec
+	cfg.duration, cfg.quiet = 14*sec, 22*sec
 	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5}
 	if seed%2 == 0 { // hand-overs take their time
 		cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]
