@@ -41,6 +41,12 @@ func unwrap(stored []byte) (kind, []byte) {
 	return plain, stored
 }
 
+// IsSet tells whether a value, as a Backend stores it, is a set.
+func IsSet(stored []byte) bool {
+	k, _ := unwrap(stored)
+	return k == set
+}
+
 // wrap returns the stored form of a plain value.
 func wrap(value []byte) []byte {
 	if len(value) < len(magic) || string(value[:len(magic)]) != magic {
