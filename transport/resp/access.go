@@ -149,8 +149,11 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 	if watched && ifVersion == 0 {
 		ifVersion = version
 	}
+	before, _ := c.srv.now(key)
 	existed, err := c.srv.cfg.Backend.Remove(c.context(), string(key), ifVersion)
-	err = asUnconfirmed(err)
+	if err = asUnconfirmed(err); err == nil {
+		c.srv.removed(string(key), before)
+	}
 	if watched && errors.Is(err, ErrCondition) {
 		return false, errConflict
 	}
