@@ -24,6 +24,7 @@ type Server struct {
 	started  time.Time
 	lastID   atomic.Int64
 	served   atomic.Uint64 // connections accepted
+	changing keyLocks
 	discards chan struct{} // one for each removal of parts of a set under way
 
 	serving   sync.WaitGroup // Serve, and the goroutine of each connection

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	mathrand "math/rand/v2"
 	"strings"
@@ -28,23 +29,25 @@ const (
 	// A set, or a part, above one of these is split.
 	splitStored  = 4 << 10
 	splitDecoded = 64 << 10
-	// Of a set with a longer key no parts are made: their keys are longer by 18 bytes, and keys are bounded at 1 KiB.
-	maxSplitKey = 1000
+	// Of a set with a longer key no parts are made: their keys are longer by 26 bytes, and keys are bounded at 1 KiB.
+	maxSplitKey = 990
 )
 
 func isPart(key string) bool { return strings.HasPrefix(key, partPrefix) }
 
-// partKey is the key of a part. It tells which set it belongs to.
+// partKey is the key of a part. It tells which set it belongs to. It is text if the key of the set is.
 func partKey(id partsID, i int, root string) string {
-	return partPrefix + string(id[:]) + string(rune('a'+i)) + root
+	return partPrefix + hex.EncodeToString(id[:]) + string(rune('a'+i)) + root
 }
 
 func splitPartKey(key string) (id partsID, root string, ok bool) {
+	const digits = 2 * len(id)
 	rest, ok := strings.CutPrefix(key, partPrefix)
-	if !ok || len(rest) < len(id)+1 {
+	if !ok || len(rest) < digits+1 {
 		return id, "", false
 	}
-	return partsID([]byte(rest[:len(id)])), rest[len(id)+1:], true
+	_, err := hex.Decode(id[:], []byte(rest[:digits]))
+	return id, rest[digits+1:], err == nil
 }
 
 // partOf chooses the part for a member. The id is part of the hash, so members that meet in one part are spread when it is split.
@@ -176,9 +179,14 @@ func (t *tree) exchanged(key string, stored []byte, e Entry, err error) error {
 	return err
 }
 
-// retry calls once until it returns no ErrCondition.
-func (t *tree) retry(once func() error) error {
+// retry calls once, which changes key on condition, until it returns no ErrCondition.
+func (t *tree) retry(key string, once func() error) error {
 	const longest = 20 * time.Millisecond
+	unlock, err := t.s.changing.lock(t.ctx, key)
+	if err != nil {
+		return asUnsure(err)
+	}
+	defer unlock()
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
 		err := once()
 		if !errors.Is(err, ErrCondition) || !sleep(t.ctx, mathrand.N(pause)) {
@@ -206,7 +214,7 @@ func (t *tree) add(id partsID, given []member) (added int, grown []string, err e
 }
 
 func (t *tree) addToPart(key string, given []member) (added int, grown []string, err error) {
-	err = t.retry(func() error {
+	err = t.retry(key, func() error {
 		k, body, e, err := t.part(key)
 		if err != nil {
 			return err
@@ -270,7 +278,7 @@ func (t *tree) drop(id partsID, given []member) (dropped int, emptied bool, err 
 }
 
 func (t *tree) dropFromPart(key string, given []member) (dropped int, emptied bool, err error) {
-	err = t.retry(func() error {
+	err = t.retry(key, func() error {
 		dropped, emptied = 0, false
 		k, body, e, err := t.part(key)
 		if err != nil {
