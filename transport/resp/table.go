@@ -13,6 +13,7 @@ type command struct {
 	direct            bool // not queued by MULTI
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	run               func(c *client, args [][]byte)
+	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
 }
 
 func (cmd *command) fits(args int) bool {
@@ -136,6 +137,11 @@ func commandTable() map[string]*command {
 	of("smismember", -3, cmdSmismember)
 	of("scard", 2, cmdScard)
 	of("sscan", -3, cmdSscan)
+	for name, plan := range map[string]func([][]byte) (plannedWrite, bool){
+		"set": planSet, "setex": planSetex, "psetex": planPsetex, "setnx": planSetnx, "del": planDel, "unlink": planDel,
+	} {
+		table[name].plan = plan
+	}
 	return table
 }
 
@@ -168,7 +174,12 @@ func (c *client) dispatch(args [][]byte) {
 	if len(c.ahead) > 0 && !cmd.reads {
 		c.ahead = nil
 	}
-	cmd.run(c, args)
+	switch {
+	case len(c.made) > 0, cmd.plan != nil && c.writeAhead(cmd, args):
+		c.answerMade()
+	default:
+		cmd.run(c, args)
+	}
 	c.endContext()
 }
 
