@@ -39,7 +39,7 @@ type client struct {
 	cancel context.CancelFunc
 	tx     transaction
 
-	writeTook time.Duration // one of the last writes of a pipeline
+	slowWrites int // of the last writes of a pipeline, one after the other
 }
 
 func newClient(s *Server, conn net.Conn) *client {

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -17,8 +18,12 @@ type plannedWrite struct {
 }
 
 // slowWrite is what a write takes at least that waits for another node. Those that take less are made one after the other: to
-// hand them to other goroutines would cost more than it saves.
-const slowWrite = 80 * time.Microsecond
+// hand them to other goroutines would cost more than it saves. One write may be slow because the machine is busy; slowTwice in
+// a row are not.
+const (
+	slowWrite = 80 * time.Microsecond
+	slowTwice = 2
+)
 
 // mostAhead bounds the writes of a pipeline that are made at the same time.
 const mostAhead = 256
@@ -65,20 +70,26 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 		return false
 	}
 	i := 0
-	for ; i < len(all) && c.writeTook < slowWrite; i++ {
+	for ; i < len(all) && c.slowWrites < slowTwice; i++ {
 		begun := time.Now()
 		c.perform(&all[i])
-		c.writeTook = time.Since(begun)
+		if c.slowWrites++; time.Since(begun) < slowWrite {
+			c.slowWrites = 0
+		}
 	}
 	if rest := all[i:]; len(rest) > 0 {
 		c.context() // made before it is shared
+		var quick atomic.Bool
 		spread(len(rest), func(i int) {
 			begun := time.Now()
 			c.perform(&rest[i])
-			if i == 0 {
-				c.writeTook = time.Since(begun)
+			if time.Since(begun) < slowWrite {
+				quick.Store(true)
 			}
 		})
+		if quick.Load() {
+			c.slowWrites = 0
+		}
 	}
 	c.made = all
 	return true
