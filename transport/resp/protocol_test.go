@@ -319,7 +319,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("*1\r\n$9223372036854775807\r\n"))
 	f.Add([]byte("*2\r\n$3\r\nget\r\n$-5\r\n"))
 	f.Add([]byte("hello 3\r\nsadd s a b\r\nsmembers s\r\nsscan s 0\r\n"))
-	s := start(f, Config{MaxValueBytes: 500})
+	s := start(f, Config{MaxValueBytes: 500, splitAt: 40, pruneIn: 1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		w := dial(t, s.Addr())
 		go func() {

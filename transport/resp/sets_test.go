@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -340,6 +341,55 @@ func TestNoLiveMemberIsDropped(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	}
+}
+
+// hooked calls after when a lookup has its answer and has not returned it.
+type hooked struct {
+	*fake
+	after func(key string)
+}
+
+func (h *hooked) Lookup(ctx context.Context, key string) (Entry, bool, error) {
+	e, found, err := h.fake.Lookup(ctx, key)
+	if h.after != nil {
+		h.after(key)
+	}
+	return e, found, err
+}
+
+// TestSessionBeginsAnewWhileItsSetIsPruned: the key is set and added again just after it was found absent, the first time or the second.
+func TestSessionBeginsAnewWhileItsSetIsPruned(t *testing.T) {
+	t.Parallel()
+	for look, want := range []string{":1\r\n", ":1\r\n", ":0\r\n"} {
+		h := &hooked{fake: newFake()}
+		s := start(t, Config{Backend: h, pruneIn: 1 << 30})
+		w := dial(t, s.Addr())
+		for i := range pruneFrom {
+			w.do("set", fmt.Sprint("k", i), "v")
+			w.do("sadd", "tag", fmt.Sprint("k", i))
+		}
+		w.do("del", "k7")
+		var looks atomic.Int64
+		var within atomic.Bool
+		h.after = func(key string) {
+			if key == "k7" && !within.Load() && looks.Add(1) == int64(look)+1 {
+				within.Store(true)
+				w.do("set", "k7", "v")
+				if got := w.do("sadd", "tag", "k7"); got != ":0\r\n" {
+					t.Errorf("sadd: %q", got)
+				}
+				within.Store(false)
+			}
+		}
+		s.prune(t.Context(), "tag", "tag")
+		within.Store(true)
+		if got := w.do("sismember", "tag", "k7"); got != want {
+			t.Errorf("set and added at look %d: a member: %q, want %q", look+1, got, want)
+		}
+		if got := w.do("scard", "tag"); look < 2 && got != ":16\r\n" {
+			t.Errorf("scard: %q", got)
+		}
 	}
 }
 
