@@ -14,6 +14,8 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need redis-server redis-server
 need redis-cli redis-tools
+need node nodejs
+need npm npm
 need protoc protobuf-compiler
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
@@ -62,6 +64,12 @@ for example in scs; do
     go run "./examples/$example"
   fi
 done
+
+step "Redis clients of Node.js"
+examples/connect-redis/run.sh test
+
+step "examples/connect-redis"
+examples/connect-redis/run.sh
 
 step "huddle demo"
 go run ./cmd/huddle demo --for 15s

@@ -18,12 +18,11 @@ const (
 
 // Limits that are not configurable.
 const (
-	unsureWait    = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
-	maxArgs       = 1 << 20               // arguments of one command
-	maxBulkBytes  = 512 << 20             // an argument announced larger than this ends the connection
-	maxLineBytes  = 64 << 10              // an inline command, or a length line
-	maxSetMembers = 1_000_000
-	fanOut        = 32 // backend calls under way for one command or for one run of pipelined reads
+	unsureWait   = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
+	maxArgs      = 1 << 20               // arguments of one command
+	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
+	maxLineBytes = 64 << 10              // an inline command, or a length line
+	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
 	// Before a client has given the password it may send no more than this, as with Redis.
 	maxArgsNoAuth = 10
 	maxBulkNoAuth = 16 << 10
@@ -58,6 +57,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Version is the version of the program, shown by INFO as huddle_version. Default "devel".
 	Version string
+
+	// For tests: when a set is split, and how rarely one is looked through when it grows.
+	splitAt, pruneIn int
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -87,6 +89,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Version == "" {
 		cfg.Version = "devel"
+	}
+	if cfg.splitAt == 0 {
+		cfg.splitAt = splitStored
+	}
+	if cfg.pruneIn == 0 {
+		cfg.pruneIn = pruneChance
 	}
 	switch {
 	case cfg.Backend == nil:
