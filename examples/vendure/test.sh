@@ -98,7 +98,7 @@ case $what in
     redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$tmp" >"$tmp/redis.log" &
     pids+=($!)
     step "figures"
-    SHOP_REDIS=127.0.0.1:$redis_port node dist/src/measure.js
+    SHOP_REDIS=127.0.0.1:$redis_port node dist/test/measure.js
     ;;
   *)
     echo "usage: $0 [measure]"

@@ -1,13 +1,28 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
-import { logOutRace, traffic } from './races';
+import { clerk, logOutRace, roleRace, traffic } from './races';
 import { clusterEnv, Database, Shop, Sidecar, sidecars, until } from './support';
 
 const logOuts = 150;
 const db = new Database();
 before(() => db.open());
 after(() => db.close());
+
+/**
+ * Makes a change on one replica, after which all have to refuse something at once. Vendure waits 50 ms for the cache and then goes on
+ * without: when the change took longer, on a busy machine, the cache may need a moment more.
+ */
+async function refusedAfter(change: Promise<void>, shops: Shop[], ask: (shop: Shop) => Promise<unknown>): Promise<void> {
+    const begun = performance.now();
+    await change;
+    const quick = performance.now() - begun < 50;
+    for (const shop of shops) {
+        const answer = await ask(shop);
+        if (quick) assert.equal(answer, undefined);
+        else if (answer !== undefined) await until('it is refused', async () => (await ask(shop)) === undefined, 3000);
+    }
+}
 
 /** Logs in on one replica and out on it; the other has to know both at once, without the database. */
 async function inAndOut(a: Shop, b: Shop): Promise<void> {
@@ -16,49 +31,16 @@ async function inAndOut(a: Shop, b: Shop): Promise<void> {
     await db.invalidate(token);
     for (const shop of [b, a, b]) assert.equal(await shop.me(token), 'superadmin');
     await db.invalidate(token, false);
-    await a.logOut(token);
-    for (const shop of [b, a, b]) assert.equal(await shop.me(token), undefined);
+    await refusedAfter(a.logOut(token), [b, a, b], shop => shop.me(token));
 }
 
-/** Makes a role that may see administrators, and somebody with that role. */
-async function clerk(shop: Shop, name: string) {
-    const boss = await shop.logIn();
-    const role = await shop.ask(
-        `mutation ($code: String!) { createRole(input: { code: $code, description: "x", permissions: [ReadAdministrator] }) { id } }`,
-        boss,
-        { code: name },
-    );
-    const { id } = role.data.createRole;
-    const made = await shop.ask(
-        `mutation ($name: String!, $id: ID!) { createAdministrator(input: { firstName: "x", lastName: "y", emailAddress: $name,
-         password: $name, roleIds: [$id] }) { id } }`,
-        boss,
-        { name, id },
-    );
-    assert.ok(made.data.createAdministrator.id);
-    return {
-        /** What needs the permission; undefined if it is refused. */
-        look: (at: Shop, token: string) => at.allowed('{ administrators { totalItems } }', token, data => data.administrators.totalItems),
-        /** Takes the permission away, or gives it. */
-        change: async (at: Shop, may: boolean) => {
-            const answer = await at.ask(
-                `mutation ($id: ID!, $may: [Permission!]) { updateRole(input: { id: $id, permissions: $may }) { id } }`,
-                boss,
-                { id, may: may ? ['ReadAdministrator'] : [] },
-            );
-            assert.equal(answer.data?.updateRole.id, id);
-        },
-    };
-}
-
-async function roleChange(a: Shop, b: Shop, name: string): Promise<void> {
-    const { look, change } = await clerk(a, name);
+async function roleChange(a: Shop, b: Shop): Promise<void> {
+    const { name, look, change } = await clerk(a);
     const token = await a.logIn(name);
     for (const shop of [a, b]) assert.ok((await look(shop, token))! > 0);
-    await change(a, false);
-    for (const shop of [b, a]) assert.equal(await look(shop, token), undefined);
+    await refusedAfter(change(a, false), [b, a], shop => look(shop, token));
     await change(b, true);
-    for (const shop of [a, b]) assert.ok((await look(shop, token))! > 0);
+    await until('the permission is there again', async () => (await look(a, token))! > 0 && (await look(b, token))! > 0);
 }
 
 for (const kind of ['printed', 'redis-plugin'] as const) {
@@ -72,7 +54,7 @@ for (const kind of ['printed', 'redis-plugin'] as const) {
         before(async () => {
             nodes = await sidecars(2);
             await restart('--delete', 'remove');
-            const shops = nodes.map(node => new Shop({ SHOP_CACHE: kind, SHOP_REDIS: node.redis }).start());
+            const shops = nodes.map(node => new Shop({ SHOP_CACHE: kind, SHOP_REDIS: node.redis }, './observed-shop.js').start());
             [a, b] = await Promise.all(shops);
         });
         after(async () => {
@@ -83,12 +65,14 @@ for (const kind of ['printed', 'redis-plugin'] as const) {
         test('logged in on A, known on B from the cache, logged out on A, refused on B at once', () => inAndOut(a, b));
 
         if (kind === 'redis-plugin') {
-            test('a role change reaches every replica', () => roleChange(a, b, 'clerk@redis-plugin'));
+            test('a role change reaches every replica', () => roleChange(a, b));
+            return; // it deletes sessions also to clear, so that --delete=revoke is not for it
         }
 
         test('sessions that come back after a log-out', async t => {
             const before = await logOutRace(a, b, db, logOuts);
             t.diagnostic(`--delete=remove: ${before} of ${logOuts} came back`);
+            assert.ok(before > 0, 'the race was not met, so that what follows would prove nothing');
             await restart('--delete', 'revoke');
             const afterwards = await logOutRace(a, b, db, logOuts);
             t.diagnostic(`--delete=revoke: ${afterwards} of ${logOuts} came back`);
@@ -102,7 +86,7 @@ describe('@huddle/vendure-plugin', () => {
     let a: Shop, b: Shop, c: Shop;
 
     before(async () => {
-        const shops = (await clusterEnv(3)).map(env => new Shop(env).start());
+        const shops = (await clusterEnv(3)).map(env => new Shop(env, './observed-shop.js').start());
         [a, b, c] = await Promise.all(shops);
     });
     after(async () => {
@@ -114,20 +98,12 @@ describe('@huddle/vendure-plugin', () => {
         await inAndOut(b, c);
     });
 
-    test('a role change reaches every replica', () => roleChange(a, b, 'clerk@huddle'));
+    test('a role change reaches every replica', () => roleChange(a, b));
 
-    test('a role change reaches every replica under traffic', async () => {
-        const { look, change } = await clerk(a, 'busy@huddle');
-        const token = await a.logIn('busy@huddle');
-        for (let i = 0; i < 5; i++) {
-            const requests = traffic(4, n => look([b, c][n % 2], token));
-            await change(a, false);
-            await requests.stop();
-            // What had read the old role before the COMMIT is cleared at the latest a second after it.
-            await pause(1100);
-            for (const shop of [a, b, c]) assert.equal(await look(shop, token), undefined);
-            await change(a, true);
-        }
+    test('a role change is not undone by a look-up that had read the old role', async t => {
+        const stale = await roleRace(a, b, 10);
+        t.diagnostic(`after ${stale} of 10 role changes the old permissions stayed`);
+        assert.equal(stale, 0);
     });
 
     test('sessions that come back after a log-out', async t => {
@@ -137,15 +113,18 @@ describe('@huddle/vendure-plugin', () => {
         await inAndOut(a, b);
     });
 
-    test('the node of one replica is killed under traffic: no request fails', async t => {
+    test('the node of one replica is killed three times under traffic: no request fails', async t => {
         const shops = [a, b, c];
         const tokens = await db.sessions(30);
-        const [node] = b.children();
         const failed: string[] = [];
         let asked = 0;
+        let without = 0; // on the replica that had no node just then
         let slowest = 0;
+        const starts = () => b.log.filter(line => line.includes('node started')).length;
+        let kills = 0;
         const requests = traffic(6, async i => {
             const begun = performance.now();
+            if (i % 3 === 1 && starts() === kills) without++;
             try {
                 const who = await shops[i % 3].me(tokens[asked++ % tokens.length]);
                 if (who !== 'superadmin') failed.push(`refused on replica ${(i % 3) + 1}`);
@@ -155,14 +134,16 @@ describe('@huddle/vendure-plugin', () => {
             slowest = Math.max(slowest, performance.now() - begun);
         });
         await pause(1000);
-        process.kill(node, 'SIGKILL');
-        await pause(4000);
-        await until('the node is started again', () => b.children().some(pid => pid !== node));
-        await pause(2000);
+        while (kills < 3) {
+            process.kill(b.children()[0], 'SIGKILL');
+            kills++;
+            await until('the node is started again', () => starts() > kills);
+        }
+        await pause(4000); // the others have to notice, and to take the new one in
         await requests.stop();
-        t.diagnostic(`${asked} requests, ${failed.length} failed, the slowest took ${slowest.toFixed()} ms`);
+        t.diagnostic(`${asked} requests, ${failed.length} failed, the slowest took ${slowest.toFixed()} ms; ${without} met no node`);
         assert.deepEqual(failed, []);
-        assert.ok(asked > 300);
+        assert.ok(without > 0, 'no request came while there was no node');
         assert.ok(b.log.some(line => line.includes('the node ended (by SIGKILL)')));
         await until('the cache works as before', () => inAndOut(a, b).then(() => true, () => false));
     });

@@ -7,14 +7,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
+import type { Order } from './observed-shop';
 
 /** A replica of the shop, as a process of its own. */
 export class Shop {
     readonly log: string[] = [];
     private child!: ChildProcess;
+    private gone!: Promise<'gone'>;
     private url = '';
 
-    constructor(private readonly env: Record<string, string>) {}
+    constructor(
+        private readonly env: Record<string, string>,
+        private readonly main: '../src/shop.js' | './observed-shop.js' = '../src/shop.js',
+    ) {}
 
     get pid(): number {
         return this.child.pid!;
@@ -25,21 +30,29 @@ export class Shop {
         const [port] = await freePorts(1);
         this.url = `http://127.0.0.1:${port}/admin-api`;
         const env = { ...process.env, ...this.env, SHOP_PORT: String(port) };
-        this.child = fork(join(__dirname, '../src/shop.js'), { env, silent: true });
+        this.child = fork(join(__dirname, this.main), { env, silent: true });
         for (const stream of [this.child.stdout!, this.child.stderr!]) {
             createInterface({ input: stream }).on('line', line => this.log.push(line));
         }
-        const first = await Promise.race([once(this.child, 'message'), once(this.child, 'exit')]);
-        if (first[0] !== 'ready') throw new Error(`the shop did not start:\n${this.log.join('\n')}`);
+        this.gone = once(this.child, 'exit').then(() => 'gone' as const);
+        const ready = await Promise.race([once(this.child, 'message'), this.gone]);
+        if (ready === 'gone') throw new Error(`the shop did not start:\n${this.log.join('\n')}`);
         return this;
+    }
+
+    /** Gives an order to a replica that runs observed-shop.js, and returns its answer. */
+    async tell<T>(message: Order): Promise<T> {
+        this.child.send(message);
+        const answer = await Promise.race([once(this.child, 'message'), this.gone]);
+        if (answer === 'gone') throw new Error(`the shop ended:\n${this.log.join('\n')}`);
+        return answer[0] as T;
     }
 
     /** Ends the replica as an operator would, and returns when it is gone. */
     async stop(): Promise<void> {
         if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-        const gone = once(this.child, 'exit');
         this.child.kill('SIGTERM');
-        await gone;
+        await this.gone;
     }
 
     /** Process ids of what the replica started itself: its node. */
@@ -98,6 +111,7 @@ interface Answer {
 export class Sidecar {
     private child: ChildProcess | undefined;
 
+    /** listen is the node's own address for the others, join all of theirs, port that of the Redis protocol. */
     constructor(
         private readonly name: string,
         private readonly listen: string,
