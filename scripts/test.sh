@@ -63,6 +63,9 @@ for example in scs; do
   fi
 done
 
+step "examples/vendure"
+examples/vendure/test.sh
+
 step "huddle demo"
 go run ./cmd/huddle demo --for 15s
 

@@ -1,9 +1,14 @@
-// A replica that looks sessions up inside its process when its parent asks for it, as each of its requests does.
-import { bootstrap, SessionService } from '@vendure/core';
+// A replica that does inside its process what its parent asks for.
+import { HuddleService } from '@huddle/vendure-plugin';
+import { bootstrap, RequestContextService, SessionService, UserService } from '@vendure/core';
 import { config } from '../src/config';
 
-/** Time n look-ups; or look a token up without pause until there is a stop. */
-export type Order = { times: string[]; n: number } | { watch: string; loops: number } | { stop: true };
+export type Order =
+    | { times: string[]; n: number } // time n look-ups of sessions
+    | { watch: string; loops: number } // look a session up without pause, as requests do, until there is a stop
+    | { stop: true }
+    | { revoke: string } // remove the sessions of a user from the cache
+    | { logOutEverywhere: string }; // end the sessions of a user
 
 void (async () => {
     try {
@@ -28,6 +33,12 @@ void (async () => {
                 await new Promise(resolve => setImmediate(resolve)); // so that a stop is heard
             }
         };
+        const user = async (name: string) => {
+            const ctx = await app.get(RequestContextService).create({ apiType: 'admin' });
+            const found = await app.get(UserService).getUserByEmailAddress(ctx, name, 'administrator');
+            if (!found) throw new Error('there is no such user');
+            return { ctx, found };
+        };
         process.on('message', (order: Order) => {
             void (async () => {
                 if ('times' in order) {
@@ -36,6 +47,13 @@ void (async () => {
                     stopped = false;
                     watched = Promise.all(Array.from({ length: order.loops }, () => watch(order.watch)));
                     process.send!('watching');
+                } else if ('revoke' in order) {
+                    await app.get(HuddleService).revokeUser((await user(order.revoke)).found.id);
+                    process.send!('revoked');
+                } else if ('logOutEverywhere' in order) {
+                    const { ctx, found } = await user(order.logOutEverywhere);
+                    await app.get(HuddleService).logOutEverywhere(ctx, found);
+                    process.send!('logged out');
                 } else {
                     stopped = true;
                     await watched;

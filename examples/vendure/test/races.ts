@@ -41,6 +41,9 @@ export async function logOutRace(a: Shop, b: Shop, db: Database, n: number): Pro
     return back;
 }
 
+/** After a change of a role the plugin clears the sessions once more, a second later. */
+export const settled = () => pause(1200);
+
 /** Makes a role that may see administrators, and somebody with that role. */
 export async function clerk(shop: Shop) {
     const name = `clerk-${Date.now()}@example.com`;
@@ -58,6 +61,7 @@ export async function clerk(shop: Shop) {
         { name, id },
     );
     if (!made.data?.createAdministrator.id) throw new Error('nobody was made');
+    await settled();
     return {
         /** Name and password of somebody with the role. */
         name,
@@ -85,12 +89,12 @@ export async function roleRace(a: Shop, b: Shop, n: number): Promise<number> {
     let stale = 0;
     for (let i = 0; i < n; i++) {
         await change(a, true);
-        await pause(1100); // the clearing of the change before is over
+        await settled();
         if ((await look(b, token)) === undefined) throw new Error('the permission was not given');
         await b.tell({ watch: token, loops: 4 });
         await change(a, false);
         await b.tell({ stop: true });
-        await pause(1100);
+        await settled();
         if ((await look(b, token)) !== undefined) stale++;
     }
     return stale;

@@ -18,7 +18,7 @@ export class Shop {
 
     constructor(
         private readonly env: Record<string, string>,
-        private readonly main: '../src/shop.js' | './observed-shop.js' = '../src/shop.js',
+        private readonly main: '../src/shop.js' | '../src/worker.js' | './observed-shop.js' = '../src/shop.js',
     ) {}
 
     get pid(): number {

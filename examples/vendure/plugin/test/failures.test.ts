@@ -12,15 +12,17 @@ async function soon<T>(work: Promise<T>): Promise<T> {
     const begun = performance.now();
     const result = await work;
     const took = performance.now() - begun;
-    assert.ok(took < 150, `took ${took.toFixed()} ms`);
+    assert.ok(took < 400, `took ${took.toFixed()} ms`);
     return result;
 }
 
 test('a killed node is a miss and an error in the log, and is started again', async t => {
     const [a, b, c] = await replicas(t, 3);
     const [kept, ended] = [session(1), session(2)];
-    await a.sessions.set(kept);
-    await a.sessions.set(ended);
+    for (const s of [kept, ended]) {
+        await a.sessions.set(s);
+        await until('it is known everywhere', async () => (await c.sessions.get(s.token)) !== undefined);
+    }
     const pid = a.huddle.pid!;
     process.kill(pid, 'SIGKILL');
     await until('the end is noticed', () => a.log.has('error the node ended (by SIGKILL)'));
@@ -49,7 +51,10 @@ test('a killed node is a miss and an error in the log, and is started again', as
 test('a node that hangs costs no call more than the budget, and a deletion goes on by itself', async t => {
     const [a, b] = await replicas(t, 3);
     const [s1, s2] = [session(1), session(1)];
-    for (const s of [s1, s2]) await a.sessions.set(s);
+    for (const s of [s1, s2]) {
+        await a.sessions.set(s);
+        await until('it is known everywhere', async () => (await b.sessions.get(s.token)) !== undefined);
+    }
     process.kill(a.huddle.pid!, 'SIGSTOP');
     assert.equal(await soon(a.sessions.get(s1.token)), undefined);
     await soon(a.sessions.set(session(2)));

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Replica, replicas, session, until } from './support';
 
+/** What is tested here is not how soon it is done. */
+const patient = { timeout: 5000 };
+
 /** A session without the fields that JSON leaves out. */
 const bare = (s: object) => JSON.parse(JSON.stringify(s)) as object;
 
 test('sessions', async t => {
-    const [a, b] = await replicas(t, 2);
+    const [a, b] = await replicas(t, 2, patient);
 
     await t.test('a session set on one replica is found on the other, as it was', async () => {
         for (const s of [session(), session(7), session('5f0c-uuid')]) {
@@ -96,7 +99,7 @@ test('sessions', async t => {
 });
 
 test('items of the CacheService', async t => {
-    const [a, b] = await replicas(t, 2);
+    const [a, b] = await replicas(t, 2, patient);
 
     await t.test('any JSON comes back on the other replica', async () => {
         for (const value of [0, '', 'text/with/../slashes?&=', true, null, [1, [2]], { a: { b: 'ü' } }]) {
@@ -157,7 +160,7 @@ test('items of the CacheService', async t => {
 });
 
 test('clear before init is made good when the node runs', async t => {
-    const [a] = await replicas(t, 1);
+    const [a] = await replicas(t, 1, patient);
     const s = session(1);
     await a.sessions.set(s);
     const listen = /--listen (\S+)/.exec(a.huddle.settings.flags.join(' '))![1];

@@ -48,10 +48,10 @@ export class Replica {
 }
 
 /** Starts replicas that form one cluster, and stops them when the test ends. */
-export async function replicas(t: TestContext, n: number): Promise<Replica[]> {
+export async function replicas(t: TestContext, n: number, options: HuddleOptions = {}): Promise<Replica[]> {
     const ports = await freePorts(n);
     const join = ports.map(port => `127.0.0.1:${port}`);
-    const all = join.map((listen, i) => new Replica({ name: `shop-${i + 1}`, listen, join, expect: n }));
+    const all = join.map((listen, i) => new Replica({ name: `shop-${i + 1}`, listen, join, expect: n, ...options }));
     t.after(async () => {
         for (const replica of all) await replica.stop(); // one by one: each hands over to those that are left
     });
