@@ -71,6 +71,9 @@ examples/connect-redis/run.sh test
 step "examples/connect-redis"
 examples/connect-redis/run.sh
 
+step "examples/vendure"
+examples/vendure/test.sh
+
 step "huddle demo"
 go run ./cmd/huddle demo --for 15s
 

@@ -145,6 +145,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.touchEntry))
 	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.touchEntry))
 	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.revokeUser))
+	mux.HandleFunc("POST /api/v1/invalidate-tags", s.guarded(s.invalidateTags))
 	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.forget))
 	return s.hostChecked(mux)
 }
