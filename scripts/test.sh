@@ -15,6 +15,7 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need redis-server redis-server
 need redis-cli redis-tools
 need protoc protobuf-compiler
+need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -53,10 +54,21 @@ diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$before/peerpb" tr
 step "go test -race"
 go test -race -timeout 25m ./...
 
+# Adapters and examples that import another library are modules of their own.
+for module in strategy/gorillastore strategy/ginstore strategy/gocachestore examples/fiber; do
+  step "$module: go vet, go test -race"
+  (cd "$module" && go vet -race ./... && go test -race ./...)
+done
+# These run a library's own tests, and the program: there is no concurrency of theirs to look at.
+for module in strategy/fibertest examples/deploy; do
+  step "$module: go vet, go test"
+  (cd "$module" && go vet ./... && go test ./...)
+done
+
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
 
-for example in scs; do
+for example in scs login; do
   if [[ -d examples/$example ]]; then
     step "examples/$example"
     go run "./examples/$example"
