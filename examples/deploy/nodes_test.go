@@ -188,7 +188,7 @@ func (m *machine) wait(t *testing.T, probe string) {
 	t.Helper()
 	client := &http.Client{Timeout: time.Second}
 	defer client.CloseIdleConnections()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -203,7 +203,7 @@ func (m *machine) wait(t *testing.T, probe string) {
 			m.done = nil
 			t.Fatalf("%s ended: %v", m.name, err)
 		case <-deadline:
-			t.Fatalf("%s does not answer %s within 30 s", m.name, probe)
+			t.Fatalf("%s does not answer %s within a minute", m.name, probe)
 		case <-tick.C:
 		}
 	}

@@ -32,7 +32,7 @@ func main() {
 
 // run starts three replicas, checks them or waits, and shuts them down.
 func run(ctx context.Context, out io.Writer, serve bool) (err error) {
-	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var replicas []*replica
 	defer func() {

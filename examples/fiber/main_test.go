@@ -8,7 +8,7 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var out strings.Builder
 	if err := run(ctx, &out, false); err != nil {

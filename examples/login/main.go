@@ -39,7 +39,7 @@ func main() {
 
 // run starts the replicas, checks them or waits, and shuts them down.
 func run(ctx context.Context, out io.Writer, serve bool) (err error) {
-	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	db := newDatabase(map[string]string{"ada": "admin", "bob": "guest"})
 	var c cluster
