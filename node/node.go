@@ -18,6 +18,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huddle-cache/huddle/node/internal/wire"
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
@@ -42,6 +45,7 @@ type Node struct {
 	clock     *clock
 	store     *store.Store
 	transport *transport.Transport
+	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
 
 	mu sync.Mutex // around m
@@ -153,6 +157,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), subs: map[chan Event]bool{},
+		wire: wire.From(ctx),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
 	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.now})
@@ -190,7 +195,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
-		Transport: n.transport.Gossip(), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
+		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
 		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {
@@ -284,9 +289,16 @@ type env Node
 
 func (e *env) Now() int64                                 { return e.clock.now() }
 func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Send(peer, session, msg) }
-func (e *env) Connect(m *pb.Member)                       { e.transport.Connect(m) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
+
+func (e *env) Connect(m *pb.Member) {
+	if e.wire != nil {
+		m = proto.CloneOf(m)
+		m.Addr = e.wire.Dial(m.GetAddr())
+	}
+	e.transport.Connect(m)
+}
 
 func (e *env) Reincarnate(self *pb.Member) {
 	e.transport.SetSelf(self)
