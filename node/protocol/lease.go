@@ -51,6 +51,9 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 }
 
 func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
+	if b.Asked <= m.env.Now() {
+		p.answers = max(p.answers, b.Asked)
+	}
 	if msg.View != m.lay.number() || b.Asked > m.env.Now() {
 		return
 	}

@@ -101,6 +101,7 @@ type peer struct {
 	session uint64 // 0: none
 	proven  bool   // a message has come on the session: the other side has dropped what it held under earlier ones
 	heard   int64  // when the last message came
+	answers int64  // when it was asked what it has answered last
 	downAt  int64  // when the session ended, or the peer was met
 	refused int64  // when its port first refused a connection since the last session; 0: it did not
 

@@ -309,6 +309,9 @@ func (m *Machine) desired(now int64) *pb.View {
 		members = append(members, j.member)
 		changed = true
 	}
+	if !m.carries(members, now) {
+		return nil
+	}
 	if !changed {
 		if synced && (len(v.History) > 0 || len(v.Leaving) > 0) {
 			return &pb.View{Chain: v.Chain, Number: v.Number + 1, Members: v.Members}
@@ -336,6 +339,25 @@ func (m *Machine) suspected(id uint64, now int64) bool {
 		}
 	}
 	return false
+}
+
+// answers tells whether a member has answered what it was asked within the last d. This node answers itself.
+func (m *Machine) answers(id uint64, now, d int64) bool {
+	p := m.peers[id]
+	return id == m.self.Id || p != nil && now-p.answers <= d
+}
+
+// carries tells whether a majority of members would be there to choose the view after theirs: they answer, or are new and have a
+// session with us. A view that could not be followed by another is not proposed.
+func (m *Machine) carries(members []*pb.Member, now int64) bool {
+	there := 0
+	for _, mem := range members {
+		p := m.peers[mem.Id]
+		if m.answers(mem.Id, now, m.cfg.ExpelAfter) || !m.lay.has(mem.Id) && p != nil && p.session != 0 {
+			there++
+		}
+	}
+	return there >= quorum(len(members))
 }
 
 // next is the unsettled view that follows with these members.
@@ -381,7 +403,8 @@ func (m *Machine) condemned(now int64) map[uint64]bool {
 				continue
 			}
 			s := degree[id]*4096 + i
-			if slices.Contains(m.mySuspects, id) {
+			// Who is deaf does not hear the others and says so; that it does not answer tells who of the two it is.
+			if slices.Contains(m.mySuspects, id) || !m.answers(id, now, m.cfg.Lease) {
 				s += 2048
 			}
 			if id == m.self.Id {
