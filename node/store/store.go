@@ -82,6 +82,22 @@ func (s *Store) part(p int) *partition {
 	return &s.parts[p]
 }
 
+// Look is Get for a caller who reads the clock once for all it has to judge: it does not look whether the entry has
+// expired. Only what Entry.Expired is false of, at a time read after Look, may be taken for present.
+func (s *Store) Look(p int, key string) *Entry {
+	if uint(p) >= uint(len(s.parts)) {
+		return nil
+	}
+	e := s.parts[p].index.find(maphash.String(s.seed, key), key)
+	if e == nil || s.cuts.voids(e) {
+		return nil
+	}
+	if e.state.Load()&visited == 0 {
+		e.state.Or(visited)
+	}
+	return e
+}
+
 // Get returns what is stored for the key: a value, a tombstone, a provisional entry; nil if there is nothing, or if it has
 // expired or is void by a cut. It takes no lock and allocates nothing.
 func (s *Store) Get(p int, key string) *Entry {
