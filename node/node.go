@@ -58,6 +58,8 @@ type Node struct {
 	wg     sync.WaitGroup
 	view   atomic.Uint64
 
+	builds chan []string // member sets whose rings are to be made
+
 	subsMu     sync.Mutex
 	subs       map[chan Event]bool
 	subsClosed bool
@@ -156,7 +158,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
@@ -209,6 +211,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.outMu.Unlock()
 	n.transport.Start()
 	n.wg.Go(n.run)
+	n.wg.Go(n.builder)
 	return n, nil
 }
 
@@ -298,6 +301,33 @@ func (e *env) Connect(m *pb.Member) {
 		m.Addr = e.wire.Dial(m.GetAddr())
 	}
 	e.transport.Connect(m)
+}
+
+// Build hands the work to the builder; should it be that far behind, the machine asks again.
+func (e *env) Build(names []string) {
+	select {
+	case e.builds <- names:
+	default:
+	}
+}
+
+// builder makes the rings, off the path of messages.
+func (n *Node) builder() {
+	params := ring.Params{Partitions: n.cfg.Partitions, VirtualNodes: n.cfg.VirtualNodes, Load: n.cfg.Load}
+	for {
+		select {
+		case <-n.closed:
+			return
+		case names := <-n.builds:
+			t, err := ring.Build(names, n.cfg.Replicas, params)
+			if err != nil {
+				n.log.Error("members without a ring", "members", len(names), "error", err)
+			}
+			n.mu.Lock()
+			n.m.Built(names, t)
+			n.mu.Unlock()
+		}
+	}
 }
 
 func (e *env) Reincarnate(self *pb.Member) {

@@ -54,6 +54,8 @@ type Env interface {
 	Reincarnate(self *pb.Member)
 	// Announce spreads what cluster this node is in.
 	Announce(chain, view uint64, size int)
+	// Build makes the ring of these members beside the machine and brings it with Built.
+	Build(names []string)
 	// Random returns 64 random bits.
 	Random() uint64
 	// Event tells what happened to the membership.
@@ -144,6 +146,9 @@ type Machine struct {
 	lease *Lease    // our view lease
 	lays  layoutCache
 
+	chosen   *pb.View         // the newest view that waits for its rings
+	building map[string]int64 // rings asked for, and when
+
 	vote     vote
 	campaign *campaign
 	wantedAt int64 // since when a change of the view has been wanted
@@ -222,7 +227,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
-		forgotten: map[string]bool{}, metAt: env.Now(),
+		forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
 	return m

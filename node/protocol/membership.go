@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -55,7 +56,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		}
 	case *pb.Message_Accept:
 		if v := b.Accept.Value; validView(v) && next(v.Number) && v.Chain == m.lay.view.Chain {
-			m.lays.table(v.Members) // built now, so that it is there when the view is chosen
+			m.prepared(v) // its ring is made now, so that it is there when the view is chosen
 			m.send(p, &pb.Message{Body: &pb.Message_Accepted{Accepted: m.accept(b.Accept)}})
 		}
 	case *pb.Message_Accepted:
@@ -186,6 +187,9 @@ func (m *Machine) tickMembership(now int64) {
 	}
 	if m.wantedAt == 0 {
 		m.wantedAt = now
+	}
+	if want != nil {
+		m.prepared(want)
 	}
 	if want == nil {
 		want = m.next(m.lay.view.Members, m.lay.view.Leaving) // some value: the accepted one goes first
@@ -531,7 +535,7 @@ func (m *Machine) tickOutside(now int64) {
 			}
 		}
 	}
-	if chains || now < m.foundAfter {
+	if chains || now < m.foundAfter || m.chosen != nil {
 		return
 	}
 	switch {
@@ -551,7 +555,7 @@ func (m *Machine) startOver(why string) {
 	for p := range m.parts {
 		m.parts[p].reset()
 	}
-	m.lay, m.hist = nil, nil
+	m.lay, m.hist, m.chosen = nil, nil, nil
 	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
@@ -604,7 +608,51 @@ func (m *Machine) learn(v *pb.View) {
 			}
 		}
 	}
+	if !m.prepared(v) {
+		if m.chosen == nil || m.chosen.Number < v.Number {
+			m.chosen = v
+		}
+		return
+	}
+	m.chosen = nil
 	m.adopt(v)
+}
+
+// prepared tells whether the rings of a view are there, and asks for those that are not.
+func (m *Machine) prepared(v *pb.View) bool {
+	m.lays.limit = 2 * (len(v.History) + 2)
+	ok := true
+	need := func(members []*pb.Member) {
+		names := namesOf(members)
+		if m.lays.has(names) {
+			return
+		}
+		ok = false
+		key, now := cacheKey(names), m.env.Now()
+		if at, asked := m.building[key]; !asked || now-at > 5*sec {
+			m.building[key] = now
+			m.env.Build(names)
+		}
+	}
+	need(v.Members)
+	for _, s := range v.History {
+		need(s.Members)
+	}
+	return ok
+}
+
+// Built brings the ring that Env.Build asked for; nil if there is none for these names.
+func (m *Machine) Built(names []string, t *ring.Table) {
+	delete(m.building, cacheKey(names))
+	if t == nil || m.left {
+		return
+	}
+	if !m.lays.has(names) {
+		m.lays.add(names, t)
+	}
+	if v := m.chosen; v != nil && m.prepared(v) {
+		m.learn(v)
+	}
 }
 
 func (m *Machine) finishLeave() {

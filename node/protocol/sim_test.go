@@ -188,6 +188,16 @@ func (p *simProc) Now() int64 { return p.offset + int64(float64(p.s.now-p.born)*
 
 func (p *simProc) Random() uint64 { return p.s.r.Uint64() }
 
+func (p *simProc) Build(names []string) {
+	p.s.at(p.s.between(0, 40*ms), p, func() {
+		t, err := ring.Build(names, p.s.cfg.replicas, simRing)
+		if err != nil {
+			p.s.check.fail("no ring: %v", err)
+		}
+		p.m.Built(names, t)
+	})
+}
+
 func (p *simProc) Event(kind, member, text string) {
 	p.s.logf("%s: %s %s %s", p.name, kind, member, text)
 	if kind != "view" || p.m.lay == nil {
