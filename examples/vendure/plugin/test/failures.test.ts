@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { settings } from '../src/options';
@@ -55,7 +55,10 @@ test('a node that hangs costs no call more than the budget, and a deletion goes 
         await a.sessions.set(s);
         await until('it is known everywhere', async () => (await b.sessions.get(s.token)) !== undefined);
     }
-    process.kill(a.huddle.pid!, 'SIGSTOP');
+    const pid = a.huddle.pid!;
+    process.kill(pid, 'SIGSTOP');
+    const threads = () => readdirSync(`/proc/${pid}/task`).map(id => readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8'));
+    await until('every thread has stopped', () => threads().every(stat => /\) T /.test(stat)));
     assert.equal(await soon(a.sessions.get(s1.token)), undefined);
     await soon(a.sessions.set(session(2)));
     await soon(a.sessions.delete(s1.token));
@@ -65,7 +68,7 @@ test('a node that hangs costs no call more than the budget, and a deletion goes 
     await soon(a.sessions.revokeUser(1));
     await soon(a.sessions.clear());
     assert.ok(a.huddle.pending > 0);
-    process.kill(a.huddle.pid!, 'SIGCONT');
+    process.kill(pid, 'SIGCONT');
     await until('all is confirmed', () => a.huddle.pending === 0, 20_000);
     for (const s of [s1, s2]) assert.equal(await b.sessions.get(s.token), undefined);
 });
