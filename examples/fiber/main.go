@@ -16,13 +16,15 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/huddle-cache/huddle/node"
 )
 
 func main() {
 	serve := flag.Bool("serve", false, "stay up until interrupted, instead of running the check")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, *serve)
+	err := run(ctx, os.Stdout, *serve, node.Config{})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "failed:", err)
@@ -30,8 +32,8 @@ func main() {
 	}
 }
 
-// run starts three replicas, checks them or waits, and shuts them down.
-func run(ctx context.Context, out io.Writer, serve bool) (err error) {
+// run starts three replicas, each with a node of that configuration, checks them or waits, and shuts them down.
+func run(ctx context.Context, out io.Writer, serve bool, cfg node.Config) (err error) {
 	bounded, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var replicas []*replica
@@ -42,14 +44,14 @@ func run(ctx context.Context, out io.Writer, serve bool) (err error) {
 			err = errors.Join(err, r.stop(end))
 		}
 	}()
-	var join []string
 	for i := range 3 {
-		r, err := start(bounded, fmt.Sprintf("replica-%d", i+1), join)
+		cfg.Name = fmt.Sprintf("replica-%d", i+1)
+		r, err := start(bounded, cfg)
 		if err != nil {
 			return err
 		}
 		replicas = append(replicas, r)
-		join = append(join, r.node.Addr())
+		cfg.Join = append(cfg.Join, r.node.Addr())
 	}
 	if serve {
 		fmt.Fprintf(out, `Three replicas are up. Try:

@@ -22,9 +22,10 @@ type replica struct {
 	done chan error
 }
 
-// start starts a replica, which finds the others at the join addresses, and returns when it is in sync with them.
-func start(ctx context.Context, name string, join []string) (*replica, error) {
-	n, err := node.Start(ctx, node.Config{Name: name, Join: join})
+// start starts a replica, and returns when it is in sync with the others.
+func start(ctx context.Context, cfg node.Config) (*replica, error) {
+	name := cfg.Name
+	n, err := node.Start(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -69,12 +69,14 @@ func (c *checker) everywhere(cookie *http.Cookie, status int, body string) {
 	}
 }
 
-// queries checks how many look-ups in the database the steps since the last call took.
+// queries checks how many look-ups in the database the steps since the last call took. On a machine so busy that a node is
+// not sure for a moment there may be a few more: then the database is asked, and nothing wrong is answered.
 func (c *checker) queries(want int64) {
-	if got := c.db.queries.Swap(0); c.err == nil && got != want {
+	const more = 3
+	if got := c.db.queries.Swap(0); c.err == nil && (got < want || got > want+more) {
 		c.err = fmt.Errorf("%d queries, want %d", got, want)
 	} else if c.err == nil {
-		fmt.Fprintf(c.out, "  so far that took the database %d queries\n", got)
+		fmt.Fprintf(c.out, "  that took the database %d queries\n", got)
 	}
 }
 

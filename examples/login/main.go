@@ -1,7 +1,7 @@
 // Command login shows a service that keeps its sessions in a database and caches them, of a type of its own, in the nodes
 // embedded in its replicas: a session is looked up once in the whole cluster, and a log-out, a log-out everywhere and a
 // change of role count at once on every replica. It starts three replicas in one process on loopback, tells what it does,
-// and checks every answer and every query.
+// and checks every answer and counts the queries.
 //
 //	go run ./examples/login           runs the check and exits, 0 only if every answer was right
 //	go run ./examples/login --serve   stays up, to be tried by hand
@@ -29,7 +29,7 @@ func main() {
 	serve := flag.Bool("serve", false, "stay up until interrupted, instead of running the check")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout, *serve)
+	err := run(ctx, os.Stdout, *serve, node.Config{})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "failed:", err)
@@ -37,12 +37,12 @@ func main() {
 	}
 }
 
-// run starts the replicas, checks them or waits, and shuts them down.
-func run(ctx context.Context, out io.Writer, serve bool) (err error) {
+// run starts the replicas, each with a node of that configuration, checks them or waits, and shuts them down.
+func run(ctx context.Context, out io.Writer, serve bool, cfg node.Config) (err error) {
 	bounded, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	db := newDatabase(map[string]string{"ada": "admin", "bob": "guest"})
-	var c cluster
+	c := cluster{cfg: cfg}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	for i := range 3 {
 		if err := c.start(bounded, fmt.Sprintf("replica-%d", i+1), db); err != nil {
@@ -65,6 +65,7 @@ Press Ctrl-C to stop.
 
 // cluster is the replicas of the service.
 type cluster struct {
+	cfg     node.Config
 	urls    []string
 	nodes   []*node.Node
 	servers []*http.Server
@@ -73,7 +74,8 @@ type cluster struct {
 
 // start starts one more replica, and returns when it is in sync with the others.
 func (c *cluster) start(ctx context.Context, name string, db *database) error {
-	cfg := node.Config{Name: name}
+	cfg := c.cfg
+	cfg.Name = name
 	for _, n := range c.nodes {
 		cfg.Join = append(cfg.Join, n.Addr())
 	}
