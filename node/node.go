@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -44,6 +45,7 @@ type Node struct {
 	log       *slog.Logger
 	clock     *clock
 	store     *store.Store
+	tokens    *tokens // nil: keys are not hashed
 	transport *transport.Transport
 	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
@@ -113,10 +115,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	switch {
 	case err != nil:
 		return bad("Listen %q: want host:port", cfg.Listen)
-	case len(cfg.Key) != 0 && len(cfg.Key) != 32:
-		return bad("Key has %d bytes, it must have 32", len(cfg.Key))
-	case len(cfg.Key) == 0 && !cfg.Insecure && !loopback(host):
+	case cfg.secrets().Validate() != nil:
+		return bad("%v", cfg.secrets().Validate())
+	case !cfg.secrets().Secured() && !cfg.Insecure && !loopback(host):
 		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
+	case cfg.HashTokens && len(cfg.TokenKey) == 0 && len(cfg.Key) == 0:
+		return bad("HashTokens needs a Key, or a TokenKey")
+	case len(cfg.TokenKey) != 0 && len(cfg.TokenKey) != 32:
+		return bad("TokenKey has %d bytes, it must have 32", len(cfg.TokenKey))
 	case cfg.Replicas < 1 || cfg.Replicas > 16:
 		return bad("Replicas is %d, it must be 1 to 16", cfg.Replicas)
 	case cfg.MaxBytes < 1<<20:
@@ -129,8 +135,10 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
 	case cfg.RepairRate < 1<<16:
 		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
-	case len(cfg.Name) > 200:
-		return bad("Name is longer than 200 bytes")
+	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name):
+		return bad("Name is longer than 200 bytes, or not UTF-8")
+	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
+		return bad("Cluster is longer than 255 bytes, or not UTF-8")
 	}
 	for _, j := range cfg.Join {
 		if _, err := gossip.ParseJoin(j); err != nil {
@@ -162,6 +170,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		wire: wire.From(ctx),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
+	if n.tokens, err = newTokens(cfg); err != nil {
+		return nil, err
+	}
 	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.now})
 	id := rand.Uint64() | 1
 	name := cfg.Name
@@ -170,7 +181,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.transport, err = transport.Listen(transport.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Self: &pb.Member{Name: name, Id: id}, Cluster: cfg.Cluster,
-		Ring: params.String(), Replicas: cfg.Replicas, Key: cfg.Key, Handler: (*handler)(n), Logger: cfg.Logger,
+		Ring: params.String() + n.tokens.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -197,7 +208,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
-		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
+		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Join: cfg.Join, Profile: cfg.Profile,
 		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ need node nodejs
 need npm npm
 need protoc protobuf-compiler
 need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
+need tcpdump tcpdump
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -79,6 +80,9 @@ cat "$before/race.log" "$before/plain.log"
 
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
+
+step "fuzzing, 2 s for each target"
+scripts/fuzz.sh 2s
 
 for example in scs login; do
   if [[ -d examples/$example ]]; then

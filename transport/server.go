@@ -78,7 +78,7 @@ func (t *Transport) welcome(stream grpc.BidiStreamingServer[peerpb.Frame, peerpb
 		if p, ok := peer.FromContext(stream.Context()); ok {
 			remote = p.Addr.String()
 		}
-		t.refuse(remote, reason)
+		t.refuse(remote, reason, nil)
 		ours.From = nil
 		ours.Refused = reason
 		return nil, stream.Send(&peerpb.Frame{Hello: ours})

@@ -27,6 +27,8 @@ func (c *client) fail(err error) {
 		c.writeError("BUSY huddle: too many operations under way")
 	case errors.Is(err, ErrTooLarge):
 		c.writeError("ERR huddle: over the size limit")
+	case errors.Is(err, ErrHashed):
+		c.writeError("ERR huddle: keys are hashed on this cluster (--hash-tokens) and cannot be listed")
 	case errors.Is(err, ErrInvalid):
 		c.writeError("ERR huddle: key cannot be used")
 	case errors.Is(err, ErrCondition):

@@ -26,6 +26,7 @@ type Server struct {
 	served   atomic.Uint64 // connections accepted
 	changing keyLocks
 	discards chan struct{} // one for each removal of parts of a set under way
+	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
 	serving   sync.WaitGroup // Serve, and the goroutine of each connection
 	closeOnce sync.Once
@@ -122,6 +123,7 @@ func (s *Server) ended(conn redcon.Conn, _ error) {
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()
+	s.received.Add(-int64(c.held))
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }

@@ -129,7 +129,8 @@ func planSet(args [][]byte) (plannedWrite, bool) {
 	}, true
 }
 
-func planSetex(args [][]byte) (plannedWrite, bool)  { return planTimed(args, expiry{seconds, args[2]}) }
+func planSetex(args [][]byte) (plannedWrite, bool) { return planTimed(args, expiry{seconds, args[2]}) }
+
 func planPsetex(args [][]byte) (plannedWrite, bool) { return planTimed(args, expiry{millis, args[2]}) }
 
 func planTimed(args [][]byte, x expiry) (plannedWrite, bool) {

@@ -260,7 +260,7 @@ func TestErrorsHaveCodes(t *testing.T) {
 	_, ts := serve(t, f, Config{}, true)
 	for err, code := range map[error]string{
 		node.ErrUnavailable: api.CodeUnavailable, node.ErrUnconfirmed: api.CodeUnconfirmed, node.ErrTooLarge: api.CodeTooLarge,
-		node.ErrInvalid: api.CodeInvalid, node.ErrRevoked: api.CodeRevoked, node.ErrOverload: api.CodeOverload,
+		node.ErrInvalid: api.CodeInvalid, node.ErrHashed: api.CodeHashed, node.ErrRevoked: api.CodeRevoked, node.ErrOverload: api.CodeOverload,
 		node.ErrClosed: api.CodeClosed, errors.New("secret-key failed"): api.CodeInternal,
 	} {
 		f.err = err

@@ -28,7 +28,12 @@ func TestCheck(t *testing.T) {
 		{"open listen", func(c *Config) { c.Node.Listen = "0.0.0.0:7400" }, "huddle keygen"},
 		{"listen on all", func(c *Config) { c.Node.Listen = ":7400" }, "--key-file"},
 		{"listen on a name", func(c *Config) { c.Node.Listen = "box.example:7400" }, "--key-file"},
-		{"open listen with key", func(c *Config) { c.Node.Listen, c.Node.Key = ":7400", make([]byte, 32) }, ""},
+		{"open listen with key", func(c *Config) { c.Node.Listen, c.Files.Key = ":7400", "key" }, ""},
+		{"open listen with certificates", func(c *Config) { c.Node.Listen, c.Files = ":7400", Files{Cert: "a", CertKey: "b", CA: "c"} }, ""},
+		{"a certificate alone", func(c *Config) { c.Files.Cert = "a" }, "go together"},
+		{"a certificate for clients alone", func(c *Config) { c.Files.RESPCert = "a" }, "go together"},
+		{"a certificate on a socket", func(c *Config) { c.RESP, c.Files = "unix:/tmp/x", Files{RESPCert: "a", RESPKey: "b"} }, "host:port"},
+		{"hashed tokens without a key", func(c *Config) { c.Node.HashTokens = true }, "--key-file"},
 		{"open listen, insecure", func(c *Config) { c.Node.Listen, c.Node.Insecure = ":7400", true }, ""},
 		{"open resp", func(c *Config) { c.RESP = "10.0.0.1:7379" }, "--resp-password-file"},
 		{"open resp with password", func(c *Config) { c.RESP, c.Password = "10.0.0.1:7379", "x" }, ""},
@@ -56,7 +61,7 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	for from, want := range map[error]error{
 		node.ErrUnsure: resp.ErrUnsure, node.ErrCondition: resp.ErrCondition, node.ErrRevoked: resp.ErrRevoked, node.ErrClosed: resp.ErrClosed,
 		node.ErrUnavailable: resp.ErrUnavailable, node.ErrUnconfirmed: resp.ErrUnconfirmed, node.ErrTooLarge: resp.ErrTooLarge,
-		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload,
+		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload, node.ErrHashed: resp.ErrHashed,
 	} {
 		if got := respError(fmt.Errorf("get: %w", from)); !errors.Is(got, want) {
 			t.Errorf("%v became %v", from, got)

@@ -148,6 +148,7 @@ func respError(err error) error {
 		{node.ErrUnconfirmed, resp.ErrUnconfirmed},
 		{node.ErrTooLarge, resp.ErrTooLarge},
 		{node.ErrInvalid, resp.ErrInvalid},
+		{node.ErrHashed, resp.ErrHashed},
 		{node.ErrRevoked, resp.ErrRevoked},
 		{node.ErrOverload, resp.ErrOverload},
 		{node.ErrClosed, resp.ErrClosed},
