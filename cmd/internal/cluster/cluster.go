@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,8 +23,11 @@ import (
 type Options struct {
 	// Executable is the binary to run with "serve". Default: this one.
 	Executable string
-	// Nodes is how many to run. Default 3.
+	// Nodes is how many there are. Default 3.
 	Nodes int
+	// First is how many of them Start starts and the cluster is founded with; the others are down until their own Start.
+	// Default: all.
+	First int
 	// Args are further flags of serve, given to every node.
 	Args []string
 	// Dir is a folder that keeps the nodes' logs. Default: one that Close removes.
@@ -48,6 +52,12 @@ func Start(opts Options) (*Cluster, error) {
 	if opts.Nodes < 1 {
 		return nil, fmt.Errorf("a cluster of %d nodes is none", opts.Nodes)
 	}
+	if opts.First == 0 {
+		opts.First = opts.Nodes
+	}
+	if opts.First < 1 || opts.First > opts.Nodes {
+		return nil, fmt.Errorf("%d of %d nodes cannot be the first", opts.First, opts.Nodes)
+	}
 	exe := opts.Executable
 	if exe == "" {
 		var err error
@@ -59,7 +69,7 @@ func Start(opts Options) (*Cluster, error) {
 	if err := c.prepare(opts, exe); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	for _, n := range c.nodes {
+	for _, n := range c.nodes[:opts.First] {
 		if err := n.Start(); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
@@ -100,7 +110,7 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 		join = append(join, a[0])
 	}
 	if opts.Nodes > 1 {
-		extra = append([]string{"--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.Nodes)}, extra...)
+		extra = append([]string{"--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.First)}, extra...)
 	}
 	for i, a := range addrs {
 		name := "node-" + strconv.Itoa(i+1)
@@ -131,7 +141,7 @@ func (c *Cluster) addresses(nodes int) ([][3]string, error) {
 	}
 	for i := range out {
 		for j := range out[i] {
-			out[i][j] = "127.0.0.1:" + strconv.Itoa(ports[3*i+j])
+			out[i][j] = net.JoinHostPort(loopback, strconv.Itoa(ports[3*i+j]))
 		}
 	}
 	return out, nil

@@ -19,6 +19,9 @@ type network struct {
 	spaces []string // names of the namespaces
 }
 
+// maxNetworks bounds the networks of one process: the name of a link has 15 bytes at most.
+const maxNetworks = 10
+
 // CheckNamespaces tells why no network of namespaces can be made here; nil if one can.
 func CheckNamespaces() error {
 	if os.Geteuid() != 0 {
@@ -35,11 +38,12 @@ func CheckNamespaces() error {
 }
 
 func newNetwork(nodes int) (*network, error) {
-	n := &network{
-		bridge: fmt.Sprintf("hd%db", os.Getpid()),
-		prefix: fmt.Sprintf("10.%d.%d.", 192+rand.IntN(60), rand.IntN(256)),
+	n := &network{prefix: fmt.Sprintf("10.%d.%d.", 192+rand.IntN(60), rand.IntN(256))}
+	err := errors.New("there are too many networks")
+	for i := 0; err != nil && i < maxNetworks; i++ { // a name is given to one bridge only
+		n.bridge = fmt.Sprintf("hd%d-%d", os.Getpid(), i)
+		err = ip("link", "add", n.bridge, "type", "bridge")
 	}
-	err := ip("link", "add", n.bridge, "type", "bridge")
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,7 @@ func newNetwork(nodes int) (*network, error) {
 		if err != nil {
 			break
 		}
-		space, link := fmt.Sprintf("huddle-%d-%d", os.Getpid(), i+1), fmt.Sprintf("hd%dv%d", os.Getpid(), i+1)
+		space, link := fmt.Sprintf("huddle-%s-%d", n.bridge[2:], i+1), fmt.Sprintf("%sv%d", n.bridge, i+1)
 		if err = ip("netns", "add", space); err != nil {
 			break
 		}
