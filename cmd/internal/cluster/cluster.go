@@ -155,20 +155,24 @@ func writeKey(path string) error {
 	return os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key[:])+"\n"), 0o600)
 }
 
-// Cut drops what node from sends to node to, both counted from 0, until Mend. It needs Options.Namespaces.
-func (c *Cluster) Cut(from, to int) error {
-	if c.network == nil {
-		return errors.New("the nodes have no networks of their own")
-	}
-	return c.network.cut(from, to)
-}
+// Cut lets the system of node from refuse to send anything to node to, both counted from 0, until Mend: the sender is told. It
+// needs Options.Namespaces.
+func (c *Cluster) Cut(from, to int) error { return c.link((*network).cut, from, to) }
 
 // Mend undoes Cut.
-func (c *Cluster) Mend(from, to int) error {
+func (c *Cluster) Mend(from, to int) error { return c.link((*network).mend, from, to) }
+
+// Lose lets what node from sends to node to vanish on the way, until Find: the sender is not told. It needs Options.Namespaces.
+func (c *Cluster) Lose(from, to int) error { return c.link((*network).lose, from, to) }
+
+// Find undoes Lose.
+func (c *Cluster) Find(from, to int) error { return c.link((*network).find, from, to) }
+
+func (c *Cluster) link(do func(n *network, from, to int) error, from, to int) error {
 	if c.network == nil {
 		return errors.New("the nodes have no networks of their own")
 	}
-	return c.network.mend(from, to)
+	return do(c.network, from, to)
 }
 
 // Nodes are the nodes in the order of their names.

@@ -17,6 +17,7 @@ type network struct {
 	bridge string
 	prefix string   // of the addresses
 	spaces []string // names of the namespaces
+	links  []string // names of the ends of their links on this side
 }
 
 // maxNetworks bounds the networks of one process: the name of a link has 15 bytes at most.
@@ -56,7 +57,7 @@ func newNetwork(nodes int) (*network, error) {
 		if err = ip("netns", "add", space); err != nil {
 			break
 		}
-		n.spaces = append(n.spaces, space)
+		n.spaces, n.links = append(n.spaces, space), append(n.links, link)
 		for _, args := range [][]string{
 			{"link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space},
 			{"link", "set", link, "master", n.bridge, "up"},
@@ -83,7 +84,7 @@ func (n *network) inside(i int, args []string) []string {
 	return append([]string{"ip", "netns", "exec", n.spaces[i]}, args...)
 }
 
-// cut drops what node i sends to node j.
+// cut refuses what node i sends to node j.
 func (n *network) cut(i, j int) error {
 	return ip("-n", n.spaces[i], "route", "add", "blackhole", n.host(j)+"/32")
 }
@@ -93,8 +94,21 @@ func (n *network) mend(i, j int) error {
 	return ip("-n", n.spaces[i], "route", "del", "blackhole", n.host(j)+"/32")
 }
 
+// lose drops what node i sends to node j: it goes to a hardware address that nobody has.
+func (n *network) lose(i, j int) error {
+	return ip("-n", n.spaces[i], "neigh", "replace", n.host(j), "lladdr", "02:00:00:00:00:01", "nud", "permanent", "dev", "eth0")
+}
+
+// find undoes lose.
+func (n *network) find(i, j int) error {
+	return ip("-n", n.spaces[i], "neigh", "del", n.host(j), "dev", "eth0")
+}
+
 func (n *network) close() error {
 	var errs []error
+	for _, link := range n.links {
+		_ = ip("link", "del", link) // one that was not made yet; a space alone would let go of its link some time later
+	}
 	for _, space := range n.spaces {
 		errs = append(errs, ip("netns", "del", space))
 	}
