@@ -31,7 +31,7 @@ func CheckNamespaces() error {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return errors.New("cutting the network needs the command ip, of iproute2")
 	}
-	probe := fmt.Sprintf("huddle-%d-probe", os.Getpid())
+	probe := fmt.Sprintf("huddle-%d-probe-%d", os.Getpid(), rand.Uint32())
 	if err := ip("netns", "add", probe); err != nil {
 		return fmt.Errorf("cutting the network needs network namespaces, which are not to be had here: %w", err)
 	}

@@ -74,9 +74,7 @@ func launch(t *testing.T, opts cluster.Options) *world {
 	w := &world{t: t, c: c}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, n := range c.Nodes() {
-				t.Logf("%s is %s; the end of its log:\n%s", n.Name, n.State(), n.LogTail(8))
-			}
+			w.tell()
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -88,6 +86,20 @@ func launch(t *testing.T, opts cluster.Options) *world {
 		w.at = append(w.at, cl)
 	}
 	return w
+}
+
+// tell logs what the nodes have said last about their views.
+func (w *world) tell() {
+	w.t.Helper()
+	for _, n := range w.c.Nodes() {
+		var said []string
+		for line := range strings.Lines(n.LogTail(200)) {
+			if strings.Contains(line, "event=") || strings.Contains(line, "session down") || strings.Contains(line, "session up") {
+				said = append(said, strings.TrimSpace(line))
+			}
+		}
+		w.t.Logf("%s is %s; it said last:\n%s", n.Name, n.State(), strings.Join(said[max(0, len(said)-20):], "\n"))
+	}
 }
 
 // settled waits until the nodes that are up are in sync in one view, and returns how long that took.
