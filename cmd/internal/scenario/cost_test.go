@@ -168,7 +168,7 @@ func TestBackgroundTraffic(t *testing.T) {
 			tell(n, w.total(func(s stats) uint64 { return s.SentMessages })-messages, w.total(func(s stats) uint64 { return s.SentBytes })-bytes, took)
 		})
 	}
-	for _, n := range sized([]int{10}, []int{10, 50}) {
+	for _, n := range sized(nil, []int{10, 50}) {
 		t.Run(fmt.Sprintf("embedded=%d", n), func(t *testing.T) {
 			nodes := embed(t, n)
 			count := func() (messages, bytes uint64) {

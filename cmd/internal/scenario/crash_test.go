@@ -54,7 +54,7 @@ func TestAnyOfThreeMayBeKilled(t *testing.T) {
 		w.c.Nodes()[victim].Kill()
 		killed := time.Now()
 		rounds := 0
-		for ; time.Since(killed) < outWithin; rounds++ { // not waiting for anything: reads wait for certainty
+		for ; time.Since(killed) < sized(2*time.Second, outWithin); rounds++ { // not waiting for anything: reads wait for certainty
 			for _, i := range w.up() {
 				w.audit(s, i)
 			}

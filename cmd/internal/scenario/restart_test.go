@@ -115,7 +115,7 @@ func TestSeveralJoinAtOnce(t *testing.T) {
 // Nodes that are started at the same moment, each told of all, found one cluster; also when none is told how many there will be.
 func TestAllStartAtOnce(t *testing.T) {
 	for range sized(1, 5) {
-		for _, expect := range []string{"5", "0"} {
+		for _, expect := range []string{"0", "5"}[:sized(1, 2)] {
 			t.Run("expect="+expect, func(t *testing.T) {
 				w := launch(t, cluster.Options{Nodes: 5, Args: []string{"--expect", expect}})
 				began := time.Now()

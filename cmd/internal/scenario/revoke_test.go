@@ -70,13 +70,11 @@ func cycles(t *testing.T, n int, opts cluster.Options, faultOf func(w *world) fa
 	t.Helper()
 	opts.Nodes, opts.Args = 3, revokeArgs
 	r := &revocations{}
-	at := min(n, sized(1, *lanes))
+	at := min(n/2, *lanes)
 	t.Run("clusters", func(t *testing.T) {
 		for lane := range at {
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
-				if at > 1 {
-					t.Parallel()
-				}
+				t.Parallel()
 				w := start(t, opts)
 				table, err := ring.Build([]string{"node-1", "node-2", "node-3"}, 2, ring.Params{})
 				if err != nil {
@@ -247,6 +245,7 @@ func answers(conn net.Conn, keys []string, undo func(victim int) error, victim i
 
 // A node that was stopped wakes up with sessions in its memory that were revoked meanwhile, and with questions for them waiting.
 func TestRevokedWhileStopped(t *testing.T) {
+	t.Parallel()
 	cycles(t, sized(20, 200), cluster.Options{}, func(w *world) fault {
 		nodes := w.c.Nodes()
 		return fault{
@@ -274,12 +273,14 @@ func stopped(pid int) error {
 // The same for a node that still answers its clients and is cut off from the others: in both directions, or in one alone; with
 // packets that vanish, or that the sender's system refuses.
 func TestRevokedWhileCutOff(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		about   string
 		out, in bool
 	}{{"both ways", true, true}, {"nothing gets out", true, false}, {"nothing gets in", false, true}} {
 		t.Run(c.about, func(t *testing.T) {
-			cycles(t, sized(4, 200), cluster.Options{Namespaces: true}, func(w *world) fault {
+			t.Parallel()
+			cycles(t, sized(2, 200), cluster.Options{Namespaces: true}, func(w *world) fault {
 				links := func(vanish, refuse func(from, to int) error) func(victim int) error {
 					turns := 0
 					return func(victim int) error {

@@ -22,7 +22,7 @@ import (
 
 var (
 	full  = flag.Bool("full", false, "run the scenarios at their full size: with -timeout 2h, and without -race")
-	lanes = flag.Int("lanes", 4, "with -full, clusters that revoke at the same time")
+	lanes = flag.Int("lanes", 2, "clusters that revoke at the same time")
 )
 
 // TestMain lets the test binary be the nodes too.
