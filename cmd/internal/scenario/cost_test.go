@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/ring"
@@ -202,7 +202,6 @@ func TestHitsDuringACrash(t *testing.T) {
 	w := start(t, cluster.Options{Nodes: nodes, Args: []string{"--when-unsure", "miss"}})
 	s := newSessions("m", n, 200)
 	w.fill(s, 0, n)
-	w.auditAll(s)
 	var mu sync.Mutex
 	var looks []look
 	var failed atomic.Int64
@@ -247,7 +246,8 @@ func TestHitsDuringACrash(t *testing.T) {
 	cancel()
 	reading.Wait()
 	w.settled(60 * time.Second)
-	w.auditAll(s) // all are there: what was missed was not absent
+	w.certain(s, w.up())
+	s.report(t)
 
 	var names []string
 	for _, nd := range w.c.Nodes() {
@@ -257,46 +257,83 @@ func TestHitsDuringACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, last := time.Duration(-1), time.Duration(-1)
+	// In tenths of a second: all reads, and those of sessions that the dead node had owned.
+	type count struct{ reads, unsure int }
+	var all, its [80]count
+	var before count
 	missed := make(map[int]bool)
 	for _, l := range looks {
-		if l.unsure {
-			missed[l.session] = true
-			if first < 0 || l.at < first {
-				first = l.at
+		b := int((l.at - killed) / (100 * time.Millisecond))
+		if l.at < killed {
+			before.reads++
+			before.unsure += boolTo(l.unsure)
+			continue
+		}
+		if b >= len(all) {
+			continue
+		}
+		all[b].reads++
+		all[b].unsure += boolTo(l.unsure)
+		if table.Owner(table.Partition(s.key(l.session))) == victim {
+			its[b].reads++
+			its[b].unsure += boolTo(l.unsure)
+			if l.unsure {
+				missed[l.session] = true
 			}
-			last = max(last, l.at)
 		}
 	}
-	var bins [8]struct{ reads, unsure int }
-	of, others := 0, 0
-	for _, l := range looks {
-		if b := int((l.at - killed) / (500 * time.Millisecond)); l.at >= killed && b < len(bins) {
-			bins[b].reads++
-			bins[b].unsure += boolTo(l.unsure)
-		}
-		if l.unsure && table.Owner(table.Partition(s.key(l.session))) == victim {
-			of++
-		} else if l.unsure {
-			others++
+	// A busy machine makes single reads late, which are misses then. Unsure is a tenth of a second with more than a few of them.
+	first, last, unsure, others := -1, -1, 0, 0
+	for b := range its {
+		unsure += its[b].unsure
+		others += all[b].unsure - its[b].unsure
+		if its[b].unsure*20 > its[b].reads {
+			if first < 0 {
+				first = b
+			}
+			last = b
 		}
 	}
-	var shares []string
-	for _, b := range bins {
-		shares = append(shares, fmt.Sprintf("%.1f%%", 100*float64(b.unsure)/float64(max(b.reads, 1))))
+	var during count
+	for b := max(first, 0); b <= last; b++ {
+		during.reads += all[b].reads
+		during.unsure += all[b].unsure
 	}
-	t.Logf("%d reads; out of the views after %v; unsure answers from %v to %v after the kill, for %.1f%% of the sessions (1/N is %.0f%%); %d of those reads were of the dead node's sessions, %d of others; share of unsure reads by half seconds: %s",
-		len(looks), out.Round(time.Millisecond), (first - killed).Round(time.Millisecond), (last - killed).Round(time.Millisecond),
-		100*float64(len(missed))/float64(n), 100.0/nodes, of, others, strings.Join(shares, " "))
+	share := float64(during.unsure) / float64(max(during.reads, 1))
+	from, to := time.Duration(first)*100*time.Millisecond, time.Duration(last+1)*100*time.Millisecond
+	t.Logf("%d reads, %d of %d before the crash not answered in time; out of the views after %v; then unsure from %v to %v after the kill: %d reads of %d sessions of the dead node, of %d in all, %.1f%% of all reads in that time (1/N is %.0f%%); %d late reads of others",
+		len(looks), before.unsure, before.reads, out.Round(time.Millisecond), from, to, unsure, len(missed), n, 100*share, 100.0/nodes, others)
 	if failed.Load() > 0 {
 		t.Errorf("%d reads failed", failed.Load())
 	}
-	if last-killed > outWithin {
-		t.Errorf("answers were unsure until %v after the crash", last-killed)
+	if to > outWithin {
+		t.Errorf("answers were unsure until %v after the crash", to)
 	}
-	if share := float64(len(missed)) / float64(n); share > 1.5/nodes {
-		t.Errorf("unsure for %.0f%% of the sessions", 100*share)
+	if share > 1.5/nodes {
+		t.Errorf("%.0f%% of the reads were unsure", 100*share)
 	}
+}
+
+// certain asks each session through one of the nodes until it is certain whether it is there.
+func (w *world) certain(s *sessions, through []int) {
+	w.t.Helper()
+	w.batches(s.len(), through, func(node, from, to int) {
+		for i := from; i < to; i++ {
+			for begun := time.Now(); ; {
+				e, err := w.c.Nodes()[node].Client().Get(w.t.Context(), s.key(i))
+				var refused *api.Error
+				absent := errors.As(err, &refused) && refused.Code == api.CodeAbsent
+				if err == nil || absent {
+					s.judge(i, 1, string(e.Value), !absent)
+					break
+				}
+				if time.Since(begun) > 20*time.Second {
+					w.t.Errorf("%s has no answer: %v", s.key(i), err)
+					return
+				}
+			}
+		}
+	})
 }
 
 func boolTo(b bool) int {

@@ -156,7 +156,7 @@ func (w *world) leave(i int, within time.Duration) {
 	if err := n.Leave(ctx); err != nil {
 		w.t.Fatal(err)
 	}
-	if tail := n.LogTail(1); !strings.Contains(tail, "msg=left ") {
+	if tail := n.LogTail(5); !strings.Contains(tail, "msg=left ") {
 		w.t.Errorf("%s did not leave as it should: %s", n.Name, tail)
 	}
 }
