@@ -22,8 +22,9 @@ import (
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-// embed starts nodes in this process, each with sockets of its own, and waits until they are in sync.
-func embed(t *testing.T, n int) []*node.Node {
+// embed starts nodes in this process, each with sockets of its own, and waits until they are in sync. With many on one machine the
+// ring should be a small one: all build it at the same time.
+func embed(t *testing.T, n, partitions, virtual int) []*node.Node {
 	t.Helper()
 	var join []string
 	var held []net.Listener
@@ -45,7 +46,9 @@ func embed(t *testing.T, n int) []*node.Node {
 	})
 	for i, addr := range join {
 		_ = held[i].Close()
-		nd, err := node.Start(t.Context(), node.Config{Name: fmt.Sprintf("node-%d", i+1), Listen: addr, Join: join[:min(n, 3)], Expect: n})
+		nd, err := node.Start(t.Context(), node.Config{
+			Name: fmt.Sprintf("node-%d", i+1), Listen: addr, Join: join[:min(n, 3)], Expect: n, Partitions: partitions, VirtualNodes: virtual,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +61,8 @@ func embed(t *testing.T, n int) []*node.Node {
 			t.Fatalf("%s is not ready: %+v", nd.Name(), nd.Stats())
 		}
 	}
-	for begun := time.Now(); ; {
-		st := nodes[0].Stats()
+	for begun := time.Now(); ; { // the last to know
+		st := nodes[n-1].Stats()
 		if st.Members == n && st.Settled {
 			return nodes
 		}
@@ -117,7 +120,7 @@ func echoes(t *testing.T) func() {
 // A Delete on a node that neither owns nor copies the session goes to the owner and from there to the copy: two hops one after the
 // other. It is measured in turn with round trips on a bare stream.
 func TestHealthyDeleteIsTwoHops(t *testing.T) {
-	nodes, trip := embed(t, 3), echoes(t)
+	nodes, trip := embed(t, 3, 0, 0), echoes(t)
 	var trips, deletes []time.Duration
 	for i := 0; len(deletes) < sized(300, 5000); i++ {
 		key := fmt.Sprintf("session-%d", i)
@@ -170,7 +173,7 @@ func TestBackgroundTraffic(t *testing.T) {
 	}
 	for _, n := range sized(nil, []int{10, 50}) {
 		t.Run(fmt.Sprintf("embedded=%d", n), func(t *testing.T) {
-			nodes := embed(t, n)
+			nodes := embed(t, n, 1021, 100)
 			count := func() (messages, bytes uint64) {
 				for _, nd := range nodes {
 					st := nd.Stats()
