@@ -46,6 +46,7 @@ func TestCrashesOneAfterTheOther(t *testing.T) {
 
 // Whichever of three nodes is killed, the two that are left have everything at once.
 func TestAnyOfThreeMayBeKilled(t *testing.T) {
+	together(t)
 	n := sized(1000, 5000)
 	w := start(t, cluster.Options{Nodes: 3})
 	s := newSessions("h", n, 100)

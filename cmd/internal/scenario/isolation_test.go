@@ -28,7 +28,7 @@ func (w *world) split(do func(from, to int) error, a, b []int) {
 // Parts that were out of touch for so long that gossip has forgotten the other side find each other by themselves. The side with
 // the majority goes on, the other refuses; with no majority anywhere, all refuse. Nothing is lost.
 func TestLongIsolation(t *testing.T) {
-	t.Parallel()
+	together(t)
 	cases := []struct {
 		about string
 		nodes int
@@ -101,7 +101,7 @@ const goesOnWithin = 6 * time.Second
 
 // While a node is cut off in some direction, the two others, which hear each other well, take writes again soon and keep on.
 func TestTheMajorityGoesOnDuringACut(t *testing.T) {
-	t.Parallel()
+	together(t)
 	w := start(t, cluster.Options{Nodes: 3, Namespaces: true})
 	s := newSessions("g", 60, 100)
 	w.fill(s, 0, s.len())

@@ -12,6 +12,7 @@ const leaveWithin = 20 * time.Second
 
 // With a single copy of each session, nodes that leave hand over all they have.
 func TestRollingRestartWithOneCopy(t *testing.T) {
+	together(t)
 	n := sized(1000, 20_000)
 	w := start(t, cluster.Options{Nodes: 3, Args: []string{"--replicas", "1"}})
 	s := newSessions("b", n, 100)
@@ -30,6 +31,7 @@ func TestRollingRestartWithOneCopy(t *testing.T) {
 
 // The same while callers write, also through the node that is leaving: what it has acknowledged is kept.
 func TestRollingRestartWithOneCopyUnderWrites(t *testing.T) {
+	together(t)
 	n := sized(1000, 20_000)
 	w := start(t, cluster.Options{Nodes: 3, Args: []string{"--replicas", "1"}})
 	s := newSessions("w", n, 100)
@@ -54,6 +56,7 @@ func TestRollingRestartWithOneCopyUnderWrites(t *testing.T) {
 
 // A node that comes back under its name at another address is the same place on the ring, after a crash and after a leave.
 func TestRestartAtAnotherAddress(t *testing.T) {
+	together(t)
 	n := sized(500, 5000)
 	w := start(t, cluster.Options{Nodes: 3})
 	s := newSessions("e", n, 100)
@@ -77,6 +80,7 @@ func TestRestartAtAnotherAddress(t *testing.T) {
 
 // A crash and a start at once, before anybody could suspect the node: it comes back empty, and nobody takes it for its former self.
 func TestRestartWithinTheSuspicionTime(t *testing.T) {
+	together(t)
 	n, times := sized(500, 5000), sized(2, 9)
 	w := start(t, cluster.Options{Nodes: 3})
 	s := newSessions("f", n, 100)
@@ -97,6 +101,7 @@ func TestRestartWithinTheSuspicionTime(t *testing.T) {
 }
 
 func TestSeveralJoinAtOnce(t *testing.T) {
+	together(t)
 	n := sized(500, 20_000)
 	w := start(t, cluster.Options{Nodes: 6, First: 2})
 	s := newSessions("j", n, 100)
@@ -114,6 +119,7 @@ func TestSeveralJoinAtOnce(t *testing.T) {
 
 // Nodes that are started at the same moment, each told of all, found one cluster; also when none is told how many there will be.
 func TestAllStartAtOnce(t *testing.T) {
+	together(t)
 	for range sized(1, 5) {
 		for _, expect := range []string{"0", "5"}[:sized(1, 2)] {
 			t.Run("expect="+expect, func(t *testing.T) {

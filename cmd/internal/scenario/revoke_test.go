@@ -161,7 +161,7 @@ func (w *world) revoke(r *revocations, f fault, table *ring.Table, at, k int) {
 		}
 		for i, v := range values {
 			reads++
-			if v != "" {
+			if v != "" && errs[i] == nil { // one that is not confirmed may be there still
 				found = append(found, fmt.Sprintf("cycle %d: %s is served by %s (%s) after its Delete", k, keys[i], w.c.Nodes()[victim].Name, when))
 			}
 		}
@@ -245,7 +245,7 @@ func answers(conn net.Conn, keys []string, undo func(victim int) error, victim i
 
 // A node that was stopped wakes up with sessions in its memory that were revoked meanwhile, and with questions for them waiting.
 func TestRevokedWhileStopped(t *testing.T) {
-	t.Parallel()
+	together(t)
 	cycles(t, sized(20, 200), cluster.Options{}, func(w *world) fault {
 		nodes := w.c.Nodes()
 		return fault{
@@ -273,13 +273,13 @@ func stopped(pid int) error {
 // The same for a node that still answers its clients and is cut off from the others: in both directions, or in one alone; with
 // packets that vanish, or that the sender's system refuses.
 func TestRevokedWhileCutOff(t *testing.T) {
-	t.Parallel()
+	together(t)
 	for _, c := range []struct {
 		about   string
 		out, in bool
 	}{{"both ways", true, true}, {"nothing gets out", true, false}, {"nothing gets in", false, true}} {
 		t.Run(c.about, func(t *testing.T) {
-			t.Parallel()
+			together(t)
 			cycles(t, sized(2, 200), cluster.Options{Namespaces: true}, func(w *world) fault {
 				links := func(vanish, refuse func(from, to int) error) func(victim int) error {
 					turns := 0

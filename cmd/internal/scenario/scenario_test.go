@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,13 +27,50 @@ var (
 	lanes = flag.Int("lanes", 2, "clusters that revoke at the same time")
 )
 
-// TestMain lets the test binary be the nodes too.
+// TestMain lets the test binary be the nodes too. Where it has the race detector in it, a plain one is built for them: dozens of
+// processes that are ten times as slow would show the machine's bounds, not ours.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		os.Exit(command.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	cluster.QuietRedis()
-	os.Exit(m.Run())
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// binaryVar names the binary that the nodes run, for the tests of this process.
+const binaryVar = "SCENARIO_BINARY"
+
+func run(m *testing.M) (code int, err error) {
+	if err := flag.Set("test.parallel", "4"); err != nil { // they mostly wait; a flag given by hand goes first
+		return 0, err
+	}
+	if raced {
+		dir, err := os.MkdirTemp("", "huddle-scenario-")
+		if err != nil {
+			return 0, err
+		}
+		defer os.RemoveAll(dir)
+		binary := filepath.Join(dir, "huddle")
+		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/huddle-cache/huddle/cmd/huddle").CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		if err := os.Setenv(binaryVar, binary); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
+}
+
+// together lets a small scenario run beside others. At their full size they are measured, so each has the machine for itself.
+func together(t *testing.T) {
+	if !*full {
+		t.Parallel()
+	}
 }
 
 // sized is small, or with -full large.
@@ -67,6 +106,7 @@ func launch(t *testing.T, opts cluster.Options) *world {
 			t.Skip(err)
 		}
 	}
+	opts.Executable = os.Getenv(binaryVar) // empty: this one
 	c, err := cluster.Start(opts)
 	if err != nil {
 		t.Fatal(err)

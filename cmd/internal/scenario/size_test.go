@@ -13,6 +13,7 @@ import (
 
 // Many small sessions: how long the repair takes after a crash, what it costs, and what it takes of memory.
 func TestManySessions(t *testing.T) {
+	together(t)
 	n := sized(20_000, 1_000_000)
 	w := start(t, cluster.Options{Nodes: 3, Args: []string{"--max-memory", "2GB"}})
 	s := newSessions("d", n, 64)
