@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,6 +39,7 @@ func embed(t *testing.T, n, partitions, virtual int) []*node.Node {
 		join = append(join, ln.Addr().String())
 	}
 	var nodes []*node.Node
+	var said lines
 	t.Cleanup(func() {
 		var closing sync.WaitGroup
 		for _, nd := range nodes {
@@ -48,6 +51,7 @@ func embed(t *testing.T, n, partitions, virtual int) []*node.Node {
 		_ = held[i].Close()
 		nd, err := node.Start(t.Context(), node.Config{
 			Name: fmt.Sprintf("node-%d", i+1), Listen: addr, Join: join[:min(n, 3)], Expect: n, Partitions: partitions, VirtualNodes: virtual,
+			Logger: slog.New(slog.NewTextHandler(&said, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +62,10 @@ func embed(t *testing.T, n, partitions, virtual int) []*node.Node {
 		select {
 		case <-nd.Ready():
 		case <-time.After(2 * time.Minute):
-			t.Fatalf("%s is not ready: %+v", nd.Name(), nd.Stats())
+			for _, other := range nodes {
+				t.Logf("%s: %+v %+v", other.Name(), other.Stats(), other.Members())
+			}
+			t.Fatalf("%s is not ready; the nodes said:\n%s", nd.Name(), said.String())
 		}
 	}
 	for begun := time.Now(); ; { // the last to know
@@ -71,6 +78,24 @@ func embed(t *testing.T, n, partitions, virtual int) []*node.Node {
 		}
 		wait(t, 50*time.Millisecond)
 	}
+}
+
+// lines keeps what is written to it. It is safe for concurrent use.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // echo sends back what it gets, or tells that the echo is there.
@@ -120,7 +145,7 @@ func echoes(t *testing.T) func() {
 // A Delete on a node that neither owns nor copies the session goes to the owner and from there to the copy: two hops one after the
 // other. It is measured in turn with round trips on a bare stream.
 func TestHealthyDeleteIsTwoHops(t *testing.T) {
-	nodes, trip := embed(t, 3, 0, 0), echoes(t)
+	nodes, trip := embed(t, 3, 1021, 100), echoes(t)
 	var trips, deletes []time.Duration
 	for i := 0; len(deletes) < sized(300, 5000); i++ {
 		key := fmt.Sprintf("session-%d", i)
@@ -290,7 +315,7 @@ func TestHitsDuringACrash(t *testing.T) {
 	for b := range its {
 		unsure += its[b].unsure
 		others += all[b].unsure - its[b].unsure
-		if its[b].unsure*20 > its[b].reads {
+		if its[b].unsure >= 3 && its[b].unsure*20 > its[b].reads {
 			if first < 0 {
 				first = b
 			}
