@@ -34,15 +34,16 @@ func TestLongIsolation(t *testing.T) {
 		nodes int
 		a, b  []int // b has no majority
 		lose  bool  // packets vanish; else the sender is told
+		kept  int   // copies: more than a majority expels, so that all is kept
 	}{
-		{"one of three", 3, []int{0, 1}, []int{2}, true},
-		{"two of five", 5, []int{0, 2, 4}, []int{1, 3}, false},
-		{"two halves of four", 4, []int{0, 1}, []int{2, 3}, true},
+		{"one of three", 3, []int{0, 1}, []int{2}, true, 2},
+		{"two of five", 5, []int{0, 2, 4}, []int{1, 3}, false, 3},
+		{"two halves of four", 4, []int{0, 1}, []int{2, 3}, true, 2},
 	}
 	for _, c := range cases[:sized(1, len(cases))] {
 		t.Run(c.about, func(t *testing.T) {
 			const n = 1000
-			w := start(t, cluster.Options{Nodes: c.nodes, Namespaces: true})
+			w := start(t, cluster.Options{Nodes: c.nodes, Namespaces: true, Args: []string{"--replicas", fmt.Sprint(c.kept)}})
 			s := newSessions("i", n, 100)
 			w.fill(s, 0, n)
 			cut, mend := w.c.Cut, w.c.Mend
@@ -62,6 +63,7 @@ func TestLongIsolation(t *testing.T) {
 				t.Fatalf("the majority does not take writes again: %v", err)
 			}
 			t.Logf("after %v the majority (there is one: %v) had taken %d writes", time.Since(began).Round(time.Millisecond), majority, n/2)
+			wait(t, 3*time.Second-time.Since(began)) // no lease runs any more
 			for _, i := range c.b {
 				short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				if err := s.write(short, w.at[i], n-1); err == nil {
