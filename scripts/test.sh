@@ -19,6 +19,7 @@ need npm npm
 need protoc protobuf-compiler
 need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
 need tcpdump tcpdump
+need ip iproute2
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
