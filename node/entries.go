@@ -99,7 +99,7 @@ func (n *Node) ask(ctx context.Context, key string, fill bool) (*store.Entry, Ti
 		return nil, 0, err
 	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Get(&pb.Get{Key: key, Keep: true, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
+		n.m.Get(&pb.Get{Key: key, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
 	switch {
 	case errors.Is(err, ErrClosed):

@@ -276,3 +276,26 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Fatal(err, a.Stats().Members)
 	}
 }
+
+func TestNoNearCopies(t *testing.T) {
+	ns := cluster(t, 2, Config{Replicas: 1, NoNearCopies: true})
+	ctx := ctxT(t)
+	for i := range 50 {
+		k := fmt.Sprint("k", i)
+		if err := ns[0].Set(ctx, k, []byte(k)); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*Node{ns[0], ns[1], ns[0], ns[1]} {
+			if v, ok, err := n.Get(ctx, k); string(v) != k || !ok || err != nil {
+				t.Fatalf("%s: %q %v %v", k, v, ok, err)
+			}
+		}
+	}
+	a, b := ns[0].Stats(), ns[1].Stats()
+	if a.Near != 0 || b.Near != 0 || a.NearHits != 0 || b.NearHits != 0 {
+		t.Errorf("near copies %d and %d, hits of them %d and %d", a.Near, b.Near, a.NearHits, b.NearHits)
+	}
+	if a.Remote+b.Remote != 100 {
+		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
+	}
+}
