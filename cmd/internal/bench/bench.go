@@ -150,6 +150,9 @@ func (b *bench) sweep(ctx context.Context, via Via, keys *load.Keys, targets []l
 		if err := b.fill(ctx, via, keys, targets...); err != nil {
 			return err
 		}
+		if via == Node || via == Strategy {
+			load.Touch(ctx, keys, targets...)
+		}
 		if beside {
 			return b.fill(ctx, Redis, keys, b.redis)
 		}

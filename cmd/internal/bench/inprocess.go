@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +55,10 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 			}
 		}
 	}()
-	for _, via := range b.cfg.Via {
+	// The ports come first: after that a process is gone.
+	vias := slices.Clone(b.cfg.Via)
+	slices.SortStableFunc(vias, func(x, y Via) int { return cmp.Compare(late(x), late(y)) })
+	for _, via := range vias {
 		var err error
 		switch via {
 		case RESP:
@@ -90,13 +95,18 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 	return nil
 }
 
-// throughPorts measures the Redis protocol ports of all nodes that are processes.
+// late is 1 for a way that needs this process to be a node.
+func late(via Via) int {
+	if via == RESP {
+		return 0
+	}
+	return 1
+}
+
+// throughPorts measures the Redis protocol ports of all nodes of the cluster.
 func (b *bench) throughPorts(ctx context.Context, c *cluster.Cluster) error {
 	var targets []load.Target
 	for _, n := range c.Nodes() {
-		if n.State() != cluster.Up {
-			continue
-		}
 		t, err := dialAddr(ctx, n.RESP, "", b.mostCallers())
 		if err != nil {
 			return err

@@ -1,9 +1,6 @@
 package load
 
 import (
-	"context"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -73,40 +70,3 @@ func (r Run) result(callers []*caller, took time.Duration) Result {
 	return out
 }
 
-// Fill sets every key once, many at a time. It ends early when ctx does, or when one in a hundred fails.
-func Fill(ctx context.Context, k *Keys, valueBytes int, progress func(done int64), targets ...Target) error {
-	const callers = 128
-	var next, failed atomic.Int64
-	var once sync.Once
-	var first error // one is enough to tell
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			value := make([]byte, valueBytes)
-			for b := range value {
-				value[b] = 'a' + byte((i+b)%26)
-			}
-			for ctx.Err() == nil {
-				at := next.Add(1) - 1
-				if at >= int64(len(k.names)) || failed.Load() > int64(len(k.names)/100) {
-					return
-				}
-				if err := targets[int(at)%len(targets)].Set(ctx, k.names[at], value); err != nil && ctx.Err() == nil {
-					failed.Add(1)
-					once.Do(func() { first = err })
-				}
-				if progress != nil && at%1000 == 0 {
-					progress(at)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if failed.Load() > int64(len(k.names)/100) {
-		return first
-	}
-	return nil
-}
