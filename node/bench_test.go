@@ -81,13 +81,15 @@ func zipf(n int) []uint32 {
 	return out
 }
 
-// callers lets n of them do do, b.N times in all, and reports the median and the 99th percentile of what one took.
+// callers lets n of them do do, b.N times in all, and reports the median and the 99th percentile of what one took, and what one used of the
+// cores, all nodes together.
 func callers(b *testing.B, n int, do func(i int) error) {
 	b.Helper()
 	b.ReportAllocs()
 	took := make([]int64, b.N)
 	var next, failed atomic.Int64
 	var wg sync.WaitGroup
+	used := cpuTime()
 	b.ResetTimer()
 	for range n {
 		wg.Go(func() {
@@ -102,6 +104,7 @@ func callers(b *testing.B, n int, do func(i int) error) {
 	}
 	wg.Wait()
 	b.StopTimer()
+	b.ReportMetric(float64(cpuTime()-used)/1e3/float64(b.N), "cpu-µs/op")
 	slices.Sort(took)
 	b.ReportMetric(float64(took[b.N/2])/1e3, "p50-µs")
 	b.ReportMetric(float64(took[b.N*99/100])/1e3, "p99-µs")
