@@ -133,11 +133,13 @@ func BenchmarkGet(b *testing.B) {
 			name := fmt.Sprintf("%d copies/%s", replicas, place)
 			b.Run(name, func(b *testing.B) {
 				b.ReportAllocs()
+				used := cpuTime()
 				for i := 0; b.Loop(); i++ {
 					if _, ok, _ := n.Get(ctx, keys[order[i&(len(order)-1)]]); !ok {
 						b.Fatal("missed")
 					}
 				}
+				b.ReportMetric(float64(cpuTime()-used)/float64(b.N), "cpu-ns/op")
 			})
 			b.Run(name+"/parallel", func(b *testing.B) {
 				b.ReportAllocs()
