@@ -57,7 +57,9 @@ free() {
   done
 }
 
-step "build"
+# What else runs on the machine spoils the figures: the report tells.
+load=$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || true)
+step "build (load average before: ${load:-not known})"
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 go build -o "$work/huddle" ./cmd/huddle
 (cd scripts/bench && go build -o "$work/peers" ./peers && go build -o "$work/report" ./report)
@@ -117,4 +119,4 @@ for m in redis/go-redis/v9 buraksezer/olric groupcache/groupcache-go/v3; do
   versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' "github.com/$m" | sed 's|^github.com/[^/]*/||')"
 done
 versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' google.golang.org/grpc | sed 's|^google.golang.org/||')"
-"$work/report" -raw "$work" -out "$out" -command "$command" -versions "$versions"
+"$work/report" -raw "$work" -out "$out" -command "$command" -versions "$versions" -load "${load:-0}"

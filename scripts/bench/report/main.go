@@ -13,10 +13,11 @@ func main() {
 	out := flag.String("out", ".", "folder that is written to")
 	command := flag.String("command", "", "the command that measured it")
 	versions := flag.String("versions", "", "versions of the others")
+	busy := flag.Float64("load", 0, "load average before the measurement")
 	flag.Parse()
 	r, err := read(*raw)
 	if err == nil {
-		r.Command, r.Versions = strings.TrimSpace(*command), *versions
+		r.Command, r.Versions, r.LoadBefore = strings.TrimSpace(*command), *versions, *busy
 		err = r.write(*out)
 	}
 	if err != nil {

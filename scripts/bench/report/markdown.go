@@ -47,6 +47,9 @@ func (r results) markdown() string {
 	say("%d nodes, %d copies, %d keys by Zipf's law of %.4g, values of %d bytes. All processes and the load share the machine: compare within one run only.",
 		r.Nodes, r.Replicas, r.Keys, r.Zipf, r.ValueBytes)
 	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core.\n", many)
+	if r.LoadBefore > float64(r.Machine.CPUs)/4 {
+		say("**The machine was busy with other work: its load average before the measurement was %.1f.**\n", r.LoadBefore)
+	}
 	r.table(say, "read", "Get")
 	r.table(say, "write", "Set")
 	r.wireTable(say)

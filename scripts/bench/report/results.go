@@ -50,6 +50,7 @@ type results struct {
 		Go   string `json:"go"`
 	} `json:"machine"`
 	Versions   string   `json:"versions"`
+	LoadBefore float64  `json:"load_before"` // load average when it began: others at work on the machine
 	Nodes      int      `json:"nodes"`
 	Replicas   int      `json:"replicas"`
 	Keys       int      `json:"keys"`

@@ -69,4 +69,3 @@ func (r Run) result(callers []*caller, took time.Duration) Result {
 	}
 	return out
 }
-
