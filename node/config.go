@@ -49,6 +49,9 @@ type Config struct {
 
 	// MaxBytes bounds the memory of the entries on this node. Default 256 MiB.
 	MaxBytes int64
+	// NoNearCopies: keep no copies of what was read from other nodes beyond the Replicas. Each Get of an entry that is held
+	// elsewhere then asks its owner. Default: they are kept, within MaxBytes.
+	NoNearCopies bool
 	// MaxValueBytes bounds one value. Default 1 MiB. Keys are bounded by 1 KiB.
 	MaxValueBytes int
 	// DefaultTTL is given to entries set without one. Default 0: no end.

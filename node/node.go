@@ -53,6 +53,8 @@ type Node struct {
 	mu sync.Mutex // around m
 	m  *protocol.Machine
 
+	waiters sync.Pool // of *waiter
+
 	ready  chan struct{}
 	isUp   bool
 	closed chan struct{}

@@ -43,7 +43,7 @@ func start(t testing.TB, cfg node.Config) *node.Node {
 func cluster(t testing.TB, count int, cfg node.Config) *nodetest.Cluster {
 	t.Helper()
 	return nodetest.Start(t, count, nodetest.WithConfig(func(_ int, c *node.Config) {
-		c.Key, c.Replicas = cfg.Key, cfg.Replicas
+		c.Key, c.Replicas, c.NoNearCopies = cfg.Key, cfg.Replicas, cfg.NoNearCopies
 	}))
 }
 
@@ -241,5 +241,28 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	if err := a.Set(ctxT(t), "k", []byte("v")); err != nil || a.Stats().Members != 1 {
 		t.Fatal(err, a.Stats().Members)
+	}
+}
+
+func TestNoNearCopies(t *testing.T) {
+	ns := cluster(t, 2, node.Config{Replicas: 1, NoNearCopies: true}).Nodes()
+	ctx := ctxT(t)
+	for i := range 50 {
+		k := fmt.Sprint("k", i)
+		if err := ns[0].Set(ctx, k, []byte(k)); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node.Node{ns[0], ns[1], ns[0], ns[1]} {
+			if v, ok, err := n.Get(ctx, k); string(v) != k || !ok || err != nil {
+				t.Fatalf("%s: %q %v %v", k, v, ok, err)
+			}
+		}
+	}
+	a, b := ns[0].Stats(), ns[1].Stats()
+	if a.Near != 0 || b.Near != 0 || a.NearHits != 0 || b.NearHits != 0 {
+		t.Errorf("near copies %d and %d, hits of them %d and %d", a.Near, b.Near, a.NearHits, b.NearHits)
+	}
+	if a.Remote+b.Remote != 100 {
+		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
 	}
 }

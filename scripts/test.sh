@@ -55,6 +55,9 @@ scripts/generate.sh
 diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$before/peerpb" transport/peerpb ||
   { echo "transport/peerpb was not what peer.proto generates; it is now: commit it"; exit 1; }
 
+step "scripts/bench: a module of its own"
+(cd scripts/bench && go vet ./... && go test ./...)
+
 step "go test -race"
 go test -race -timeout 25m ./...
 
