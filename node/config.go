@@ -1,6 +1,8 @@
 package node
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"time"
 )
@@ -18,9 +20,22 @@ type Config struct {
 	Join []string
 	// Expect, with Join: on a cold start wait for this many nodes before a cluster is founded. Default 0: a short settle time.
 	Expect int
-	// Key (32 bytes) secures gossip and RPC. Default none: only for loopback, unless Insecure.
+	// Key (32 bytes) secures gossip and RPC. Default none: only for loopback, unless Insecure or with a Certificate.
 	Key []byte
-	// Insecure allows an address outside loopback without a Key.
+	// SecondaryKeys are accepted from other nodes beside Key, while the cluster goes from one key to the next; see Rekey.
+	SecondaryKeys [][]byte
+	// Certificate (with its private key) and Authorities (those whose certificates are accepted) secure gossip and RPC
+	// instead of Key. The certificate must be for clients and servers; whoever has one of the Authorities, of whatever
+	// name, is let in, so they should issue certificates to nodes of the cluster only.
+	Certificate *tls.Certificate
+	Authorities *x509.CertPool
+	// HashTokens: peers and memory see a keyed hash in place of each key, and values that only who has the key of the
+	// entry can read. Scan then fails with ErrHashed. Equal on all nodes; it needs Key or TokenKey. Tags stay as they are.
+	HashTokens bool
+	// TokenKey (32 bytes) is what tokens are hashed with, and must stay the same, on all nodes, for as long as their entries
+	// are wanted. Default: derived from Key.
+	TokenKey []byte
+	// Insecure allows an address outside loopback without a Key or Certificate.
 	Insecure bool
 	// Cluster labels the cluster; nodes with another label are refused. Default "huddle".
 	Cluster string
@@ -51,6 +66,9 @@ type Config struct {
 	Settle time.Duration
 	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
 	Profile string
+	// RepairRate bounds what this node pulls from others in a hand-over, in bytes a second, so that reads and writes keep
+	// their latency meanwhile. Default 64 MiB.
+	RepairRate int64
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration
 

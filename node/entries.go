@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
@@ -32,23 +33,34 @@ func checkKey(key string) error {
 // Get returns the value of key. Absent is (nil, false, nil); not known just now is ErrUnsure.
 // The value is shared and must not be modified.
 func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if e, out := n.m.Read(key); out == protocol.Hit {
-		return e.Value, true, nil
+	stored := n.tokens.key(key)
+	if e, out := n.m.Read(stored); out == protocol.Hit {
+		return n.value(key, e)
 	} else if out == protocol.Absent {
 		return nil, false, nil
 	}
-	e, _, err := n.ask(ctx, key, false)
+	e, _, err := n.ask(ctx, key, stored, false)
 	if e == nil {
 		return nil, false, err
 	}
-	return e.Value, true, nil
+	return n.value(key, e)
+}
+
+// value opens the value of an entry that was found.
+func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
+	value, err := n.tokens.open(key, e.Value)
+	if err != nil {
+		return nil, false, fmt.Errorf("get: %w", err)
+	}
+	return value, true, nil
 }
 
 // Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
 func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
-	e, out := n.m.Read(key)
+	e, out := n.m.Read(n.tokens.key(key))
 	if out == protocol.Hit {
-		return n.entry(e), true, true
+		entry, err := n.entry(key, e)
+		return entry, err == nil, err == nil
 	}
 	return Entry{}, false, out == protocol.Absent
 }
@@ -58,31 +70,39 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	if e, found, ok := n.Peek(key); ok {
 		return e, found, nil
 	}
-	e, _, err := n.ask(ctx, key, false)
+	e, _, err := n.ask(ctx, key, n.tokens.key(key), false)
 	if e == nil {
 		return Entry{}, false, err
 	}
-	return n.entry(e), true, nil
+	entry, err := n.entry(key, e)
+	return entry, err == nil, err
 }
 
 // LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
-	if e, out := n.m.Read(key); out == protocol.Hit {
-		return n.entry(e), true, 0, nil
+	stored := n.tokens.key(key)
+	e, out := n.m.Read(stored)
+	if out != protocol.Hit {
+		var t Ticket
+		var err error
+		if e, t, err = n.ask(ctx, key, stored, true); e == nil {
+			return Entry{}, false, t, err
+		}
 	}
-	e, t, err := n.ask(ctx, key, true)
-	if e == nil {
-		return Entry{}, false, t, err
-	}
-	return n.entry(e), true, 0, nil
+	entry, err := n.entry(key, e)
+	return entry, err == nil, 0, err
 }
 
-func (n *Node) entry(e *store.Entry) Entry {
-	out := Entry{Value: e.Value, Version: e.Version, Tags: e.Tags}
+func (n *Node) entry(key string, e *store.Entry) (Entry, error) {
+	value, err := n.tokens.open(key, e.Value)
+	if err != nil {
+		return Entry{}, fmt.Errorf("get: %w", err)
+	}
+	out := Entry{Value: value, Version: e.Version, Tags: e.Tags}
 	if e.Expires != 0 {
 		out.TTL = max(time.Duration(e.Expires-n.clock.now()), 1)
 	}
-	return out
+	return out, nil
 }
 
 // deadline turns a context's end into one on the node's clock.
@@ -93,13 +113,13 @@ func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 	return n.clock.now() + int64(otherwise)
 }
 
-// ask submits a read and waits for it.
-func (n *Node) ask(ctx context.Context, key string, fill bool) (*store.Entry, Ticket, error) {
+// ask submits a read of key, which is stored under another name, and waits for it.
+func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.Entry, Ticket, error) {
 	if err := checkKey(key); err != nil {
 		return nil, 0, err
 	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Get(&pb.Get{Key: key, Keep: true, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
+		n.m.Get(&pb.Get{Key: stored, Keep: true, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
 	switch {
 	case errors.Is(err, ErrClosed):
@@ -164,18 +184,25 @@ func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOpt
 		return fmt.Errorf("set: %w", ErrStaleFill)
 	}
 	for _, t := range o.tags {
-		if len(t) > maxTagBytes || t == "" {
+		switch {
+		case len(t) > maxTagBytes || t == "":
 			return fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
+		case !utf8.ValidString(t):
+			return fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
 		}
 	}
+	sealed, err := n.tokens.seal(key, value)
+	if err != nil {
+		return fmt.Errorf("set: %w", err)
+	}
 	w := &pb.Write{
-		Key: key, Value: append([]byte(nil), value...), Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
+		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
 		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: uint64(o.ticket),
 	}
 	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
 		w.Ttl = int64(n.cfg.DefaultTTL)
 	}
-	_, err := n.write(ctx, "set", w)
+	_, err = n.write(ctx, "set", w)
 	return err
 }
 
@@ -194,7 +221,7 @@ func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bo
 	if err := checkKey(key); err != nil {
 		return false, fmt.Errorf("delete: %w", err)
 	}
-	w := &pb.Write{Key: key, Kind: pb.Kind_TOMBSTONE, IfVersion: o.ifVersion}
+	w := &pb.Write{Key: n.tokens.key(key), Kind: pb.Kind_TOMBSTONE, IfVersion: o.ifVersion}
 	if o.revoke {
 		w.Kind = pb.Kind_REVOKED
 	}
@@ -210,7 +237,7 @@ func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 	if ttl < 0 {
 		return false, fmt.Errorf("touch: %w: TTL %v", ErrInvalid, ttl)
 	}
-	r, err := n.write(ctx, "touch", &pb.Write{Key: key, Touch: true, Ttl: int64(ttl)})
+	r, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(ttl)})
 	return err == nil && r.Status == pb.Status_OK, err
 }
 
@@ -266,8 +293,8 @@ func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 		return fmt.Errorf("invalidate: %w: %d tags, at most %d", ErrTooLarge, len(tags), maxTags)
 	}
 	for _, t := range tags {
-		if t == "" || len(t) > maxTagBytes {
-			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d", ErrInvalid, len(t), maxTagBytes)
+		if t == "" || len(t) > maxTagBytes || !utf8.ValidString(t) {
+			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d of UTF-8", ErrInvalid, len(t), maxTagBytes)
 		}
 	}
 	return n.cut(ctx, "invalidate", tags)
@@ -290,7 +317,11 @@ func (n *Node) cut(ctx context.Context, what string, tags []string) error {
 
 // Scan enumerates the keys of the cluster, partition by partition. Start with cursor 0; a next of 0 ends the scan.
 // A key present throughout the scan is returned at least once. At least count keys are returned if there are so many.
+// With Config.HashTokens there is nothing to be listed: ErrHashed.
 func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error) {
+	if n.tokens != nil {
+		return nil, 0, fmt.Errorf("scan: %w", ErrHashed)
+	}
 	for p := cursor; p < uint64(n.cfg.Partitions); {
 		batch := min(uint64(n.cfg.Partitions)-p, 64)
 		rs, err := n.scan(ctx, p, batch, false)
@@ -298,7 +329,9 @@ func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []strin
 			return nil, 0, err
 		}
 		for i, r := range rs {
-			keys = append(keys, r.Keys...)
+			for _, stored := range r.Keys {
+				keys = append(keys, original(stored))
+			}
 			if len(keys) >= max(count, 1) {
 				if next = p + uint64(i) + 1; next >= uint64(n.cfg.Partitions) {
 					next = 0

@@ -22,6 +22,8 @@ var (
 	ErrRevoked = errors.New("huddle: key is revoked")
 	// ErrStaleFill: the ticket of a fill is older than a later write, delete or cut of its key. Nothing was written.
 	ErrStaleFill = errors.New("huddle: fill is out of date")
+	// ErrHashed: keys cannot be listed, for with Config.HashTokens nobody knows them.
+	ErrHashed = errors.New("huddle: keys are hashed and cannot be listed")
 	// ErrOverload: too many operations are under way on the node that would have to do this one.
 	ErrOverload = errors.New("huddle: too many operations under way")
 )

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -44,6 +45,7 @@ type Node struct {
 	log       *slog.Logger
 	clock     *clock
 	store     *store.Store
+	tokens    *tokens // nil: keys are not hashed
 	transport *transport.Transport
 	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
@@ -57,6 +59,8 @@ type Node struct {
 	once   sync.Once
 	wg     sync.WaitGroup
 	view   atomic.Uint64
+
+	builds chan []string // member sets whose rings are to be made
 
 	subsMu     sync.Mutex
 	subs       map[chan Event]bool
@@ -86,6 +90,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxValueBytes == 0 {
 		cfg.MaxValueBytes = 1 << 20
 	}
+	if cfg.RepairRate == 0 {
+		cfg.RepairRate = 64 << 20
+	}
 	def(&cfg.Retention, time.Hour)
 	def(&cfg.Lease, time.Second)
 	def(&cfg.ExpelAfter, 2*time.Second)
@@ -108,10 +115,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	switch {
 	case err != nil:
 		return bad("Listen %q: want host:port", cfg.Listen)
-	case len(cfg.Key) != 0 && len(cfg.Key) != 32:
-		return bad("Key has %d bytes, it must have 32", len(cfg.Key))
-	case len(cfg.Key) == 0 && !cfg.Insecure && !loopback(host):
+	case cfg.secrets().Validate() != nil:
+		return bad("%v", cfg.secrets().Validate())
+	case !cfg.secrets().Secured() && !cfg.Insecure && !loopback(host):
 		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
+	case cfg.HashTokens && len(cfg.TokenKey) == 0 && len(cfg.Key) == 0:
+		return bad("HashTokens needs a Key, or a TokenKey")
+	case len(cfg.TokenKey) != 0 && len(cfg.TokenKey) != 32:
+		return bad("TokenKey has %d bytes, it must have 32", len(cfg.TokenKey))
 	case cfg.Replicas < 1 || cfg.Replicas > 16:
 		return bad("Replicas is %d, it must be 1 to 16", cfg.Replicas)
 	case cfg.MaxBytes < 1<<20:
@@ -122,8 +133,12 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
 	case cfg.ExpelAfter < cfg.Lease:
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
-	case len(cfg.Name) > 200:
-		return bad("Name is longer than 200 bytes")
+	case cfg.RepairRate < 1<<16:
+		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
+	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name):
+		return bad("Name is longer than 200 bytes, or not UTF-8")
+	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
+		return bad("Cluster is longer than 255 bytes, or not UTF-8")
 	}
 	for _, j := range cfg.Join {
 		if _, err := gossip.ParseJoin(j); err != nil {
@@ -151,10 +166,13 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
+	if n.tokens, err = newTokens(cfg); err != nil {
+		return nil, err
+	}
 	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.now})
 	id := rand.Uint64() | 1
 	name := cfg.Name
@@ -163,7 +181,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.transport, err = transport.Listen(transport.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Self: &pb.Member{Name: name, Id: id}, Cluster: cfg.Cluster,
-		Ring: params.String(), Replicas: cfg.Replicas, Key: cfg.Key, Handler: (*handler)(n), Logger: cfg.Logger,
+		Ring: params.String() + n.tokens.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -186,11 +204,11 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.m = protocol.New(protocol.Config{
 		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
 		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
-		Retention: int64(cfg.Retention), MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
+		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
-		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Key: cfg.Key, Join: cfg.Join, Profile: cfg.Profile,
+		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Join: cfg.Join, Profile: cfg.Profile,
 		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {
@@ -204,6 +222,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.outMu.Unlock()
 	n.transport.Start()
 	n.wg.Go(n.run)
+	n.wg.Go(n.builder)
 	return n, nil
 }
 
@@ -293,6 +312,33 @@ func (e *env) Connect(m *pb.Member) {
 		m.Addr = e.wire.Dial(m.GetAddr())
 	}
 	e.transport.Connect(m)
+}
+
+// Build hands the work to the builder; should it be that far behind, the machine asks again.
+func (e *env) Build(names []string) {
+	select {
+	case e.builds <- names:
+	default:
+	}
+}
+
+// builder makes the rings, off the path of messages.
+func (n *Node) builder() {
+	params := ring.Params{Partitions: n.cfg.Partitions, VirtualNodes: n.cfg.VirtualNodes, Load: n.cfg.Load}
+	for {
+		select {
+		case <-n.closed:
+			return
+		case names := <-n.builds:
+			t, err := ring.Build(names, n.cfg.Replicas, params)
+			if err != nil {
+				n.log.Error("members without a ring", "members", len(names), "error", err)
+			}
+			n.mu.Lock()
+			n.m.Built(names, t)
+			n.mu.Unlock()
+		}
+	}
 }
 
 func (e *env) Reincarnate(self *pb.Member) {

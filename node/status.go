@@ -40,7 +40,7 @@ type Placement struct {
 func (n *Node) Locate(key string) Placement {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p, owner, copies := n.m.Locate(key)
+	p, owner, copies := n.m.Locate(n.tokens.key(key))
 	return Placement{Partition: p, Owner: owner, Copies: copies}
 }
 

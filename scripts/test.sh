@@ -14,8 +14,11 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need redis-server redis-server
 need redis-cli redis-tools
+need node nodejs
+need npm npm
 need protoc protobuf-compiler
 need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
+need tcpdump tcpdump
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -78,12 +81,24 @@ cat "$before/race.log" "$before/plain.log"
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
 
+step "fuzzing, 2 s for each target"
+scripts/fuzz.sh 2s
+
 for example in scs login; do
   if [[ -d examples/$example ]]; then
     step "examples/$example"
     go run "./examples/$example"
   fi
 done
+
+step "Redis clients of Node.js"
+examples/connect-redis/run.sh test
+
+step "examples/connect-redis"
+examples/connect-redis/run.sh
+
+step "examples/vendure"
+examples/vendure/test.sh
 
 step "huddle demo"
 go run ./cmd/huddle demo --for 15s

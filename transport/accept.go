@@ -2,8 +2,10 @@ package transport
 
 import (
 	"container/list"
+	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,22 +52,18 @@ func (t *Transport) sort(conn *net.TCPConn, slot *list.Element) {
 		_ = conn.Close()
 		return
 	}
-	whole := net.Conn(&peeked{Conn: conn, first: first})
+	whole := &peeked{Conn: conn, first: first, count: &t.accepted}
 	remote := conn.RemoteAddr().String()
 	var taken bool
 	switch {
+	case t.accepted.Add(1) > maxAccepted:
+		t.refuse(remote, "there are too many connections", nil)
 	case first[0] == firstOfTLS && t.creds == nil:
-		t.refuse(remote, "it has a key, this node has none")
+		t.refuse(remote, "it has a key, this node has none", nil)
 	case first[0] == firstOfTLS:
-		secured, err := t.creds.server(whole)
-		if err != nil {
-			t.refuse(remote, err.Error())
-			break
-		}
-		_ = conn.SetDeadline(time.Time{})
-		taken = t.rpc.hand(secured)
-	case first[0] == firstOfHTTP && t.creds != nil:
-		t.refuse(remote, "it has no key, this node has one")
+		taken = t.sortSecured(whole)
+	case t.creds != nil:
+		t.refuse(remote, "it has no key, this node has one", nil)
 	case first[0] == firstOfHTTP:
 		_ = conn.SetDeadline(time.Time{})
 		taken = t.rpc.hand(whole)
@@ -74,14 +72,56 @@ func (t *Transport) sort(conn *net.TCPConn, slot *list.Element) {
 		taken = t.gossip.hand(whole)
 	}
 	if !taken {
-		_ = conn.Close()
+		_ = whole.Close()
 	}
 }
 
-// peeked is a connection of which the first byte has been read.
+// sortSecured does the handshake, and hands the connection on by what is to be spoken on it.
+func (t *Transport) sortSecured(conn net.Conn) (taken bool) {
+	remote := conn.RemoteAddr().String()
+	s, err := t.creds.server(conn)
+	if err != nil {
+		t.refuse(remote, reasonOf(err), err)
+		return false
+	}
+	if !t.keep(s) {
+		return false
+	}
+	switch s.ConnectionState().NegotiatedProtocol {
+	case speaksRPC:
+		_ = s.SetDeadline(time.Time{})
+		taken = t.rpc.hand(s)
+	case speaksGossip:
+		taken = t.gossip.admit(s)
+	default:
+		t.refuse(remote, "it speaks another protocol", nil)
+	}
+	if !taken {
+		_ = s.Close()
+	}
+	return taken
+}
+
+// reasonOf is the part of a handshake's error that does not depend on what the stranger sent.
+func reasonOf(err error) string {
+	var h *handshakeError
+	if errors.As(err, &h) {
+		return h.text
+	}
+	return err.Error()
+}
+
+// peeked is an accepted connection of which the first byte has been read.
 type peeked struct {
 	net.Conn
 	first []byte
+	count *atomic.Int64 // of those that stand
+	once  sync.Once
+}
+
+func (p *peeked) Close() error {
+	p.once.Do(func() { p.count.Add(-1) })
+	return p.Conn.Close()
 }
 
 func (p *peeked) Read(b []byte) (int, error) {

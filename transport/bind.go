@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// bind opens the address for TCP and UDP, with the same port.
-func bind(addr string) (*net.TCPListener, *net.UDPConn, error) {
+// bind opens the address for TCP and, if asked to, for UDP with the same port.
+func bind(addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen %s: %w; --listen takes host:port", addr, err)
@@ -21,6 +21,9 @@ func bind(addr string) (*net.TCPListener, *net.UDPConn, error) {
 		ln, err := net.ListenTCP("tcp", tcp)
 		if err != nil {
 			return nil, nil, explainListen(addr, err)
+		}
+		if !both {
+			return ln, nil, nil
 		}
 		port := ln.Addr().(*net.TCPAddr).Port
 		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: tcp.IP, Port: port, Zone: tcp.Zone})

@@ -29,6 +29,7 @@ const (
 	maxNameBytes    = 255
 	sniffTimeout    = 5 * time.Second
 	maxPending      = 1024
+	maxAccepted     = 4096             // connections that have said what they are for
 	idleTimeout     = 10 * time.Second // of an accepted connection without a session
 	firstRetry      = 20 * time.Millisecond
 	lastRetry       = time.Second
@@ -51,6 +52,8 @@ var (
 	ErrQueueFull = errors.New("too much waits to be sent")
 	// ErrTooLarge: a message is larger than MaxMessageBytes.
 	ErrTooLarge = errors.New("message too large")
+
+	errSecured = errors.New("whether there is a key or a certificate cannot change while the node runs")
 )
 
 // Handler receives what happens. The transport holds no lock while it calls, so that a method may call the transport back
@@ -86,8 +89,8 @@ type Config struct {
 	Cluster  string
 	Ring     string
 	Replicas int
-	// Key, of 32 bytes, secures all traffic. Default nil: none.
-	Key []byte
+	// Secrets secure all traffic. Default: none.
+	Secrets
 	// Handler receives what happens.
 	Handler Handler
 	// DialTimeout bounds the opening of a session, from the look-up of the name to the answer to the Hello. Default 2 s.
@@ -120,14 +123,15 @@ func (cfg Config) withDefaults() (Config, error) {
 	switch {
 	case cfg.Handler == nil:
 		return cfg, errors.New("transport: Config.Handler is missing")
-	case len(cfg.Key) != 0 && len(cfg.Key) != keyBytes:
-		return cfg, fmt.Errorf("transport: the key has %d bytes, not %d", len(cfg.Key), keyBytes)
 	case len(cfg.Cluster) > maxLabelBytes:
 		return cfg, fmt.Errorf("transport: the cluster label has %d bytes; at most %d are allowed", len(cfg.Cluster), maxLabelBytes)
 	case cfg.Replicas < 0 || int64(cfg.Replicas) > 1<<32-1:
 		return cfg, fmt.Errorf("transport: %d replicas", cfg.Replicas)
 	case cfg.DialTimeout < 0 || cfg.HelloTimeout < 0 || cfg.QueueBytes < 0:
 		return cfg, errors.New("transport: a negative limit")
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, fmt.Errorf("transport: %w", err)
 	}
 	if reason := checkMember(cfg.Self); reason != "" {
 		return cfg, errors.New("transport: Config.Self: " + reason)

@@ -16,9 +16,13 @@ const (
 	packetBufferBytes = 2 << 20 // of the kernel
 )
 
-// gossipTransport carries memberlist's packets on the UDP side of the address, and its streams among the TCP connections.
+// gossipTransport carries memberlist's packets and streams. Without secrets the packets go by UDP and the streams among the
+// TCP connections. With secrets both go over connections secured as all others are, and there is no UDP: so a packet cannot
+// be forged, read, or replayed, and one set of keys, with its rotation, is enough.
 type gossipTransport struct {
-	udp     *net.UDPConn
+	t       *Transport
+	udp     *net.UDPConn // nil: there are secrets
+	lines   *lines
 	host    string
 	port    int
 	log     *slog.Logger
@@ -32,22 +36,27 @@ type gossipTransport struct {
 
 var _ memberlist.NodeAwareTransport = (*gossipTransport)(nil)
 
-func newGossipTransport(udp *net.UDPConn, host string, port int, log *slog.Logger) *gossipTransport {
-	for size := packetBufferBytes; size > 0; size /= 2 {
+func newGossipTransport(t *Transport, udp *net.UDPConn, host string, port int) *gossipTransport {
+	for size := packetBufferBytes; udp != nil && size > 0; size /= 2 {
 		if udp.SetReadBuffer(size) == nil {
 			break
 		}
 	}
 	g := &gossipTransport{
-		udp: udp, host: host, port: port, log: log,
+		t: t, udp: udp, host: host, port: port, log: t.log,
 		packets: make(chan *memberlist.Packet),
 		streams: make(chan net.Conn),
 	}
 	g.stop, g.end = context.WithCancel(context.Background())
+	g.lines = newLines(g)
 	return g
 }
 
-func (g *gossipTransport) start() { g.wg.Go(g.read) }
+func (g *gossipTransport) start() {
+	if g.udp != nil {
+		g.wg.Go(g.read)
+	}
+}
 
 // read passes packets on until Shutdown.
 func (g *gossipTransport) read() {
@@ -69,12 +78,20 @@ func (g *gossipTransport) read() {
 		if n == 0 {
 			continue
 		}
-		packet := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: from, Timestamp: now}
-		select {
-		case g.packets <- packet:
-		case <-g.stop.Done():
+		if !g.deliver(buf[:n], from, now) {
 			return
 		}
+	}
+}
+
+// deliver gives a copy of a packet to memberlist; false: it takes none.
+func (g *gossipTransport) deliver(b []byte, from net.Addr, now time.Time) bool {
+	packet := &memberlist.Packet{Buf: append([]byte(nil), b...), From: from, Timestamp: now}
+	select {
+	case g.packets <- packet:
+		return true
+	case <-g.stop.Done():
+		return false
 	}
 }
 
@@ -117,6 +134,9 @@ func (g *gossipTransport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, 
 
 // WriteTo sends a packet.
 func (g *gossipTransport) WriteTo(b []byte, addr string) (time.Time, error) {
+	if g.udp == nil {
+		return time.Now(), g.lines.send(addr, b)
+	}
 	to, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		return time.Time{}, err
@@ -137,7 +157,10 @@ func (g *gossipTransport) PacketCh() <-chan *memberlist.Packet { return g.packet
 func (g *gossipTransport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(g.stop, timeout)
 	defer cancel()
-	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if g.udp != nil {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}
+	return g.dial(ctx, addr, forStream)
 }
 
 // DialAddressTimeout opens a stream.
@@ -151,7 +174,10 @@ func (g *gossipTransport) StreamCh() <-chan net.Conn { return g.streams }
 // Shutdown ends gossip and joins its goroutine. The listener for TCP goes on.
 func (g *gossipTransport) Shutdown() error {
 	g.end()
-	_ = g.udp.Close() // the second time it is closed already
+	if g.udp != nil {
+		_ = g.udp.Close() // the second time it is closed already
+	}
+	g.lines.close()
 	g.wg.Wait()
 	return nil
 }

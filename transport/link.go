@@ -154,7 +154,7 @@ func (l *link) session(self *peerpb.Member, addr string) error {
 	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
 	timeout := time.AfterFunc(l.t.cfg.DialTimeout, cancel)
-	conn, err := l.t.dial(ctx, addr)
+	conn, err := l.t.dial(ctx, addr, speaksRPC)
 	if err != nil {
 		return l.timedOut(ctx, addr, err)
 	}
@@ -231,8 +231,8 @@ func (l *link) unanswered(err error) error {
 	return fmt.Errorf("no Hello from the peer: %s", status.Convert(err).Message())
 }
 
-// dial opens a connection and, with a key, secures it.
-func (t *Transport) dial(ctx context.Context, addr string) (net.Conn, error) {
+// dial opens a connection and, with secrets, secures it.
+func (t *Transport) dial(ctx context.Context, addr, speaks string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -241,7 +241,14 @@ func (t *Transport) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if t.creds == nil {
 		return conn, nil
 	}
-	return t.creds.client(ctx, conn)
+	s, err := t.creds.client(ctx, conn, speaks)
+	if err != nil {
+		return nil, err
+	}
+	if !t.keep(s) {
+		return nil, errors.New("the key has just been changed")
+	}
+	return s, nil
 }
 
 // clientConn speaks gRPC over a connection that stands, and over no other.
@@ -267,6 +274,7 @@ func clientConn(conn net.Conn) (*grpc.ClientConn, error) {
 		grpc.WithWriteBufferSize(socketBytes),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(maxFrameBytes),
+			grpc.ForceCodecV2(codec{}),
 			grpc.MaxCallSendMsgSize(maxFrameBytes),
 		),
 	)

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ func newRefusals() *refusals { return &refusals{seen: make(map[[2]string]time.Ti
 // first tells whether this source and reason have not been seen within the interval. When too many are remembered, new
 // ones are not reported until some are forgotten.
 func (r *refusals) first(source, reason string, now time.Time) bool {
-	key := [2]string{source, reason}
+	key := [2]string{source, kind(reason)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at, ok := r.seen[key]; ok && now.Sub(at) < refusedInterval {
@@ -40,8 +41,17 @@ func (r *refusals) first(source, reason string, now time.Time) bool {
 	return true
 }
 
-// refuse reports somebody who was turned away.
-func (t *Transport) refuse(remote, reason string) {
+// kind is the part of a reason before what the stranger has said.
+func kind(reason string) string {
+	if i := strings.IndexAny(reason, ":0123456789"); i > 0 {
+		return reason[:i]
+	}
+	return reason
+}
+
+// refuse reports somebody who was turned away. The reason depends on the kind of stranger alone, so that one who varies what
+// it sends is not reported each time; cause, which may be nil, says more and is only logged.
+func (t *Transport) refuse(remote, reason string, cause error) {
 	source := remote
 	if host, _, err := net.SplitHostPort(remote); err == nil {
 		source = host
@@ -49,7 +59,11 @@ func (t *Transport) refuse(remote, reason string) {
 	if !t.refusals.first(source, reason, time.Now()) {
 		return
 	}
-	t.log.Warn("refused a connection", "remote", remote, "reason", reason)
+	if cause == nil {
+		t.log.Warn("refused a connection", "remote", remote, "reason", reason)
+	} else {
+		t.log.Warn("refused a connection", "remote", remote, "reason", reason, "cause", clip(cause.Error()))
+	}
 	t.cfg.Handler.Refused(remote, reason)
 }
 

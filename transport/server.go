@@ -19,6 +19,7 @@ func (t *Transport) newServer() *grpc.Server {
 		grpc.ConnectionTimeout(sniffTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout, Time: time.Hour}),
 		grpc.MaxConcurrentStreams(4),
+		grpc.ForceServerCodecV2(codec{}),
 		grpc.MaxRecvMsgSize(maxFrameBytes),
 		grpc.MaxSendMsgSize(maxFrameBytes),
 		grpc.InitialWindowSize(windowBytes),
@@ -77,7 +78,7 @@ func (t *Transport) welcome(stream grpc.BidiStreamingServer[peerpb.Frame, peerpb
 		if p, ok := peer.FromContext(stream.Context()); ok {
 			remote = p.Addr.String()
 		}
-		t.refuse(remote, reason)
+		t.refuse(remote, reason, nil)
 		ours.From = nil
 		ours.Refused = reason
 		return nil, stream.Send(&peerpb.Frame{Hello: ours})

@@ -2,170 +2,153 @@ package transport
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// A certificate is good for certLife and is replaced after half of it. It is dated back by as much as it has left when it
-// is replaced, so that clocks may differ by that.
+// What is spoken on a secured connection, as TLS negotiates it.
 const (
-	certLife = 24 * time.Hour
-	certName = "peer.huddle"
+	speaksRPC    = "h2"
+	speaksGossip = "huddle-gossip"
 )
 
-// GossipKey derives memberlist's key (32 bytes) from the cluster's key and label. It is nil for an empty key.
-func GossipKey(key []byte, cluster string) ([]byte, error) {
-	if len(key) == 0 {
-		return nil, nil
-	}
-	secret, err := derive(key, cluster, "huddle gossip v1")
-	if err != nil {
-		return nil, fmt.Errorf("transport: derive the key of gossip: %w", err)
-	}
-	return secret, nil
-}
-
-func derive(key []byte, cluster, purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, key, []byte(cluster), purpose, keyBytes)
-}
-
-// credentials certifies this process, and verifies others, by an authority that all who know the key derive alike.
+// credentials certify this process to others, and verify them, by the secrets of now.
 type credentials struct {
-	authority *x509.Certificate
-	signer    ed25519.PrivateKey
-	pool      *x509.CertPool
-	now       func() time.Time
-
-	mu      sync.Mutex
-	current *tls.Certificate
-	renewAt time.Time
+	cluster string
+	now     func() time.Time
+	trust   atomic.Pointer[trust]
 }
 
-func newCredentials(key []byte, cluster string) (*credentials, error) {
-	seed, err := derive(key, cluster, "huddle authority v1")
-	if err != nil {
-		return nil, fmt.Errorf("transport: derive the authority: %w", err)
-	}
-	signer := ed25519.NewKeyFromSeed(seed)
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "huddle"},
-		NotBefore:             time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage:              x509.KeyUsageCertSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		MaxPathLenZero:        true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
-	if err != nil {
-		return nil, fmt.Errorf("transport: make the authority: %w", err)
-	}
-	authority, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fmt.Errorf("transport: make the authority: %w", err)
-	}
-	c := &credentials{authority: authority, signer: signer, pool: x509.NewCertPool(), now: time.Now}
-	c.pool.AddCert(authority)
-	if _, err := c.certificate(); err != nil {
-		return nil, err
-	}
-	return c, nil
+// trust is what follows from one set of secrets.
+type trust struct {
+	pool        *x509.CertPool
+	certificate func() (*tls.Certificate, error)
+	name        string // that certificates must be for; empty: any
 }
 
-// certificate returns this process's certificate, a new one when half the life of the last is over.
-func (c *credentials) certificate() (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	if c.current != nil && now.Before(c.renewAt) {
-		return c.current, nil
-	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("transport: make a certificate: %w", err)
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, fmt.Errorf("transport: make a certificate: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial.Add(serial, big.NewInt(1)),
-		Subject:      pkix.Name{CommonName: certName},
-		DNSNames:     []string{certName},
-		NotBefore:    now.Add(-certLife / 2),
-		NotAfter:     now.Add(certLife),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, c.authority, public, c.signer)
-	if err != nil {
-		return nil, fmt.Errorf("transport: make a certificate: %w", err)
-	}
-	c.current = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
-	c.renewAt = now.Add(certLife / 2)
-	return c.current, nil
+func newCredentials(s Secrets, cluster string) (*credentials, error) {
+	c := &credentials{cluster: cluster, now: time.Now}
+	return c, c.use(s)
 }
 
-func (c *credentials) config() *tls.Config {
+// use makes later handshakes go by s.
+func (c *credentials) use(s Secrets) error {
+	if s.Certificate != nil {
+		cert := *s.Certificate
+		c.trust.Store(&trust{pool: s.Authorities, certificate: func() (*tls.Certificate, error) { return &cert, nil }})
+		return nil
+	}
+	now := func() time.Time { return c.now() }
+	own, err := newAuthority(s.Key, c.cluster, now)
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(own.cert)
+	for _, key := range s.SecondaryKeys {
+		other, err := newAuthority(key, c.cluster, now)
+		if err != nil {
+			return err
+		}
+		pool.AddCert(other.cert)
+	}
+	if _, err := own.certificate(); err != nil {
+		return err
+	}
+	c.trust.Store(&trust{pool: pool, certificate: own.certificate, name: certName})
+	return nil
+}
+
+// verify tells whether whoever showed these certificates at that time would be let in now.
+func (t *trust) verify(certs []*x509.Certificate, usage x509.ExtKeyUsage, at time.Time) error {
+	if len(certs) == 0 {
+		return errors.New("no certificate")
+	}
+	between := x509.NewCertPool()
+	for _, cert := range certs[1:] {
+		between.AddCert(cert)
+	}
+	_, err := certs[0].Verify(x509.VerifyOptions{
+		DNSName: t.name, Roots: t.pool, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	})
+	return err
+}
+
+// config is for one handshake. The certificates are verified by trust instead of by crypto/tls, because those of one's own
+// carry names of which a peer's address says nothing.
+func (c *credentials) config(usage x509.ExtKeyUsage, speaks ...string) *tls.Config {
+	t := c.trust.Load()
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{"h2"},
-		ServerName:             certName,
-		RootCAs:                c.pool,
-		ClientCAs:              c.pool,
-		ClientAuth:             tls.RequireAndVerifyClientCert,
+		NextProtos:             speaks,
+		InsecureSkipVerify:     true, //nolint:gosec // VerifyConnection does it
+		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
 		Time:                   c.now,
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.certificate() },
-		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.certificate() },
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.certificate() },
+		GetClientCertificate:   func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			return t.verify(state.PeerCertificates, usage, c.now())
+		},
 	}
 }
 
 // client secures a connection that this side has dialled. It closes the connection if that fails.
-func (c *credentials) client(ctx context.Context, conn net.Conn) (net.Conn, error) {
-	secured := tls.Client(conn, c.config())
-	if err := secured.HandshakeContext(ctx); err != nil {
+func (c *credentials) client(ctx context.Context, conn net.Conn, speaks string) (*secured, error) {
+	s := &secured{Conn: tls.Client(conn, c.config(x509.ExtKeyUsageServerAuth, speaks)), usage: x509.ExtKeyUsageServerAuth, since: c.now()}
+	if err := s.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, explainTLS(err)
 	}
-	return secured, nil
+	return s, nil
 }
 
 // server secures a connection that this side has accepted, within the deadline of the connection.
-func (c *credentials) server(conn net.Conn) (net.Conn, error) {
-	secured := tls.Server(conn, c.config())
-	if err := secured.Handshake(); err != nil {
+func (c *credentials) server(conn net.Conn) (*secured, error) {
+	s := &secured{
+		Conn:  tls.Server(conn, c.config(x509.ExtKeyUsageClientAuth, speaksRPC, speaksGossip)),
+		usage: x509.ExtKeyUsageClientAuth, since: c.now(),
+	}
+	if err := s.Handshake(); err != nil {
 		return nil, explainTLS(err)
 	}
-	return secured, nil
+	return s, nil
 }
+
+// handshakeError is why a connection could not be secured. Its text is the same for all strangers of a kind.
+type handshakeError struct {
+	text  string
+	cause error
+}
+
+func (e *handshakeError) Error() string { return e.text + " (" + e.cause.Error() + ")" }
+func (e *handshakeError) Unwrap() error { return e.cause }
 
 // explainTLS says what is likely wrong in words of the configuration.
 func explainTLS(err error) error {
 	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
 	var remote *net.OpError // what a TLS alert of the other side is wrapped in
+	text := "the TLS handshake failed"
 	switch {
-	case errors.As(err, &unknown):
-		return fmt.Errorf("the other side has another key, or another cluster label: %w", err)
+	case errors.As(err, &unknown), errors.As(err, &name):
+		text = "the other side has another key, or another cluster label"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		text = "the certificate of the other side has expired, or the clocks differ"
+	case errors.As(err, &invalid):
+		text = "the certificate of the other side is not for this"
 	case errors.As(err, &remote) && remote.Op == "remote error", errors.As(err, &alert):
-		return fmt.Errorf("the other side does not accept the key, or the cluster label: %w", err)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Errorf("the other side hung up during the handshake: has it no key? (%w)", err)
+		text = "the other side does not accept the key, or the cluster label, or the certificate"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		text = "the other side hung up during the handshake: has it no key?"
 	}
-	return fmt.Errorf("the TLS handshake failed: %w", err)
+	return &handshakeError{text: text, cause: err}
 }

@@ -1,25 +1,37 @@
 package transport
 
 import (
-	"bytes"
+	"crypto/x509"
+	"fmt"
 	"net"
 	"testing"
 	"time"
 )
 
 func TestKeysAreDerived(t *testing.T) {
-	one, err := GossipKey(testKey(1), "a")
-	if err != nil || len(one) != 32 {
-		t.Fatalf("%d bytes, %v", len(one), err)
+	derived := func(key []byte, cluster, purpose string) string {
+		b, err := derive(key, cluster, purpose)
+		if err != nil || len(b) != 32 {
+			t.Fatalf("%d bytes, %v", len(b), err)
+		}
+		return string(b)
 	}
-	again, _ := GossipKey(testKey(1), "a")
-	label, _ := GossipKey(testKey(1), "b")
-	key, _ := GossipKey(testKey(2), "a")
-	if !bytes.Equal(one, again) || bytes.Equal(one, label) || bytes.Equal(one, key) || bytes.Equal(one, testKey(1)) {
-		t.Error("the key of gossip does not depend on key and label alone")
+	seen := map[string]string{}
+	for _, key := range [][]byte{testKey(1), testKey(2)} {
+		for _, cluster := range []string{"a", "b", ""} {
+			for _, purpose := range []string{"huddle authority v1", "huddle tokens v1", "huddle fingerprint v1"} {
+				d, about := derived(key, cluster, purpose), fmt.Sprint(key[0], cluster, purpose)
+				if other, ok := seen[d]; ok || d == string(key) {
+					t.Errorf("%s is %s", about, other)
+				}
+				if seen[d] = about; derived(key, cluster, purpose) != d {
+					t.Errorf("%s is not always the same", about)
+				}
+			}
+		}
 	}
-	if none, err := GossipKey(nil, "a"); none != nil || err != nil {
-		t.Errorf("no key becomes %d bytes, %v", len(none), err)
+	if f := Fingerprint(testKey(1)); len(f) != 8 || f == Fingerprint(testKey(2)) {
+		t.Errorf("the fingerprint is %q", f)
 	}
 }
 
@@ -45,23 +57,23 @@ func handshake(t *testing.T, client, server *credentials) (clientErr, serverErr 
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, clientErr = client.client(t.Context(), conn)
+	_, clientErr = client.client(t.Context(), conn, speaksRPC)
 	return clientErr, <-done
 }
 
 func TestCertificateIsRenewed(t *testing.T) {
-	a, err := newCredentials(testKey(1), "x")
+	a, err := newCredentials(Secrets{Key: testKey(1)}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newCredentials(testKey(1), "x")
+	b, err := newCredentials(Secrets{Key: testKey(1)}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
 	a.now = func() time.Time { return now }
 	b.now = a.now
-	first, _ := a.certificate()
+	first, _ := a.trust.Load().certificate()
 	for hours := 0; hours < 24*400; hours += 11 {
 		now = now.Add(11 * time.Hour)
 		if hours%(24*50) < 11 {
@@ -69,32 +81,37 @@ func TestCertificateIsRenewed(t *testing.T) {
 				t.Fatalf("after %d hours: %v, %v", hours, c, s)
 			}
 		}
-		cert, err := a.certificate()
-		if err != nil || now.After(a.renewAt) {
-			t.Fatalf("the certificate is not renewed: %v", err)
+		cert, err := a.trust.Load().certificate()
+		if err != nil {
+			t.Fatal(err)
 		}
-		if same, _ := a.certificate(); same != cert {
+		if leaf, err := x509.ParseCertificate(cert.Certificate[0]); err != nil || leaf.NotAfter.Sub(now) < certLife/2 {
+			t.Fatalf("the certificate is not renewed: %v, %v", leaf.NotAfter, err)
+		}
+		if same, _ := a.trust.Load().certificate(); same != cert {
 			t.Fatal("the certificate is renewed each time")
 		}
 	}
-	if last, _ := a.certificate(); last == first {
+	if last, _ := a.trust.Load().certificate(); last == first {
 		t.Error("the certificate has never been renewed")
 	}
 }
 
 // Clocks may differ by eleven hours; a certificate of two days ago is refused.
 func TestClocksMayDiffer(t *testing.T) {
-	a, err := newCredentials(testKey(1), "x")
+	a, err := newCredentials(Secrets{Key: testKey(1)}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, hours := range []int{-11, 11, 48} {
-		b, err := newCredentials(testKey(1), "x")
+		b, err := newCredentials(Secrets{Key: testKey(1)}, "x")
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.now = func() time.Time { return time.Now().Add(time.Duration(hours) * time.Hour) }
-		b.current = nil
+		if err := b.use(Secrets{Key: testKey(1)}); err != nil {
+			t.Fatal(err)
+		}
 		c, s := handshake(t, a, b)
 		if ok := c == nil && s == nil; ok != (hours < 48) {
 			t.Errorf("clocks that differ by %d hours: %v, %v", hours, c, s)

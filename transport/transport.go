@@ -19,7 +19,8 @@ import (
 type Transport struct {
 	cfg      Config
 	log      *slog.Logger
-	creds    *credentials // nil: no key
+	creds    *credentials // nil: no secrets
+	secured  securedSet
 	ln       *net.TCPListener
 	server   *grpc.Server
 	rpc      *handedListener // connections for the server
@@ -32,6 +33,7 @@ type Transport struct {
 	wg     sync.WaitGroup // every goroutine of ours; grows under mu, while not closed
 
 	messages, bytes atomic.Uint64
+	accepted        atomic.Int64 // connections that stand and have said what they are for
 
 	mu       sync.RWMutex
 	started  bool
@@ -56,21 +58,25 @@ func Listen(cfg Config) (*Transport, error) {
 		links:    make(map[uint64]*link),
 		waiting:  newPending(maxPending),
 		refusals: newRefusals(),
+		secured:  securedSet{conns: make(map[*secured]struct{})},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	if len(cfg.Key) != 0 {
-		if t.creds, err = newCredentials(cfg.Key, cfg.Cluster); err != nil {
+	if cfg.Secured() {
+		if t.creds, err = newCredentials(cfg.Secrets, cfg.Cluster); err != nil {
 			return nil, err
 		}
 	}
-	ln, udp, err := bind(cfg.Listen)
+	t.cfg.Secrets = Secrets{} // the credentials have what is needed
+	ln, udp, err := bind(cfg.Listen, t.creds == nil)
 	if err != nil {
 		return nil, err
 	}
 	host, port, err := advertised(ln.Addr().(*net.TCPAddr), cfg.Advertise)
 	if err != nil {
 		_ = ln.Close()
-		_ = udp.Close()
+		if udp != nil {
+			_ = udp.Close()
+		}
 		return nil, err
 	}
 	if t.self.GetAddr() == "" {
@@ -78,7 +84,7 @@ func Listen(cfg Config) (*Transport, error) {
 	}
 	t.ln = ln
 	t.rpc = newHandedListener(ln.Addr())
-	t.gossip = newGossipTransport(udp, host, port, t.log)
+	t.gossip = newGossipTransport(t, udp, host, port)
 	t.server = t.newServer()
 	return t, nil
 }

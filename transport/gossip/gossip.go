@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
-
-	"github.com/huddle-cache/huddle/transport"
 )
 
 // Config describes the gossip of one process. Transport and Self are required.
@@ -24,9 +22,8 @@ type Config struct {
 	Transport memberlist.NodeAwareTransport
 	// Advertise is the address ("host:port") that others send gossip to. Default: what the transport says.
 	Advertise string
-	// Cluster labels the gossip, Key (32 bytes, as given to the transport) encrypts it. Others are not heard.
+	// Cluster labels the gossip. Others are not heard.
 	Cluster string
-	Key     []byte
 	// Self is announced first.
 	Self Peer
 	// Profile is how patient failure detection is: "local", "lan" or "wan". Default "lan".
@@ -94,10 +91,6 @@ func Start(cfg Config) (*Gossip, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := transport.GossipKey(cfg.Key, cfg.Cluster)
-	if err != nil {
-		return nil, err
-	}
 	// A name of its own for each run of a process: under it, nothing can be at odds with an earlier run's address.
 	name := cfg.Self.Member.GetName() + "#" + strconv.FormatUint(cfg.Self.Member.GetId(), 16)
 	roll, err := newRoll(name, cfg.Self)
@@ -109,7 +102,6 @@ func Start(cfg Config) (*Gossip, error) {
 	mc.AdvertiseAddr, mc.AdvertisePort = host.String(), port
 	mc.BindPort = port
 	mc.Label = cfg.Cluster
-	mc.SecretKey = secret
 	mc.Delegate, mc.Events, mc.Alive = roll, roll, roll
 	mc.Logger = log.New(&logWriter{log: cfg.Logger, now: time.Now}, "", 0)
 

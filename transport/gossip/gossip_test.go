@@ -37,24 +37,20 @@ func TestProcessesFindEachOther(t *testing.T) {
 	}
 }
 
+// Whoever has not the key, or another label, neither learns of others nor is learnt of.
 func TestKeyAndLabelKeepStrangersOut(t *testing.T) {
-	key := make([]byte, 32)
-	secure := func(change func(*Config)) func(*Config) {
-		return func(cfg *Config) {
-			cfg.Key = key
-			if change != nil {
-				change(cfg)
-			}
-		}
+	key, other := slices.Repeat([]byte{7}, 32), slices.Repeat([]byte{1}, 32)
+	one := func(id uint64, key []byte, cluster string, join ...string) *process {
+		tr := securePort(t, id, key, cluster)
+		return begin(t, tr, func(cfg *Config) { cfg.Cluster, cfg.Join = cluster, join })
 	}
-	a := begin(t, port(t, 1, ""), secure(nil))
-	join := func(cfg *Config) { cfg.Join = []string{a.tr.Addr()} }
+	a := one(1, key, "test")
 	strangers := []*process{
-		spawn(t, 3, a.tr.Addr()),
-		begin(t, port(t, 4, ""), func(cfg *Config) { join(cfg); cfg.Key = slices.Repeat([]byte{1}, 32) }),
-		begin(t, port(t, 5, ""), secure(func(cfg *Config) { join(cfg); cfg.Cluster = "other" })),
+		one(3, nil, "test", a.tr.Addr()),
+		one(4, other, "test", a.tr.Addr()),
+		one(5, key, "other", a.tr.Addr()),
 	}
-	b := begin(t, port(t, 2, ""), secure(join))
+	b := one(2, key, "test", a.tr.Addr())
 	a.sees(2)
 	b.sees(1)
 	for _, s := range strangers {

@@ -130,6 +130,21 @@ func port(t *testing.T, id uint64, listen string) *transport.Transport {
 	return tr
 }
 
+// securePort is port with a key, which may be nil, and a label.
+func securePort(t *testing.T, id uint64, key []byte, cluster string) *transport.Transport {
+	t.Helper()
+	tr, err := transport.Listen(transport.Config{
+		Self: &peerpb.Member{Name: "node", Id: id}, Handler: silent{}, Logger: discard(), Cluster: cluster,
+		Secrets: transport.Secrets{Key: key},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Start()
+	t.Cleanup(func() { _ = tr.Close() })
+	return tr
+}
+
 // begin starts gossip on a port; change, if not nil, may alter the config first.
 func begin(t *testing.T, tr *transport.Transport, change func(*Config)) *process {
 	t.Helper()

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Of memberlist's complaints no more than these in that time are logged as warnings; what is over goes to the debug level. A
-// stranger who sends packets without the key causes one for each.
+// What memberlist complains of is logged as a warning once per source and kind in that time; the rest goes to the debug
+// level. A stranger who sends packets that cannot be read causes a complaint for each.
 const (
-	warnings   = 5
-	warnWindow = 10 * time.Second
+	warnWindow  = time.Minute
+	maxWarnings = 1024 // remembered
 )
 
 // logWriter passes memberlist's lines, "[LEVEL] memberlist: text", on to slog.
@@ -20,9 +22,8 @@ type logWriter struct {
 	log *slog.Logger
 	now func() time.Time
 
-	mu    sync.Mutex
-	since time.Time
-	count int
+	mu   sync.Mutex
+	seen map[string]time.Time
 }
 
 func (w *logWriter) Write(line []byte) (int, error) {
@@ -35,20 +36,52 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		}
 		line = rest
 	}
-	if level == slog.LevelWarn && !w.allowed() {
+	text := string(bytes.TrimPrefix(line, []byte("memberlist: ")))
+	// memberlist does not know how the transport is secured.
+	if strings.HasPrefix(text, "Binding to public address without encryption") || level == slog.LevelWarn && !w.first(text) {
 		level = slog.LevelDebug
 	}
-	w.log.Log(context.Background(), level, "gossip: "+string(bytes.TrimPrefix(line, []byte("memberlist: "))))
+	w.log.Log(context.Background(), level, "gossip: "+text)
 	return n, nil
 }
 
-// allowed tells whether one more warning may be logged.
-func (w *logWriter) allowed() bool {
+// first tells whether this kind of complaint about this source has not been made of late.
+func (w *logWriter) first(text string) bool {
+	key := kind(text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if now := w.now(); now.Sub(w.since) >= warnWindow {
-		w.since, w.count = now, 0
+	now := w.now()
+	if at, ok := w.seen[key]; ok && now.Sub(at) < warnWindow {
+		return false
 	}
-	w.count++
-	return w.count <= warnings
+	if len(w.seen) >= maxWarnings {
+		for k, at := range w.seen {
+			if now.Sub(at) >= warnWindow {
+				delete(w.seen, k)
+			}
+		}
+		if len(w.seen) >= maxWarnings {
+			return false
+		}
+	}
+	if w.seen == nil {
+		w.seen = make(map[string]time.Time)
+	}
+	w.seen[key] = now
+	return true
+}
+
+// kind is what a complaint says before anything that a stranger may have chosen, and the host it is about.
+func kind(text string) string {
+	what, from, _ := strings.Cut(text, "from=")
+	if i := strings.IndexAny(what, `:"'(0123456789`); i > 0 {
+		what = what[:i]
+	}
+	if i := strings.IndexByte(from, ' '); i >= 0 {
+		from = from[:i]
+	}
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		from = host
+	}
+	return what + " " + from
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net"
@@ -176,15 +177,24 @@ func TestLogIsQuiet(t *testing.T) {
 	write("[DEBUG] memberlist: hidden\n")
 	write("[INFO] memberlist: hidden\n")
 	write("no mark, hidden\n")
-	for range 100 {
-		write("[ERR] memberlist: something\n")
+	write("[WARN] memberlist: Binding to public address without encryption!\n") // hidden, for it may be wrong
+	for i := range 100 {
+		write(fmt.Sprintf("[ERR] memberlist: discarding packet with unacceptable label %q: from=10.0.0.1:%d\n", fmt.Sprint("x", i), 1000+i))
 	}
-	if s := out.String(); strings.Count(s, `msg="gossip: something"`) != warnings || strings.Contains(s, "hidden") {
+	write("[ERR] memberlist: discarding packet with unacceptable label \"x\": from=10.0.0.2:1\n")
+	write("[ERR] memberlist: Failed to decode ping request: EOF from=10.0.0.2:1\n")
+	if s := out.String(); strings.Count(s, "\n") != 3 || strings.Count(s, "10.0.0.1") != 1 || strings.Contains(s, "hidden") {
 		t.Errorf("logged: %s", s)
 	}
 	now = now.Add(warnWindow)
-	write("[WARN] memberlist: again\n")
-	if !strings.Contains(out.String(), `level=WARN msg="gossip: again"`) {
-		t.Error("warnings stay away for ever")
+	write("[WARN] memberlist: discarding packet with unacceptable label \"x\": from=10.0.0.2:1\n")
+	if s := out.String(); strings.Count(s, "10.0.0.2") != 3 {
+		t.Errorf("warnings stay away for ever: %s", s)
+	}
+	for i := range 2 * maxWarnings {
+		write(fmt.Sprintf("[ERR] memberlist: msg type (9) not supported from=[fd00::%x]:1\n", i))
+	}
+	if n := strings.Count(out.String(), "fd00"); n > maxWarnings || len(w.seen) > maxWarnings {
+		t.Errorf("%d sources are logged, %d remembered", n, len(w.seen))
 	}
 }

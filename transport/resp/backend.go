@@ -74,6 +74,8 @@ var (
 	ErrTooLarge = errors.New("resp: over the size limit")
 	// ErrInvalid: a key is not usable, such as the empty one. Reply: ERR.
 	ErrInvalid = errors.New("resp: invalid argument")
+	// ErrHashed: keys cannot be listed, for nobody knows them. Reply: ERR.
+	ErrHashed = errors.New("resp: keys are hashed")
 	// ErrRevoked: the key was deleted for good a while ago. Reply: REVOKED.
 	ErrRevoked = errors.New("resp: key is revoked")
 	// ErrOverload: too many operations are under way. Reply: BUSY.

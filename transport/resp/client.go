@@ -22,21 +22,27 @@ type client struct {
 	frames scanner
 	ready  []byte // whole commands, to be handed to redcon
 	out    []byte // replies not yet sent
+	over   bool   // the present reply is over maxReplyBytes
 	dead   bool   // sending failed
+	held   int    // bytes of the buffer of frames that the server accounts for
 	shook  bool   // the TLS handshake is done
 
-	authed bool
-	proto  int // 2 or 3
-	quit   bool
-	silent bool // CLIENT REPLY OFF
-	skip   int  // replies to leave out: CLIENT REPLY SKIP
-	name   atomic.Pointer[string]
+	authed  bool
+	loginBy time.Time // when a client that is not authed is cut off
+	proto   int       // 2 or 3
+	quit    bool
+	silent  bool // CLIENT REPLY OFF
+	skip    int  // replies to leave out: CLIENT REPLY SKIP
+	name    atomic.Pointer[string]
 
 	rest   []redcon.Command // commands of the batch that come after the present one
 	ahead  []lookup         // answers to the reads at the start of rest
+	made   []plannedWrite   // writes made for the commands at the start of rest
 	ctx    context.Context  // of the present command; nil until it is needed
 	cancel context.CancelFunc
 	tx     transaction
+
+	slowWrites int // of the last writes of a pipeline, one after the other
 }
 
 func newClient(s *Server, conn net.Conn) *client {
@@ -104,12 +110,54 @@ func (c *client) fill() error {
 	if err := c.handshake(); err != nil {
 		return err
 	}
-	n, err := c.Conn.Read(c.frames.room())
+	room, err := c.room()
+	if err == nil {
+		err = c.limitLogin()
+	}
+	if err != nil {
+		return err
+	}
+	n, err := c.Conn.Read(room)
 	c.frames.received(n)
 	if n > 0 {
 		return nil
 	}
 	return err
+}
+
+// limitLogin lets a client that owes the password wait no longer than Config says, however slowly it sends.
+func (c *client) limitLogin() error {
+	switch {
+	case !c.authed && c.loginBy.IsZero():
+		c.loginBy = time.Now().Add(c.srv.cfg.loginTime)
+		return c.SetReadDeadline(c.loginBy)
+	case c.authed && !c.loginBy.IsZero():
+		c.loginBy = time.Time{}
+		return c.SetReadDeadline(c.loginBy)
+	}
+	return nil
+}
+
+// room returns space to receive into. What all clients together have sent of commands that are not whole yet is bounded.
+func (c *client) room() ([]byte, error) {
+	const small = 64 << 10 // so much is allowed in any case
+	room := c.frames.room()
+	size := cap(c.frames.buf)
+	if size <= small {
+		size = 0
+	}
+	if size != c.held {
+		all := c.srv.received.Add(int64(size - c.held))
+		grown := size > c.held
+		c.held = size
+		if grown && all > c.srv.cfg.maxReceived {
+			c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
+			c.flush()
+			c.srv.log.Warn("a client is cut off: too much is being sent at once", "client", c.id)
+			return nil, io.EOF
+		}
+	}
+	return room, nil
 }
 
 func (c *client) handshake() error {
@@ -154,6 +202,11 @@ func (c *client) run(first redcon.Command, rest []redcon.Command) {
 		c.rest = rest
 		before := len(c.out)
 		c.dispatch(args)
+		if c.over {
+			c.over = false
+			c.out = c.out[:before]
+			c.writeError(errReplySize)
+		}
 		switch {
 		case c.silent:
 			c.out = c.out[:before]
@@ -170,7 +223,7 @@ func (c *client) run(first redcon.Command, rest []redcon.Command) {
 		}
 		args, rest = rest[0].Args, rest[1:]
 	}
-	c.rest, c.ahead = nil, nil
+	c.rest, c.ahead, c.made = nil, nil, nil
 }
 
 // context returns the context of the present command, made when it is first asked for.

@@ -18,12 +18,15 @@ const (
 
 // Limits that are not configurable.
 const (
-	unsureWait    = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
-	maxArgs       = 1 << 20               // arguments of one command
-	maxBulkBytes  = 512 << 20             // an argument announced larger than this ends the connection
-	maxLineBytes  = 64 << 10              // an inline command, or a length line
-	maxSetMembers = 1_000_000
-	fanOut        = 32 // backend calls under way for one command or for one run of pipelined reads
+	unsureWait   = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
+	maxArgs      = 1 << 20               // arguments of one command
+	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
+	maxLineBytes = 64 << 10              // an inline command, or a length line
+	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
+	// What one reply may take, and what all clients together may have sent of commands that are not whole yet.
+	maxReplyBytes = 64 << 20
+	maxReceived   = 256 << 20
+	loginTime     = time.Minute
 	// Before a client has given the password it may send no more than this, as with Redis.
 	maxArgsNoAuth = 10
 	maxBulkNoAuth = 16 << 10
@@ -35,6 +38,7 @@ type Config struct {
 	// Default "127.0.0.1:6379".
 	Addr string
 	// Password, if not empty, must be given with AUTH or HELLO before other commands.
+	// Who has not given it within a minute is cut off.
 	Password string
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
 	Backend Backend
@@ -45,7 +49,8 @@ type Config struct {
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long is disconnected. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
-	// is bounded by four times that and 1 MiB more. Default 1 MiB.
+	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; what all clients together
+	// have sent of commands that are not whole yet by 256 MiB, over which who sends more is cut off. Default 1 MiB.
 	MaxValueBytes int
 	// MaxConns bounds the number of connections. One too many gets an error and is closed. Default 10,000.
 	MaxConns int
@@ -58,6 +63,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Version is the version of the program, shown by INFO as huddle_version. Default "devel".
 	Version string
+
+	// For tests: when a set is split, and how rarely one is looked through when it grows.
+	splitAt, pruneIn int
+	// For tests: how long the password may take, and maxReceived.
+	loginTime   time.Duration
+	maxReceived int64
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -85,8 +96,20 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.loginTime == 0 {
+		cfg.loginTime = loginTime
+	}
+	if cfg.maxReceived == 0 {
+		cfg.maxReceived = maxReceived
+	}
 	if cfg.Version == "" {
 		cfg.Version = "devel"
+	}
+	if cfg.splitAt == 0 {
+		cfg.splitAt = splitStored
+	}
+	if cfg.pruneIn == 0 {
+		cfg.pruneIn = pruneChance
 	}
 	switch {
 	case cfg.Backend == nil:

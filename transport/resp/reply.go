@@ -10,6 +10,7 @@ import (
 const (
 	errSyntax    = "ERR syntax error"
 	errNotInt    = "ERR value is not an integer or out of range"
+	errReplySize = "ERR huddle: the reply would be over the size limit"
 	errWrongType = "WRONGTYPE Operation against a key holding the wrong kind of value"
 )
 
@@ -19,10 +20,25 @@ func (c *client) writeOK()                     { c.out = redcon.AppendOK(c.out) 
 func (c *client) writeSimple(s string)         { c.out = redcon.AppendString(c.out, s) }
 func (c *client) writeError(msg string)        { c.out = redcon.AppendError(c.out, msg) }
 func (c *client) writeInt(n int64)             { c.out = redcon.AppendInt(c.out, n) }
-func (c *client) writeBulk(b []byte)           { c.out = redcon.AppendBulk(c.out, b) }
-func (c *client) writeBulkString(s string)     { c.out = redcon.AppendBulkString(c.out, s) }
 func (c *client) writeArray(n int)             { c.out = redcon.AppendArray(c.out, n) }
 func (c *client) writeHeader(kind byte, n int) { c.out = appendHeader(c.out, kind, n) }
+
+// writeBulk leaves out what is over the limit of a reply; run then answers with an error instead of it.
+func (c *client) writeBulk(b []byte) {
+	if len(c.out)+len(b) > maxReplyBytes {
+		c.over = true
+		return
+	}
+	c.out = redcon.AppendBulk(c.out, b)
+}
+
+func (c *client) writeBulkString(s string) {
+	if len(c.out)+len(s) > maxReplyBytes {
+		c.over = true
+		return
+	}
+	c.out = redcon.AppendBulkString(c.out, s)
+}
 
 func (c *client) writeBool(b bool) {
 	if b {

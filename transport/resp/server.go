@@ -24,6 +24,9 @@ type Server struct {
 	started  time.Time
 	lastID   atomic.Int64
 	served   atomic.Uint64 // connections accepted
+	changing keyLocks
+	discards chan struct{} // one for each removal of parts of a set under way
+	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
 	serving   sync.WaitGroup // Serve, and the goroutine of each connection
 	closeOnce sync.Once
@@ -51,6 +54,7 @@ func Listen(cfg Config) (*Server, error) {
 		commands: commandTable(),
 		started:  time.Now(),
 		clients:  make(map[*client]struct{}),
+		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -67,6 +71,7 @@ func (s *Server) Serve() error {
 	s.serving.Add(1)
 	s.mu.Unlock()
 	defer s.serving.Done()
+	s.serving.Go(s.sweep)
 	return redcon.Serve(&gate{s}, s.handle, nil, s.ended)
 }
 
@@ -118,6 +123,7 @@ func (s *Server) ended(conn redcon.Conn, _ error) {
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()
+	s.received.Add(-int64(c.held))
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }

@@ -44,6 +44,7 @@ func failure(w http.ResponseWriter, err error) {
 		{node.ErrUnconfirmed, http.StatusGatewayTimeout, api.CodeUnconfirmed, "the change was not confirmed in time; it may still take effect"},
 		{node.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, "over the size limit"},
 		{node.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, "an argument is not usable"},
+		{node.ErrHashed, http.StatusConflict, api.CodeHashed, "keys are hashed on this cluster (--hash-tokens) and cannot be listed"},
 		{node.ErrCondition, http.StatusPreconditionFailed, api.CodeCondition, "the condition does not hold; nothing was written"},
 		{node.ErrRevoked, http.StatusConflict, api.CodeRevoked, "the key was deleted for good a while ago"},
 		{node.ErrOverload, http.StatusServiceUnavailable, api.CodeOverload, "too many operations are under way"},

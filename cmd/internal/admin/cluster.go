@@ -23,7 +23,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	if total, err := requestBool(r, "total"); err != nil {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
 		return
+	} else if total && s.running.Add(1) > maxRunning {
+		s.running.Add(-1)
 	} else if total {
+		defer s.running.Add(-1)
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		if n, err := b.Len(ctx); err == nil {
@@ -62,6 +65,21 @@ func (s *Server) revokeUser(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := s.opContext(r)
 	defer cancel()
 	if err := s.cfg.Backend.RevokeUser(ctx, user); err != nil {
+		failure(w, err)
+		return
+	}
+	done(w)
+}
+
+func (s *Server) invalidateTags(w http.ResponseWriter, r *http.Request) {
+	tags := r.URL.Query()["tag"]
+	if len(tags) == 0 {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, "tag is missing: the tag of the entries that end; it may be given again")
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	if err := s.cfg.Backend.InvalidateTags(ctx, tags...); err != nil {
 		failure(w, err)
 		return
 	}

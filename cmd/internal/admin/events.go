@@ -79,6 +79,12 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request, seq uint64) {
+	if s.streams.Add(1) > maxRunning {
+		s.streams.Add(-1)
+		fail(w, http.StatusServiceUnavailable, api.CodeOverload, "too many streams of events are open on this node")
+		return
+	}
+	defer s.streams.Add(-1)
 	rc := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")

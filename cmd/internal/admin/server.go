@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,8 @@ import (
 const (
 	opTimeout     = 8 * time.Second // one operation on the cluster
 	maxHeader     = 16 << 10
+	maxConns      = 4096
+	maxRunning    = 256 // operations on entries under way, and event streams as many again
 	defaultMaxVal = 1 << 20
 )
 
@@ -55,6 +58,8 @@ type Server struct {
 	events  *eventLog
 	closing chan struct{}
 	once    sync.Once
+	running atomic.Int64 // operations on entries
+	streams atomic.Int64 // of events
 }
 
 // Listen starts to listen. Serve then answers; Close ends it.
@@ -71,7 +76,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	tcp, ok := ln.Addr().(*net.TCPAddr)
 	s := newServer(cfg, ok && tcp.IP.IsLoopback())
-	s.ln = ln
+	s.ln = &limitedListener{Listener: ln, max: maxConns}
 	return s, nil
 }
 
@@ -97,7 +102,7 @@ func newServer(cfg Config, open bool) *Server {
 		IdleTimeout:       2 * time.Minute,
 		WriteTimeout:      30 * time.Second,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn), // a panic of a handler, above all
 	}
 	return s
 }
@@ -137,15 +142,16 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/ring", s.ring)
 	mux.HandleFunc("GET /api/v1/events", s.listEvents)
 
-	mux.HandleFunc("GET /api/v1/entries", s.guarded(s.listEntries))
-	mux.HandleFunc("DELETE /api/v1/entries", s.guarded(s.clear))
-	mux.HandleFunc("GET /api/v1/entries/{key}", s.guarded(s.getEntry))
-	mux.HandleFunc("PUT /api/v1/entries/{key}", s.guarded(s.putEntry))
-	mux.HandleFunc("DELETE /api/v1/entries/{key}", s.guarded(s.deleteEntry))
-	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.touchEntry))
-	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.touchEntry))
-	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.revokeUser))
-	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.forget))
+	mux.HandleFunc("GET /api/v1/entries", s.guarded(s.inFlight(s.listEntries)))
+	mux.HandleFunc("DELETE /api/v1/entries", s.guarded(s.inFlight(s.clear)))
+	mux.HandleFunc("GET /api/v1/entries/{key}", s.guarded(s.inFlight(s.getEntry)))
+	mux.HandleFunc("PUT /api/v1/entries/{key}", s.guarded(s.inFlight(s.putEntry)))
+	mux.HandleFunc("DELETE /api/v1/entries/{key}", s.guarded(s.inFlight(s.deleteEntry)))
+	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
+	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
+	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.inFlight(s.revokeUser)))
+	mux.HandleFunc("POST /api/v1/invalidate-tags", s.guarded(s.inFlight(s.invalidateTags)))
+	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.inFlight(s.forget)))
 	return s.hostChecked(mux)
 }
 

@@ -22,6 +22,7 @@ const (
 	CodeInvalid     = "invalid"
 	CodeCondition   = "condition"
 	CodeRevoked     = "revoked"
+	CodeHashed      = "hashed"
 	CodeOverload    = "overload"
 	CodeClosed      = "closed"
 	CodeForbidden   = "forbidden"

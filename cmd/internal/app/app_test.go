@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport/resp"
 )
@@ -26,7 +28,12 @@ func TestCheck(t *testing.T) {
 		{"open listen", func(c *Config) { c.Node.Listen = "0.0.0.0:7400" }, "huddle keygen"},
 		{"listen on all", func(c *Config) { c.Node.Listen = ":7400" }, "--key-file"},
 		{"listen on a name", func(c *Config) { c.Node.Listen = "box.example:7400" }, "--key-file"},
-		{"open listen with key", func(c *Config) { c.Node.Listen, c.Node.Key = ":7400", make([]byte, 32) }, ""},
+		{"open listen with key", func(c *Config) { c.Node.Listen, c.Files.Key = ":7400", "key" }, ""},
+		{"open listen with certificates", func(c *Config) { c.Node.Listen, c.Files = ":7400", Files{Cert: "a", CertKey: "b", CA: "c"} }, ""},
+		{"a certificate alone", func(c *Config) { c.Files.Cert = "a" }, "go together"},
+		{"a certificate for clients alone", func(c *Config) { c.Files.RESPCert = "a" }, "go together"},
+		{"a certificate on a socket", func(c *Config) { c.RESP, c.Files = "unix:/tmp/x", Files{RESPCert: "a", RESPKey: "b"} }, "host:port"},
+		{"hashed tokens without a key", func(c *Config) { c.Node.HashTokens = true }, "--key-file"},
 		{"open listen, insecure", func(c *Config) { c.Node.Listen, c.Node.Insecure = ":7400", true }, ""},
 		{"open resp", func(c *Config) { c.RESP = "10.0.0.1:7379" }, "--resp-password-file"},
 		{"open resp with password", func(c *Config) { c.RESP, c.Password = "10.0.0.1:7379", "x" }, ""},
@@ -54,7 +61,7 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	for from, want := range map[error]error{
 		node.ErrUnsure: resp.ErrUnsure, node.ErrCondition: resp.ErrCondition, node.ErrRevoked: resp.ErrRevoked, node.ErrClosed: resp.ErrClosed,
 		node.ErrUnavailable: resp.ErrUnavailable, node.ErrUnconfirmed: resp.ErrUnconfirmed, node.ErrTooLarge: resp.ErrTooLarge,
-		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload,
+		node.ErrInvalid: resp.ErrInvalid, node.ErrOverload: resp.ErrOverload, node.ErrHashed: resp.ErrHashed,
 	} {
 		if got := respError(fmt.Errorf("get: %w", from)); !errors.Is(got, want) {
 			t.Errorf("%v became %v", from, got)
@@ -62,6 +69,46 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	}
 	if respError(nil) != nil {
 		t.Error("nil became an error")
+	}
+}
+
+// TestASetIsNotRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session.
+func TestASetIsNotRevoked(t *testing.T) {
+	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	<-n.Ready()
+	b := &respBackend{node: n, revoke: true}
+	server, err := resp.Listen(resp.Config{Addr: "127.0.0.1:0", Backend: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	c := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), server.Close(), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 2 {
+		if n, err := c.SAdd(t.Context(), "tag", "session").Result(); err != nil || n != 1 {
+			t.Fatalf("sadd: %d, %v", n, err)
+		}
+		if n, err := c.Del(t.Context(), "tag").Result(); err != nil || n != 1 {
+			t.Fatalf("del: %d, %v", n, err)
+		}
+	}
+	if err := c.Set(t.Context(), "session", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Del(t.Context(), "session").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), "session", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "REVOKED") {
+		t.Errorf("a token that was deleted for good is set again: %v", err)
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 
 // Config describes a serving node.
 type Config struct {
+	// Node is filled in from Files.
 	Node node.Config
+	// Files are where the secrets are. They are read again when they change.
+	Files Files
 	// RESP is where the Redis protocol is spoken: "host:port" or "unix:/path". Empty: nowhere.
 	RESP string
 	// Password is asked of clients of RESP. Empty: none.
@@ -61,9 +64,18 @@ func (cfg Config) Check() error {
 	if path, ok := strings.CutPrefix(cfg.RESP, "unix:"); ok && path == "" {
 		return usagef("--resp %q has no path: give unix:/path/to/socket", cfg.RESP)
 	}
-	if !Loopback(cfg.Node.Listen) && len(cfg.Node.Key) == 0 && !cfg.Node.Insecure {
+	if err := cfg.Files.check(); err != nil {
+		return err
+	}
+	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" && !cfg.Node.Insecure {
 		return usagef("--listen %s can be reached from other machines, so it needs a key: make one with \"huddle keygen FILE\", "+
-			"give every node the same --key-file FILE, or say --insecure", cfg.Node.Listen)
+			"give every node the same --key-file FILE, or --tls-cert, --tls-key and --tls-ca, or say --insecure", cfg.Node.Listen)
+	}
+	if cfg.Node.HashTokens && cfg.Files.Key == "" {
+		return usagef("--hash-tokens needs a key to hash with: make one with \"huddle keygen FILE\", and give every node the same --key-file FILE")
+	}
+	if cfg.Files.RESPCert != "" && tcpOnly(cfg.RESP) == "" {
+		return usagef("--resp-tls-cert is for a --resp of host:port")
 	}
 	if addr := tcpOnly(cfg.RESP); addr != "" && !Loopback(addr) && cfg.Password == "" && !cfg.Node.Insecure {
 		return usagef("--resp %s can be reached from other machines, so it needs a password: give --resp-password-file FILE, "+

@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime/debug"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/admin"
@@ -26,6 +31,13 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
+	files, err := cfg.Files.load()
+	if err != nil {
+		return err
+	}
+	cfg.Node.Key, cfg.Node.SecondaryKeys, cfg.Node.TokenKey = files.secrets.Key, files.secrets.SecondaryKeys, files.tokens
+	cfg.Node.Certificate, cfg.Node.Authorities = files.secrets.Certificate, files.secrets.Authorities
+	boundMemory(cfg.Node.MaxBytes)
 	// A signal during the start ends it: the node is not part of anything yet.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -54,12 +66,33 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	case err != nil:
 		return explainListen("--listen", cfg.Node.Listen, err)
 	}
-	fronts, err := openFronts(cfg, n)
+	watch := &watcher{cfg: cfg, now: files}
+	fronts, err := openFronts(cfg, n, watch.respTLS())
 	if err != nil {
 		return errors.Join(err, n.Close())
 	}
 	cfg.Logger.Info("node started", "name", n.Name(), "listen", n.Addr(), "resp", fronts.respAddr(), "admin", fronts.adminURL())
+	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" {
+		cfg.Logger.Warn("nothing secures the traffic between nodes; whoever reaches this address can read and change all sessions", "listen", n.Addr())
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	watchCtx, stopWatch := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { watch.run(watchCtx, n, hup) })
+	defer watching.Wait()
+	defer stopWatch()
 	return run(cfg, n, fronts, signals)
+}
+
+// boundMemory makes the collector work harder as the process comes near twice the memory for entries and 64 MiB, rather than let
+// it grow beyond. GOMEMLIMIT in the environment goes before.
+func boundMemory(maxBytes int64) {
+	const beside = 48 << 20
+	if os.Getenv("GOMEMLIMIT") == "" && maxBytes > 0 {
+		debug.SetMemoryLimit(2*maxBytes + beside)
+	}
 }
 
 // run waits for the end and carries it out.
@@ -109,7 +142,7 @@ type fronts struct {
 	failed chan error
 }
 
-func openFronts(cfg Config, n *node.Node) (*fronts, error) {
+func openFronts(cfg Config, n *node.Node, respTLS *tls.Config) (*fronts, error) {
 	f := &fronts{state: &adminBackend{Node: n}, failed: make(chan error, 2)}
 	if cfg.RESP != "" {
 		server, err := resp.Listen(resp.Config{
@@ -118,6 +151,7 @@ func openFronts(cfg Config, n *node.Node) (*fronts, error) {
 			Backend:       &respBackend{node: n, revoke: cfg.Revoke},
 			WhenUnsure:    whenUnsure(cfg.Miss),
 			MaxValueBytes: cfg.Node.MaxValueBytes,
+			TLS:           respTLS,
 			Logger:        cfg.Logger.With("part", "resp"),
 			Version:       cfg.Version,
 		})

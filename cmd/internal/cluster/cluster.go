@@ -26,6 +26,8 @@ type Options struct {
 	Nodes int
 	// Args are further flags of serve, given to every node.
 	Args []string
+	// NodeArgs, if not nil, are further flags of the node with that number, counted from 0.
+	NodeArgs func(node int) []string
 	// Dir is a folder that keeps the nodes' logs. Default: one that Close removes.
 	Dir string
 	// Namespaces gives each node a network of its own, so that Cut works; see CheckNamespaces. Default: all are on loopback.
@@ -107,6 +109,9 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 		n := &Node{Name: name, Listen: a[0], RESP: a[1], Admin: a[2], log: filepath.Join(logs, name+".log"), launcher: c.launcher}
 		n.client = client.New(n.Admin, "")
 		n.args = append([]string{exe, "serve", "--name", n.Name, "--listen", n.Listen, "--resp", n.RESP, "--admin", n.Admin}, extra...)
+		if opts.NodeArgs != nil {
+			n.args = append(n.args, opts.NodeArgs(i)...)
+		}
 		if c.network != nil {
 			n.args = c.network.inside(i, n.args)
 		}

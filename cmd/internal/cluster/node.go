@@ -153,6 +153,21 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 }
 
+// Signal sends sig to the process, if it is there.
+func (n *Node) Signal(sig os.Signal) error {
+	_, err := n.signal(sig)
+	return err
+}
+
+// Log is the whole log of the process.
+func (n *Node) Log() string {
+	data, err := os.ReadFile(n.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
 // Pause stops the process where it is, as SIGSTOP does.
 func (n *Node) Pause() error {
 	n.mu.Lock()

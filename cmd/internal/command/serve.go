@@ -21,11 +21,17 @@ type serveCmd struct {
 	Expect    int      `default:"0" placeholder:"N" help:"With --join, when no cluster is there yet: wait for this many nodes (a number) before founding one. Default: 0, a short settle time."`
 	Cluster   string   `default:"huddle" placeholder:"LABEL" help:"Label of the cluster; nodes with another are refused. Default: ${default}."`
 
-	KeyFile  string `placeholder:"FILE" help:"File with the key that secures all traffic between nodes; see keygen. Default: none, on loopback only."`
-	Insecure bool   `help:"Allow addresses outside loopback without a key or password. Default: no."`
+	KeyFile    string `placeholder:"FILE" help:"File with the key that secures all traffic between nodes; see keygen. Read again when it changes, or at SIGHUP. Default: none, on loopback only."`
+	TLSCert    string `name:"tls-cert" placeholder:"FILE" help:"Own certificate (PEM) that secures the traffic between nodes in place of the key; for clients and servers. Read again like the key. Default: none."`
+	TLSKey     string `name:"tls-key" placeholder:"FILE" help:"Private key (PEM) of --tls-cert. Default: none."`
+	TLSCA      string `name:"tls-ca" placeholder:"FILE" help:"Authorities (PEM) whose certificates are accepted from other nodes, whatever their name. Default: none."`
+	HashTokens bool   `help:"Peers and memory see a keyed hash of each key, and values that only who has the entry's key can read. Equal on all nodes; needs --key-file. Default: no."`
+	Insecure   bool   `help:"Allow addresses outside loopback without a key or password. Default: no."`
 
 	Resp             string `name:"resp" default:"127.0.0.1:7379" placeholder:"ADDR" help:"Where the Redis protocol is spoken: host:port, unix:/path, or off. Default: ${default}."`
 	RespPasswordFile string `placeholder:"FILE" help:"File whose first line is the password asked of Redis clients. Default: none, on loopback only."`
+	RespTLSCert      string `name:"resp-tls-cert" placeholder:"FILE" help:"Certificate (PEM) with which Redis clients are served over TLS. Default: none, in clear."`
+	RespTLSKey       string `name:"resp-tls-key" placeholder:"FILE" help:"Private key (PEM) of --resp-tls-cert. Default: none."`
 	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
 	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Default: none; outside loopback entries are then closed."`
 
@@ -86,6 +92,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			Join:          clean(c.Join),
 			Expect:        c.Expect,
 			Insecure:      c.Insecure,
+			HashTokens:    c.HashTokens,
 			Cluster:       c.Cluster,
 			Replicas:      c.Replicas,
 			MaxBytes:      int64(c.MaxMemory),
@@ -95,6 +102,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			ExpelAfter:    max(2*time.Second, 2*c.Lease),
 			Profile:       c.Profile,
 			ForgetAfter:   c.ForgetAfter,
+		},
+		Files: app.Files{
+			Key: c.KeyFile, Cert: c.TLSCert, CertKey: c.TLSKey, CA: c.TLSCA, RESPCert: c.RespTLSCert, RESPKey: c.RespTLSKey,
 		},
 		RESP:         unlessOff(c.Resp),
 		Revoke:       c.Delete == "revoke",
@@ -107,11 +117,6 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 	cfg.Node.Logger = cfg.Logger
 	if c.ForgetAfter == 0 {
 		cfg.Node.ForgetAfter = -1 // the node's zero is its default
-	}
-	if c.KeyFile != "" {
-		if cfg.Node.Key, err = readKey(c.KeyFile); err != nil {
-			return cfg, err
-		}
 	}
 	if cfg.Password, err = readSecret("--resp-password-file", c.RespPasswordFile); err != nil {
 		return cfg, err

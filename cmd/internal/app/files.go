@@ -1,0 +1,94 @@
+package app
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
+	"github.com/huddle-cache/huddle/node"
+)
+
+// Files are where the secrets of a node are. An empty path stands for none.
+type Files struct {
+	Key               string // of the cluster; see package keyfile
+	Cert, CertKey, CA string // own certificates between nodes, PEM
+	RESPCert, RESPKey string // certificate of the Redis protocol front, PEM
+}
+
+// contents are what the files hold.
+type contents struct {
+	secrets  node.Secrets
+	tokens   []byte           // nil: follows from the key
+	resp     *tls.Certificate // nil: none
+	identity string           // differs when a file does
+}
+
+// load reads all files. Its errors are *UsageError, and hold nothing of what is in them.
+func (f Files) load() (c contents, err error) {
+	sum := sha256.New()
+	read := func(flag, path, advice string) (data []byte) {
+		if path == "" || err != nil {
+			return nil
+		}
+		if data, err = os.ReadFile(path); err != nil {
+			err = usagef("%s: %v%s", flag, err, advice)
+		}
+		fmt.Fprintf(sum, "%d:", len(data))
+		_, _ = sum.Write(data)
+		return data
+	}
+	pair := func(flag string, certPEM, keyPEM []byte) *tls.Certificate {
+		if certPEM == nil || err != nil {
+			return nil
+		}
+		cert, pairErr := tls.X509KeyPair(certPEM, keyPEM)
+		if pairErr != nil {
+			err = usagef("%s-cert and %s-key are no certificate with its private key in PEM: %v", flag, flag, pairErr)
+		}
+		return &cert
+	}
+	const advice = `; make one with "huddle keygen FILE"`
+	key := read("--key-file", f.Key, advice)
+	cert, certKey, authorities := read("--tls-cert", f.Cert, ""), read("--tls-key", f.CertKey, ""), read("--tls-ca", f.CA, "")
+	respCert, respKey := read("--resp-tls-cert", f.RESPCert, ""), read("--resp-tls-key", f.RESPKey, "")
+	if key != nil && err == nil {
+		keys, parseErr := keyfile.Parse(key)
+		if parseErr != nil {
+			return c, usagef("--key-file %s holds no key: %v%s", f.Key, parseErr, advice)
+		}
+		c.secrets.Key, c.secrets.SecondaryKeys, c.tokens = keys.Key, keys.Secondary, keys.Tokens
+	}
+	c.secrets.Certificate = pair("--tls", cert, certKey)
+	c.resp = pair("--resp-tls", respCert, respKey)
+	if authorities != nil && err == nil {
+		c.secrets.Authorities = x509.NewCertPool()
+		if !c.secrets.Authorities.AppendCertsFromPEM(authorities) {
+			return c, usagef("--tls-ca %s holds no certificate in PEM", f.CA)
+		}
+	}
+	c.identity = hex.EncodeToString(sum.Sum(nil))
+	return c, err
+}
+
+// check tells which flags go together.
+func (f Files) check() error {
+	set := func(paths ...string) (n int) {
+		for _, p := range paths {
+			if p != "" {
+				n++
+			}
+		}
+		return n
+	}
+	if n := set(f.Cert, f.CertKey, f.CA); n != 0 && n != 3 {
+		return usagef("--tls-cert, --tls-key and --tls-ca go together: a certificate, its private key, and the authority of the other nodes' certificates")
+	}
+	if n := set(f.RESPCert, f.RESPKey); n != 0 && n != 2 {
+		return usagef("--resp-tls-cert and --resp-tls-key go together: a certificate and its private key")
+	}
+	return nil
+}

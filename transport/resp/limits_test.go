@@ -1,0 +1,112 @@
+package resp
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A reply that would be over the limit is an error, and the client goes on; so do others.
+func TestRepliesAreBounded(t *testing.T) {
+	s := start(t, Config{})
+	w, other := dial(t, s.Addr()), dial(t, s.Addr())
+	value := strings.Repeat("v", 1<<20)
+	if got := w.do("set", "k", value); got != "+OK\r\n" {
+		t.Fatal(got)
+	}
+	if got := w.do(append([]string{"mget"}, strings.Split(strings.Repeat("k ", 100)+"k", " ")...)...); got != "-"+errReplySize+"\r\n" {
+		t.Errorf("%.100q", got)
+	}
+	if got := w.do("strlen", "k"); got != ":1048576\r\n" {
+		t.Errorf("afterwards: %q", got)
+	}
+	if got := w.do("multi"); got != "+OK\r\n" {
+		t.Fatal(got)
+	}
+	for range 70 {
+		if got := w.do("get", "k"); got != "+QUEUED\r\n" {
+			t.Fatal(got)
+		}
+	}
+	if got := w.do("exec"); got != "-"+errReplySize+"\r\n" {
+		t.Errorf("%.100q", got)
+	}
+	if got := w.do("ping"); got != "+PONG\r\n" {
+		t.Errorf("afterwards: %q", got)
+	}
+	if got := other.do("strlen", "k"); got != ":1048576\r\n" {
+		t.Errorf("another client: %q", got)
+	}
+}
+
+// What clients have sent of commands that are not whole is bounded over all of them, and given back when they go.
+func TestHalfSentCommandsAreBounded(t *testing.T) {
+	s := start(t, Config{maxReceived: 4 << 20})
+	half := "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1000000\r\n" + strings.Repeat("v", 900_000)
+	var conns []net.Conn
+	for range 12 { // each takes 1 MiB
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+		_, _ = io.WriteString(conn, half) // it may be cut off already
+	}
+	eventually(t, "somebody is cut off", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.clients) < len(conns)
+	})
+	if got := s.received.Load(); got > 5<<20 {
+		t.Errorf("%d bytes are held", got)
+	}
+	if got := dial(t, s.Addr()).do("ping"); got != "+PONG\r\n" {
+		t.Errorf("another client: %q", got)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	eventually(t, "the buffers are given back", func() bool { return s.received.Load() == 0 })
+}
+
+// Who owes the password is cut off, however busy it is; who has given it may stay.
+func TestLoginIsLimitedInTime(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	s := start(t, Config{Password: "secret", loginTime: limit})
+	in, out := dial(t, s.Addr()), dial(t, s.Addr())
+	if got := in.do("auth", "secret"); got != "+OK\r\n" {
+		t.Error(got)
+	}
+	began := time.Now()
+	for {
+		if _, err := io.WriteString(out.conn, cmd("ping")); err != nil {
+			break
+		}
+		if _, err := readReply(out.r); err != nil {
+			break
+		}
+	}
+	if d := time.Since(began); d < limit/2 || d > 10*time.Second {
+		t.Errorf("cut off after %v", d)
+	}
+	if got := in.do("ping"); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
