@@ -37,8 +37,9 @@ func Example() {
 	// false <nil>
 }
 
-// startNode starts the node of an example.
+// startNode starts the node of an example, with a small ring, which is made sooner.
 func startNode(cfg node.Config) *node.Node {
+	cfg.Partitions, cfg.VirtualNodes = 257, 40
 	n, err := node.Start(context.Background(), cfg)
 	if err != nil {
 		log.Fatal(err)

@@ -14,6 +14,8 @@ require (
 	github.com/huddle-cache/huddle/strategy/gorillastore v0.0.0
 )
 
+require github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
+
 require (
 	github.com/bytedance/gopkg v0.1.3 // indirect
 	github.com/bytedance/sonic v1.15.0 // indirect
