@@ -49,6 +49,9 @@ type Config struct {
 
 	// MaxBytes bounds the memory of the entries on this node. Default 256 MiB.
 	MaxBytes int64
+	// NoNearCopies: keep no copies of what was read from other nodes beyond the Replicas. Each Get of an entry that is held
+	// elsewhere then asks its owner. Default: they are kept, within MaxBytes.
+	NoNearCopies bool
 	// MaxValueBytes bounds one value. Default 1 MiB. Keys are bounded by 1 KiB.
 	MaxValueBytes int
 	// DefaultTTL is given to entries set without one. Default 0: no end.
@@ -66,6 +69,9 @@ type Config struct {
 	Settle time.Duration
 	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
 	Profile string
+	// RepairRate bounds what this node pulls from others in a hand-over, in bytes a second, so that reads and writes keep
+	// their latency meanwhile. Default 64 MiB.
+	RepairRate int64
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration
 

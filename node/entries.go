@@ -119,7 +119,7 @@ func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.E
 		return nil, 0, err
 	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Get(&pb.Get{Key: stored, Keep: true, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
+		n.m.Get(&pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
 	switch {
 	case errors.Is(err, ErrClosed):
@@ -134,34 +134,64 @@ func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.E
 	return nil, 0, fmt.Errorf("get: %w", ErrUnsure)
 }
 
+// waiter is where one caller waits for the end of an operation. It is used again and again: its channel and its function
+// are made once.
+type waiter struct {
+	result protocol.Result
+	ready  chan struct{}
+	done   func(protocol.Result)
+}
+
+func newWaiter() *waiter {
+	w := &waiter{ready: make(chan struct{}, 1)}
+	w.done = func(r protocol.Result) {
+		w.result = r
+		w.ready <- struct{}{}
+	}
+	return w
+}
+
 // wait submits under the lock and waits without it.
 func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))) (protocol.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return protocol.Result{}, err
 	}
-	out := make(chan protocol.Result, 1)
+	w, ok := n.waiters.Get().(*waiter)
+	if !ok {
+		w = newWaiter()
+	}
 	n.mu.Lock()
 	select {
 	case <-n.closed:
 		n.mu.Unlock()
+		n.waiters.Put(w)
 		return protocol.Result{}, ErrClosed
 	default:
 	}
-	submit(func(r protocol.Result) { out <- r })
+	submit(w.done)
 	n.mu.Unlock()
 	select {
-	case r := <-out:
-		return r, nil
+	case <-w.ready:
+		return n.take(w), nil
 	default:
 	}
+	// A waiter that is given up is not used again: its end may still come.
 	select {
-	case r := <-out:
-		return r, nil
+	case <-w.ready:
+		return n.take(w), nil
 	case <-ctx.Done():
 		return protocol.Result{Tried: true}, ctx.Err()
 	case <-n.closed:
 		return protocol.Result{}, ErrClosed
 	}
+}
+
+// take returns the result and keeps the waiter for the next caller.
+func (n *Node) take(w *waiter) protocol.Result {
+	r := w.result
+	w.result = protocol.Result{}
+	n.waiters.Put(w)
+	return r
 }
 
 // Set writes key. Once it has returned nil no node serves an older value.

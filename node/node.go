@@ -19,6 +19,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huddle-cache/huddle/node/internal/wire"
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
@@ -44,10 +47,13 @@ type Node struct {
 	store     *store.Store
 	tokens    *tokens // nil: keys are not hashed
 	transport *transport.Transport
+	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
 
 	mu sync.Mutex // around m
 	m  *protocol.Machine
+
+	waiters sync.Pool // of *waiter
 
 	ready  chan struct{}
 	isUp   bool
@@ -55,6 +61,8 @@ type Node struct {
 	once   sync.Once
 	wg     sync.WaitGroup
 	view   atomic.Uint64
+
+	builds chan []string // member sets whose rings are to be made
 
 	subsMu     sync.Mutex
 	subs       map[chan Event]bool
@@ -83,6 +91,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxValueBytes == 0 {
 		cfg.MaxValueBytes = 1 << 20
+	}
+	if cfg.RepairRate == 0 {
+		cfg.RepairRate = 64 << 20
 	}
 	def(&cfg.Retention, time.Hour)
 	def(&cfg.Lease, time.Second)
@@ -124,6 +135,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
 	case cfg.ExpelAfter < cfg.Lease:
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
+	case cfg.RepairRate < 1<<16:
+		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
 	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name):
 		return bad("Name is longer than 200 bytes, or not UTF-8")
 	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
@@ -155,7 +168,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
+		wire: wire.From(ctx),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
 	if n.tokens, err = newTokens(cfg); err != nil {
@@ -192,11 +206,11 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.m = protocol.New(protocol.Config{
 		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
 		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
-		Retention: int64(cfg.Retention), MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
+		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
-		Transport: n.transport.Gossip(), Self: n.meta, Cluster: cfg.Cluster, Join: cfg.Join, Profile: cfg.Profile,
+		Transport: n.wire.Wrap(n.transport.Gossip()), Self: n.meta, Cluster: cfg.Cluster, Join: cfg.Join, Profile: cfg.Profile,
 		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {
@@ -210,6 +224,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.outMu.Unlock()
 	n.transport.Start()
 	n.wg.Go(n.run)
+	n.wg.Go(n.builder)
 	return n, nil
 }
 
@@ -290,9 +305,43 @@ type env Node
 
 func (e *env) Now() int64                                 { return e.clock.now() }
 func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Send(peer, session, msg) }
-func (e *env) Connect(m *pb.Member)                       { e.transport.Connect(m) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
+
+func (e *env) Connect(m *pb.Member) {
+	if e.wire != nil {
+		m = proto.CloneOf(m)
+		m.Addr = e.wire.Dial(m.GetAddr())
+	}
+	e.transport.Connect(m)
+}
+
+// Build hands the work to the builder; should it be that far behind, the machine asks again.
+func (e *env) Build(names []string) {
+	select {
+	case e.builds <- names:
+	default:
+	}
+}
+
+// builder makes the rings, off the path of messages.
+func (n *Node) builder() {
+	params := ring.Params{Partitions: n.cfg.Partitions, VirtualNodes: n.cfg.VirtualNodes, Load: n.cfg.Load}
+	for {
+		select {
+		case <-n.closed:
+			return
+		case names := <-n.builds:
+			t, err := ring.Build(names, n.cfg.Replicas, params)
+			if err != nil {
+				n.log.Error("members without a ring", "members", len(names), "error", err)
+			}
+			n.mu.Lock()
+			n.m.Built(names, t)
+			n.mu.Unlock()
+		}
+	}
+}
 
 func (e *env) Reincarnate(self *pb.Member) {
 	e.transport.SetSelf(self)

@@ -1,4 +1,4 @@
-package node
+package node_test
 
 import (
 	"context"
@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/node/nodetest"
 )
 
 // memberlist ends a probe that is under way at Shutdown only at its time-out, by itself.
@@ -19,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // start starts a node with a small ring, closed at the end of the test.
-func start(t testing.TB, cfg Config) *Node {
+func start(t testing.TB, cfg node.Config) *node.Node {
 	t.Helper()
 	if cfg.Partitions == 0 {
 		cfg.Partitions, cfg.VirtualNodes = 257, 40
@@ -28,7 +31,7 @@ func start(t testing.TB, cfg Config) *Node {
 	if os.Getenv("HUDDLE_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	n, err := Start(context.Background(), cfg)
+	n, err := node.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,48 +39,12 @@ func start(t testing.TB, cfg Config) *Node {
 	return n
 }
 
-// cluster starts count nodes that find each other through the first, and waits until all are in sync in one view.
-func cluster(t testing.TB, count int, cfg Config) []*Node {
+// cluster starts count nodes with a small ring, and waits until all are in sync in one view.
+func cluster(t testing.TB, count int, cfg node.Config) *nodetest.Cluster {
 	t.Helper()
-	var ns []*Node
-	for i := range count {
-		c := cfg
-		c.Name = fmt.Sprintf("n%d", i)
-		if i > 0 {
-			c.Join = []string{ns[0].Addr()}
-		}
-		ns = append(ns, start(t, c))
-	}
-	settled(t, ns...)
-	return ns
-}
-
-// eventually polls a condition of the outside world.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within 20 s: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
-func settled(t testing.TB, ns ...*Node) {
-	t.Helper()
-	eventually(t, "all nodes in sync in one view", func() bool {
-		for _, n := range ns {
-			s := n.Stats()
-			if !s.InSync || !s.Settled || s.Members != len(ns) || s.View != ns[0].Stats().View {
-				return false
-			}
-		}
-		return true
-	})
+	return nodetest.Start(t, count, nodetest.WithConfig(func(_ int, c *node.Config) {
+		c.Key, c.Replicas, c.NoNearCopies = cfg.Key, cfg.Replicas, cfg.NoNearCopies
+	}))
 }
 
 func ctxT(t testing.TB) context.Context {
@@ -87,10 +54,10 @@ func ctxT(t testing.TB) context.Context {
 }
 
 func TestZeroConfig(t *testing.T) {
-	n := start(t, Config{})
+	n := start(t, node.Config{})
 	ctx := ctxT(t)
 	<-n.Ready()
-	if err := n.Set(ctx, "k", []byte("v"), WithTTL(time.Minute)); err != nil {
+	if err := n.Set(ctx, "k", []byte("v"), node.WithTTL(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if v, ok, err := n.Get(ctx, "k"); string(v) != "v" || !ok || err != nil {
@@ -102,10 +69,10 @@ func TestThreeNodes(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
 	for _, c := range []struct {
 		name string
-		cfg  Config
-	}{{"plain", Config{}}, {"key", Config{Key: key}}, {"three copies", Config{Replicas: 3}}} {
+		cfg  node.Config
+	}{{"plain", node.Config{}}, {"key", node.Config{Key: key}}, {"three copies", node.Config{Replicas: 3}}} {
 		t.Run(c.name, func(t *testing.T) {
-			ns := cluster(t, 3, c.cfg)
+			ns := cluster(t, 3, c.cfg).Nodes()
 			ctx := ctxT(t)
 			for i := range 200 {
 				k := fmt.Sprint("k", i)
@@ -132,7 +99,7 @@ func TestThreeNodes(t *testing.T) {
 					}
 				}
 			}
-			if err := ns[2].Set(ctx, "tagged", []byte("x"), WithTags("user:1")); err != nil {
+			if err := ns[2].Set(ctx, "tagged", []byte("x"), node.WithTags("user:1")); err != nil {
 				t.Fatal(err)
 			}
 			ns[0].Get(ctx, "tagged")
@@ -155,7 +122,7 @@ func TestThreeNodes(t *testing.T) {
 }
 
 func TestConditions(t *testing.T) {
-	ns := cluster(t, 2, Config{})
+	ns := cluster(t, 2, node.Config{}).Nodes()
 	ctx := ctxT(t)
 	a, b := ns[0], ns[1]
 	must := func(err, want error) {
@@ -164,67 +131,67 @@ func TestConditions(t *testing.T) {
 			t.Fatalf("got %v, want %v", err, want)
 		}
 	}
-	must(a.Set(ctx, "k", []byte("1"), IfPresent()), ErrCondition)
-	must(a.Set(ctx, "k", []byte("1"), IfAbsent()), nil)
-	must(b.Set(ctx, "k", []byte("2"), IfAbsent()), ErrCondition)
+	must(a.Set(ctx, "k", []byte("1"), node.IfPresent()), node.ErrCondition)
+	must(a.Set(ctx, "k", []byte("1"), node.IfAbsent()), nil)
+	must(b.Set(ctx, "k", []byte("2"), node.IfAbsent()), node.ErrCondition)
 	e, ok, err := b.Lookup(ctx, "k")
 	if !ok || err != nil || string(e.Value) != "1" || e.TTL != 0 {
 		t.Fatal(e, ok, err)
 	}
-	must(b.Set(ctx, "k", []byte("3"), IfVersion(e.Version)), nil)
-	must(a.Set(ctx, "k", []byte("4"), IfVersion(e.Version)), ErrCondition)
-	must(a.Delete(ctx, "k", DeleteIfVersion(e.Version)), ErrCondition)
+	must(b.Set(ctx, "k", []byte("3"), node.IfVersion(e.Version)), nil)
+	must(a.Set(ctx, "k", []byte("4"), node.IfVersion(e.Version)), node.ErrCondition)
+	must(a.Delete(ctx, "k", node.DeleteIfVersion(e.Version)), node.ErrCondition)
 	if ok, err := a.Touch(ctx, "k", time.Minute); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	if e, _, _ := b.Lookup(ctx, "k"); e.TTL <= 0 || e.TTL > time.Minute {
 		t.Fatal(e.TTL)
 	}
-	must(b.Delete(ctx, "k", Revoke()), nil)
-	must(a.Set(ctx, "k", []byte("late")), ErrRevoked)
+	must(b.Delete(ctx, "k", node.Revoke()), nil)
+	must(a.Set(ctx, "k", []byte("late")), node.ErrRevoked)
 
 	_, ok, ticket, err := a.LookupOrTicket(ctx, "fill")
 	if ok || err != nil || ticket == 0 {
 		t.Fatal(ok, ticket, err)
 	}
 	must(b.Delete(ctx, "fill"), nil)
-	must(a.Set(ctx, "fill", []byte("old"), WithTicket(ticket)), ErrStaleFill)
-	must(a.Set(ctx, "", nil), ErrInvalid)
-	must(a.Set(ctx, strings.Repeat("k", 2000), nil), ErrTooLarge)
-	must(a.Set(ctx, "k2", make([]byte, 2<<20)), ErrTooLarge)
-	must(a.Set(ctx, "k2", nil, WithTTL(-1)), ErrInvalid)
+	must(a.Set(ctx, "fill", []byte("old"), node.WithTicket(ticket)), node.ErrStaleFill)
+	must(a.Set(ctx, "", nil), node.ErrInvalid)
+	must(a.Set(ctx, strings.Repeat("k", 2000), nil), node.ErrTooLarge)
+	must(a.Set(ctx, "k2", make([]byte, 2<<20)), node.ErrTooLarge)
+	must(a.Set(ctx, "k2", nil, node.WithTTL(-1)), node.ErrInvalid)
 }
 
 func TestCrashLosesNothing(t *testing.T) {
-	ns := cluster(t, 3, Config{})
+	c := cluster(t, 3, node.Config{})
+	ns := c.Nodes()
 	ctx := ctxT(t)
 	for i := range 2000 {
 		if err := ns[i%3].Set(ctx, fmt.Sprint("k", i), []byte(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ns[1].Close()
+	c.Kill(1)
 	for i := range 2000 {
 		n := ns[i%2*2]
 		if v, ok, err := n.Get(ctx, fmt.Sprint("k", i)); string(v) != fmt.Sprint(i) || !ok || err != nil {
 			t.Fatalf("k%d: %q %v %v", i, v, ok, err)
 		}
 	}
-	settled(t, ns[0], ns[2])
+	c.WaitSettled()
 }
 
 func TestLeaveHandsOver(t *testing.T) {
-	ns := cluster(t, 3, Config{Replicas: 1})
+	c := cluster(t, 3, node.Config{Replicas: 1})
+	ns := c.Nodes()
 	ctx := ctxT(t)
 	for i := range 1000 {
 		if err := ns[i%3].Set(ctx, fmt.Sprint("k", i), []byte(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := ns[0].Leave(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := ns[0].Get(ctx, "another"); !errors.Is(err, ErrClosed) {
+	c.Leave(0)
+	if _, _, err := ns[0].Get(ctx, "another"); !errors.Is(err, node.ErrClosed) {
 		t.Fatal(err)
 	}
 	for i := range 1000 {
@@ -235,7 +202,7 @@ func TestLeaveHandsOver(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for want, cfg := range map[string]Config{
+	for want, cfg := range map[string]node.Config{
 		"no Key":             {Listen: "0.0.0.0:0"},
 		"32":                 {Key: []byte("short")},
 		"want host:port":     {Listen: "7400"},
@@ -244,12 +211,12 @@ func TestBadConfig(t *testing.T) {
 		"dns:NAME:PORT":      {Join: []string{"nowhere"}},
 		"MaxValueBytes":      {MaxBytes: 1 << 20, MaxValueBytes: 1 << 20},
 	} {
-		if _, err := Start(context.Background(), cfg); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), want) {
+		if _, err := node.Start(context.Background(), cfg); !errors.Is(err, node.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
-	n := start(t, Config{})
-	if _, err := Start(context.Background(), Config{Listen: n.Addr()}); err == nil || !strings.Contains(err.Error(), "already in use") {
+	n := start(t, node.Config{})
+	if _, err := node.Start(context.Background(), node.Config{Listen: n.Addr()}); err == nil || !strings.Contains(err.Error(), "already in use") {
 		t.Errorf("taken port: %v", err)
 	}
 }
@@ -257,9 +224,9 @@ func TestBadConfig(t *testing.T) {
 // TestStrangersAreRefused: another ring, label, number of copies or key does not join, and does no harm.
 func TestStrangersAreRefused(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
-	a := start(t, Config{Name: "a", Key: key})
+	a := start(t, node.Config{Name: "a", Key: key})
 	<-a.Ready()
-	for name, cfg := range map[string]Config{
+	for name, cfg := range map[string]node.Config{
 		"ring": {Partitions: 263, VirtualNodes: 40, Key: key}, "label": {Cluster: "other", Key: key},
 		"copies": {Replicas: 3, Key: key}, "key": {Key: []byte("0123456789abcdef0123456789abcdeX")}, "no key": {},
 	} {
@@ -274,5 +241,28 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	if err := a.Set(ctxT(t), "k", []byte("v")); err != nil || a.Stats().Members != 1 {
 		t.Fatal(err, a.Stats().Members)
+	}
+}
+
+func TestNoNearCopies(t *testing.T) {
+	ns := cluster(t, 2, node.Config{Replicas: 1, NoNearCopies: true}).Nodes()
+	ctx := ctxT(t)
+	for i := range 50 {
+		k := fmt.Sprint("k", i)
+		if err := ns[0].Set(ctx, k, []byte(k)); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []*node.Node{ns[0], ns[1], ns[0], ns[1]} {
+			if v, ok, err := n.Get(ctx, k); string(v) != k || !ok || err != nil {
+				t.Fatalf("%s: %q %v %v", k, v, ok, err)
+			}
+		}
+	}
+	a, b := ns[0].Stats(), ns[1].Stats()
+	if a.Near != 0 || b.Near != 0 || a.NearHits != 0 || b.NearHits != 0 {
+		t.Errorf("near copies %d and %d, hits of them %d and %d", a.Near, b.Near, a.NearHits, b.NearHits)
+	}
+	if a.Remote+b.Remote != 100 {
+		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
 	}
 }

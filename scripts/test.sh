@@ -14,8 +14,12 @@ missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 need redis-server redis-server
 need redis-cli redis-tools
+need node nodejs
+need npm npm
 need protoc protobuf-compiler
+need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
 need tcpdump tcpdump
+need ip iproute2
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -51,8 +55,32 @@ scripts/generate.sh
 diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$before/peerpb" transport/peerpb ||
   { echo "transport/peerpb was not what peer.proto generates; it is now: commit it"; exit 1; }
 
+step "scripts/bench: a module of its own"
+(cd scripts/bench && go vet ./... && go test ./...)
+
 step "go test -race"
 go test -race -timeout 25m ./...
+
+# Adapters and examples that import another library are modules of their own. The two lanes run side by side, for tests
+# wait where builds do not.
+lane() { # the flag of go vet and go test, and the modules
+  local flag=$1 module
+  shift
+  for module; do
+    step "$module: go vet, go test $flag"
+    (cd "$module" && go vet $flag ./... && go test $flag ./...) || return 1
+  done
+}
+lane -race strategy/gorillastore strategy/gocachestore strategy/ginstore examples/fiber >"$before/race.log" 2>&1 &
+race=$!
+# These run a library's own tests, and the program: there is no concurrency of theirs to look at.
+lane "" strategy/fibertest examples/deploy >"$before/plain.log" 2>&1 &
+plain=$!
+failed=0
+wait "$race" || failed=1
+wait "$plain" || failed=1
+cat "$before/race.log" "$before/plain.log"
+((!failed))
 
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
@@ -60,12 +88,21 @@ go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedule
 step "fuzzing, 2 s for each target"
 scripts/fuzz.sh 2s
 
-for example in scs; do
+for example in scs login; do
   if [[ -d examples/$example ]]; then
     step "examples/$example"
     go run "./examples/$example"
   fi
 done
+
+step "Redis clients of Node.js"
+examples/connect-redis/run.sh test
+
+step "examples/connect-redis"
+examples/connect-redis/run.sh
+
+step "examples/vendure"
+examples/vendure/test.sh
 
 step "huddle demo"
 go run ./cmd/huddle demo --for 15s

@@ -34,13 +34,14 @@ func WithStoreWait(d time.Duration) StoreOption {
 	}
 }
 
-// WithReusableKeys lets a deleted key be set again, as those need who keep more than sessions in the store: counters,
-// cached pages. Default: a deleted key stays dead for the node's Retention, so that the slow request that saves its
-// session after the log-out fails with ErrRevoked.
+// WithReusableKeys lets a key be set again after it was deleted or revoked, as those need who keep more than sessions in the
+// store: counters, cached pages. Default: a deleted key stays dead for the node's Retention, and a key that was found here
+// is saved only while it is still there, so that the slow request that saves its session after the log-out fails with
+// ErrRevoked.
 func WithReusableKeys() StoreOption { return func(o *storeOptions) { o.reusable = true } }
 
-// WithUserOf tells the store whose session the data is, "" for nobody's, so that RevokeUser finds it. It must not keep or
-// change the data.
+// WithUserOf tells the store whose session the data is, "" for nobody's, so that RevokeUser finds it. It is called for each
+// write, from any goroutine, and must not keep or change the data.
 func WithUserOf(userOf func(data []byte) string) StoreOption {
 	return func(o *storeOptions) { o.userOf = userOf }
 }
@@ -50,7 +51,16 @@ type certain struct {
 	storeOptions
 	on    backend
 	scope string // the tag of all entries of this store
+	// seen holds the tokens found here a short while ago. What is saved under one of them must still be there: else the
+	// session was ended meanwhile, by RevokeUser or by its time, and the request that was under way must not bring it back.
+	seen *sieve[struct{}]
 }
+
+// seenTokens bounds the tokens that a store knows to have been found: that many requests at a time, and more.
+const (
+	seenTokens = 1 << 16
+	seenBytes  = 16 << 20
+)
 
 func newCertain(on backend, prefix string, opts []StoreOption) certain {
 	c := certain{storeOptions: storeOptions{prefix: prefix, wait: 5 * time.Second}, on: on}
@@ -60,10 +70,18 @@ func newCertain(on backend, prefix string, opts []StoreOption) certain {
 		}
 	}
 	c.scope = "in:" + c.prefix
+	if !c.reusable {
+		c.seen = newSieve[struct{}](seenTokens, seenBytes, nil)
+	}
 	return c
 }
 
+// key returns the key of a token, and whether there can be such an entry. It shares no memory with the token: web servers
+// reuse that of a request.
 func (c *certain) key(token string) (string, bool) {
+	if c.prefix == "" {
+		token = strings.Clone(token)
+	}
 	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
 }
 
@@ -122,6 +140,7 @@ func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) 
 	if err != nil || !found {
 		return nil, false, err
 	}
+	c.saw(token)
 	data := bytes.Clone(e.Value)
 	if data == nil {
 		data = []byte{}
@@ -129,9 +148,35 @@ func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) 
 	return data, true, nil
 }
 
-// write stores a copy of data: web servers reuse the memory of a request. ttl 0 is without end.
+// saw notes that a token is there.
+func (c *certain) saw(token string) {
+	if c.seen == nil {
+		return
+	}
+	if _, known := c.seen.get(token); !known {
+		c.seen.put(strings.Clone(token), struct{}{}, int64(len(token))+96)
+	}
+}
+
+// save stores a copy of data, which the web server may reuse. ttl 0 is without end. It fails with ErrRevoked if the token
+// was found before and has been ended meanwhile.
+func (c *certain) save(ctx context.Context, token string, data []byte, ttl time.Duration) error {
+	seen := false
+	if c.seen != nil {
+		_, seen = c.seen.get(token)
+	}
+	err := c.write(ctx, token, data, ttl, seen)
+	switch {
+	case err == nil:
+		c.saw(token)
+	case errors.Is(err, node.ErrCondition):
+		err = fmt.Errorf("%w: the session was ended meanwhile", ErrRevoked)
+	}
+	return err
+}
+
 func (c *certain) write(ctx context.Context, token string, data []byte, ttl time.Duration, onlyPresent bool) error {
-	key, ok := c.key(strings.Clone(token))
+	key, ok := c.key(token)
 	if !ok {
 		if token == "" {
 			return fmt.Errorf("%w: empty token", ErrInvalid)
@@ -150,13 +195,23 @@ func (c *certain) write(ctx context.Context, token string, data []byte, ttl time
 }
 
 func (c *certain) remove(ctx context.Context, token string, revoke bool) error {
-	key, ok := c.key(strings.Clone(token))
+	key, ok := c.key(token)
 	if !ok {
 		return nil // no such token can be stored
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	return c.on.Delete(ctx, key, revoke)
+}
+
+// revokeUser ends every session of a user.
+func (c *certain) revokeUser(ctx context.Context, userID string) error {
+	if c.userOf == nil || userID == "" {
+		return fmt.Errorf("%w: no user id, or a store without WithUserOf", ErrInvalid)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	return c.on.InvalidateTags(ctx, c.userTag(userID))
 }
 
 func (c *certain) userTag(user string) string { return c.scope + "/" + userTag(user) }

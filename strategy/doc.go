@@ -7,7 +7,8 @@
 //
 // These are caches in front of a database. A miss costs a query, so they take "not sure just now" as a miss: a failed
 // read is never a failed request. [SCSStore] and [FiberStorage] are something else: stores of record, where a miss logs
-// somebody out. They wait for certainty within the caller's deadline and then fail loudly with [ErrUnsure].
+// somebody out. They wait for certainty within the caller's deadline and then fail loudly with [ErrUnsure]. Adapters for
+// gorilla/sessions, gin-contrib/sessions and eko/gocache are modules of their own in the folders below.
 //
 // What holds for all of them: once Set, Delete, Clear or RevokeUser has returned nil, no Get that begins later, on any
 // replica, returns an older session; and a deleted token stays dead for the retention, whatever late Set arrives.

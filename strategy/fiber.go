@@ -11,10 +11,12 @@ import (
 // FiberStorage keeps the sessions of github.com/gofiber/fiber in the cluster. It meets the Storage interface of Fiber v2
 // and v3 without importing it:
 //
-//	store := session.New(session.Config{Storage: strategy.NewFiberStorage(n)})
+//	app.Use(recover.New()) // Fiber's session middleware panics with the error of a storage
+//	app.Use(session.New(session.Config{Storage: strategy.NewFiberStorage(n)}))
 //
-// It is a store of record, as SCSStore is. For Fiber's limiter, CSRF and cache middleware, which set a key again after
-// they deleted it, use one of its own, with WithReusableKeys and another prefix.
+// It is a store of record, as SCSStore is: a read that cannot be certain in time fails with ErrUnsure. For Fiber's limiter,
+// CSRF and cache middleware, which set a key again after they deleted it or it has expired, use one of its own, with
+// WithReusableKeys and another prefix.
 //
 // Its methods are safe for concurrent use.
 type FiberStorage struct{ certain }
@@ -41,7 +43,8 @@ func (f *FiberStorage) GetWithContext(ctx context.Context, key string) ([]byte, 
 }
 
 // SetWithContext stores a copy of value for exp; 0 is without end. An empty key or value is ignored, as Fiber wants it. A
-// negative exp removes the key. It fails with ErrRevoked for a key that was deleted within the retention.
+// negative exp removes the key. It fails with ErrRevoked for a key that was deleted within the retention, and for one that was
+// found here before and has been ended since, by RevokeUser or by its time.
 func (f *FiberStorage) SetWithContext(ctx context.Context, key string, value []byte, exp time.Duration) error {
 	if key == "" || len(value) == 0 {
 		return nil
@@ -50,7 +53,7 @@ func (f *FiberStorage) SetWithContext(ctx context.Context, key string, value []b
 	if exp < 0 {
 		err = f.remove(ctx, key, false)
 	} else {
-		err = f.write(ctx, key, value, exp, false)
+		err = f.save(ctx, key, value, exp)
 	}
 	if err != nil {
 		return fmt.Errorf("session storage: set: %w", err)
@@ -72,6 +75,15 @@ func (f *FiberStorage) ResetWithContext(ctx context.Context) error {
 	defer cancel()
 	if err := f.on.InvalidateTags(ctx, f.scope); err != nil {
 		return fmt.Errorf("session storage: reset: %w", err)
+	}
+	return nil
+}
+
+// RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
+// anew at once. It needs WithUserOf and fails with ErrInvalid without it.
+func (f *FiberStorage) RevokeUser(ctx context.Context, userID string) error {
+	if err := f.revokeUser(ctx, userID); err != nil {
+		return fmt.Errorf("session storage: revoke user: %w", err)
 	}
 	return nil
 }

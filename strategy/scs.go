@@ -2,7 +2,6 @@ package strategy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,21 +19,13 @@ import (
 // not there. A deleted token stays dead: the Commit of a request that was still under way fails with ErrRevoked.
 //
 // Its methods are safe for concurrent use. It has nothing to close; the node belongs to the caller.
-type SCSStore struct {
-	certain
-	// seen holds the tokens found here a short while ago. What is committed under one of them must still be there: else the
-	// session was ended meanwhile, by RevokeUser or by its time, and the request that was under way must not bring it back.
-	seen *sieve[struct{}]
-}
-
-// seenTokens bounds the tokens that an SCSStore knows to have been found: that many requests at a time, and more.
-const seenTokens = 1 << 16
+type SCSStore struct{ certain }
 
 // NewSCSStore returns the store of a running node. The node must not be nil.
 func NewSCSStore(n *node.Node, opts ...StoreOption) *SCSStore { return newSCSStore(onNode{n}, opts...) }
 
 func newSCSStore(on backend, opts ...StoreOption) *SCSStore {
-	return &SCSStore{certain: newCertain(on, "scs:", opts), seen: newSieve[struct{}](seenTokens, 16<<20, nil)}
+	return &SCSStore{newCertain(on, "scs:", opts)}
 }
 
 // FindCtx returns the data of a token. A token that is absent, expired, empty or too long is not found.
@@ -42,9 +33,6 @@ func (s *SCSStore) FindCtx(ctx context.Context, token string) (data []byte, foun
 	data, found, err = s.read(ctx, token)
 	if err != nil {
 		return nil, false, fmt.Errorf("session store: find: %w", err)
-	}
-	if found {
-		s.seen.put(token, struct{}{}, int64(len(token))+96)
 	}
 	return data, found, nil
 }
@@ -56,25 +44,13 @@ func (s *SCSStore) CommitCtx(ctx context.Context, token string, data []byte, exp
 	if ttl <= 0 {
 		return s.wrap("commit", s.remove(ctx, token, false))
 	}
-	_, seen := s.seen.get(token)
-	err := s.write(ctx, token, data, ttl, seen)
-	if errors.Is(err, node.ErrCondition) {
-		err = fmt.Errorf("%w: the session was ended meanwhile", ErrRevoked)
-	}
-	if err == nil && !seen {
-		s.seen.put(token, struct{}{}, int64(len(token))+96)
-	}
-	return s.wrap("commit", err)
+	return s.wrap("commit", s.save(ctx, token, data, ttl))
 }
 
 // DeleteCtx removes a token for good. An absent one is no error. When ctx ends first it returns ErrUnconfirmed and the
 // deletion goes on by itself.
 func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
-	err := s.remove(ctx, token, !s.reusable)
-	if s.reusable {
-		s.seen.remove(token)
-	}
-	return s.wrap("delete", err)
+	return s.wrap("delete", s.remove(ctx, token, !s.reusable))
 }
 
 // AllCtx returns the data of all tokens in the cluster. It asks for each by itself: meant for maintenance, not for requests.
@@ -87,12 +63,7 @@ func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 // RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
 // anew at once. It needs WithUserOf and fails with ErrInvalid without it.
 func (s *SCSStore) RevokeUser(ctx context.Context, userID string) error {
-	if s.userOf == nil || userID == "" {
-		return s.wrap("revoke user", fmt.Errorf("%w: no user id, or a store without WithUserOf", ErrInvalid))
-	}
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	return s.wrap("revoke user", s.on.InvalidateTags(ctx, s.userTag(userID)))
+	return s.wrap("revoke user", s.revokeUser(ctx, userID))
 }
 
 // Find is FindCtx with a deadline of WithStoreWait.

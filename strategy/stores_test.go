@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/alexedwards/scs/v2"
 
@@ -219,6 +220,61 @@ func TestFiberStorage(t *testing.T) {
 	}
 	if err := a.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFiberRevokeUser(t *testing.T) {
+	c := newFakeCluster()
+	userOf := strategy.WithUserOf(func(data []byte) string { user, _, _ := strings.Cut(string(data), ":"); return user })
+	a, b := strategy.NewFiberStorageOn(c.node(), userOf), strategy.NewFiberStorageOn(c.node(), userOf)
+	counters := strategy.NewFiberStorageOn(c.node(), userOf, strategy.WithReusableKeys(), strategy.WithStorePrefix("counters:"))
+	for _, s := range []*strategy.FiberStorage{a, counters} {
+		if err := s.Set("k1", []byte("alice:1"), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, err := b.Get("k1"); string(v) != "alice:1" || err != nil { // a request on b begins
+		t.Fatalf("Get = %q, %v", v, err)
+	}
+	for _, s := range []*strategy.FiberStorage{a, counters} {
+		if err := s.RevokeUser(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Set("k1", []byte("alice:1+"), time.Hour); !errors.Is(err, strategy.ErrRevoked) { // the request ends
+		t.Errorf("Set of the request that was under way = %v, want ErrRevoked", err)
+	}
+	if err := counters.Set("k1", []byte("alice:2"), time.Hour); err != nil {
+		t.Errorf("Set after RevokeUser with WithReusableKeys: %v", err)
+	}
+	if err := b.Set("k2", []byte("alice:3"), time.Hour); err != nil {
+		t.Errorf("log-in anew: %v", err)
+	}
+	if err := strategy.NewFiberStorageOn(c.node()).RevokeUser(t.Context(), "alice"); !errors.Is(err, strategy.ErrInvalid) {
+		t.Errorf("RevokeUser without WithUserOf = %v, want ErrInvalid", err)
+	}
+}
+
+// What a web server hands over is its own, and has other content by the next request.
+func TestStoresKeepNoMemoryOfTheCaller(t *testing.T) {
+	f := strategy.NewFiberStorageOn(newFakeCluster().node(), strategy.WithStorePrefix(""))
+	buf := []byte("key-1")
+	key := unsafe.String(&buf[0], len(buf))
+	if err := f.Set(key, []byte("v"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Get(key); string(v) != "v" || err != nil {
+		t.Fatalf("Get = %q, %v", v, err)
+	}
+	copy(buf, "key-2")
+	if v, err := f.Get("key-1"); string(v) != "v" || err != nil {
+		t.Errorf("Get of the first key = %q, %v", v, err)
+	}
+	if v, err := f.Get("key-2"); v != nil || err != nil {
+		t.Errorf("Get of the second key = %q, %v", v, err)
+	}
+	if err := f.Set("key-2", []byte("w"), time.Hour); err != nil {
+		t.Errorf("Set of the second key: %v", err)
 	}
 }
 

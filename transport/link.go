@@ -274,6 +274,7 @@ func clientConn(conn net.Conn) (*grpc.ClientConn, error) {
 		grpc.WithWriteBufferSize(socketBytes),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(maxFrameBytes),
+			grpc.ForceCodecV2(codec{}),
 			grpc.MaxCallSendMsgSize(maxFrameBytes),
 		),
 	)

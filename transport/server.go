@@ -19,6 +19,7 @@ func (t *Transport) newServer() *grpc.Server {
 		grpc.ConnectionTimeout(sniffTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout, Time: time.Hour}),
 		grpc.MaxConcurrentStreams(4),
+		grpc.ForceServerCodecV2(codec{}),
 		grpc.MaxRecvMsgSize(maxFrameBytes),
 		grpc.MaxSendMsgSize(maxFrameBytes),
 		grpc.InitialWindowSize(windowBytes),

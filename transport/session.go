@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -95,7 +93,7 @@ func (s *session) reason() error {
 
 // send queues a message.
 func (s *session) send(m *peerpb.Message) bool {
-	size := proto.Size(m)
+	size := m.SizeVT()
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
@@ -153,7 +151,7 @@ func (s *session) writeBatch(batch []*peerpb.Message) bool {
 	for len(batch) > 0 {
 		n, size := 0, 0
 		for n < len(batch) {
-			next := proto.Size(batch[n])
+			next := batch[n].SizeVT()
 			if n > 0 && size+next > batchBytes {
 				break
 			}

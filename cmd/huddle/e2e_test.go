@@ -159,7 +159,7 @@ func TestARollingRestartLosesNothing(t *testing.T) {
 		if err := n.Leave(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if tail := n.LogTail(1); !strings.Contains(tail, "msg=left ") {
+		if tail := n.LogTail(5); !strings.Contains(tail, "msg=left ") {
 			t.Errorf("%s did not leave as it should: %s", n.Name, tail)
 		}
 		if err := n.Start(); err != nil {

@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/huddle-cache/huddle/node"
 )
 
 func main() {
@@ -23,19 +25,19 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *serve); err != nil {
+	if err := run(ctx, os.Stdout, *serve, node.Config{}); err != nil {
 		fmt.Fprintln(os.Stderr, "failed:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// run starts the shop, checks it or waits, and shuts it down.
-func run(ctx context.Context, out io.Writer, serve bool) (err error) {
+// run starts the shop, its nodes of that configuration, checks it or waits, and shuts it down.
+func run(ctx context.Context, out io.Writer, serve bool, cfg node.Config) (err error) {
 	started, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	g := newGate()
-	shop, err := startShop(started, 3, g)
+	shop, err := startShop(started, 3, g, cfg)
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/node"
 )
+
+// config has a small ring, for the race detector makes a large one slow.
+func config() node.Config { return node.Config{Partitions: 257, VirtualNodes: 40} }
 
 func TestCheck(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var out strings.Builder
-	if err := run(ctx, &out, false); err != nil {
+	if err := run(ctx, &out, false, config()); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	if !strings.HasSuffix(out.String(), "Every answer was right.\n") {
@@ -22,7 +27,7 @@ func TestCheck(t *testing.T) {
 func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelAt := &cancelOn{text: "Ctrl-C", cancel: cancel}
-	if err := run(ctx, cancelAt, true); err != nil {
+	if err := run(ctx, cancelAt, true, config()); err != nil {
 		t.Fatal(err)
 	}
 	if !cancelAt.seen {

@@ -26,18 +26,18 @@ type shop struct {
 }
 
 // startShop starts count replicas, and returns when each is in sync with the others.
-func startShop(ctx context.Context, count int, g *gate) (*shop, error) {
+func startShop(ctx context.Context, count int, g *gate, cfg node.Config) (*shop, error) {
 	s := &shop{}
-	if err := s.start(ctx, count, g); err != nil {
+	if err := s.start(ctx, count, g, cfg); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
 }
 
-func (s *shop) start(ctx context.Context, count int, g *gate) error {
+func (s *shop) start(ctx context.Context, count int, g *gate, cfg node.Config) error {
 	var backends []*url.URL
 	for i := range count {
-		cfg := node.Config{Name: fmt.Sprintf("replica-%d", i+1)}
+		cfg.Name = fmt.Sprintf("replica-%d", i+1)
 		if i > 0 {
 			cfg.Join = []string{s.nodes[0].Addr()}
 		}

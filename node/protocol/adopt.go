@@ -20,6 +20,7 @@ type part struct {
 	pulling  bool
 	holders  map[string][]holder // owner: who holds near copies of which key
 	since    uint64              // owner: the view in which it took over
+	written  map[string]uint64   // while not complete: the keys written here directly, with their versions
 }
 
 // holder is a near copy at another node, under one session.
@@ -32,7 +33,7 @@ type holder struct {
 func (pt *part) reset() {
 	pt.holder, pt.owner, pt.acting, pt.fresh = false, false, false, false
 	pt.complete.Store(false)
-	pt.sources, pt.after, pt.started, pt.pulling, pt.holders, pt.since = nil, "", false, false, nil, 0
+	pt.sources, pt.after, pt.started, pt.pulling, pt.holders, pt.since, pt.written = nil, "", false, false, nil, 0, nil
 }
 
 // adopt goes on in view v: roles, leases, transfers, and what waits for them.
@@ -90,6 +91,7 @@ func (m *Machine) adopt(v *pb.View) {
 	for p := range m.parts {
 		m.adoptPart(p, old, now)
 	}
+	m.toPull = m.missing
 	m.dropKeyPulls()
 	m.publish()
 	m.checkBarrier()
@@ -166,7 +168,7 @@ func (m *Machine) adoptPart(p int, old *layout, now int64) {
 	switch {
 	case !holder:
 		pt.complete.Store(false)
-		pt.sources = nil
+		pt.sources, pt.written = nil, nil
 		if !m.heldInHistory(p) {
 			m.store.Wipe(p)
 		}
@@ -175,6 +177,7 @@ func (m *Machine) adoptPart(p int, old *layout, now int64) {
 		m.setSources(pt, p)
 	default:
 		m.quarantine(p)
+		pt.written = nil
 		pt.complete.Store(false)
 		m.setSources(pt, p)
 	}
@@ -234,6 +237,7 @@ func (m *Machine) setSources(pt *part, p int) {
 		add(h)
 	}
 	if len(pt.sources) == 0 {
+		pt.written = nil
 		pt.complete.Store(true)
 		m.store.Confirm(p)
 		return

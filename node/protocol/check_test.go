@@ -2,17 +2,13 @@ package protocol
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-const (
-	simKeys    = 8
-	simTags    = 2
-	revokeKeys = 3 // of them, the last ones are only ever deleted for good, and then replaced by new tokens
-	never64    = int64(1) << 62
-)
+const never64 = int64(1) << 62
 
 // checker records every operation's begin and end in the world's own time, and judges each read when it ends.
 type checker struct {
@@ -56,13 +52,13 @@ func (c *checker) fail(format string, args ...any) {
 func (c *checker) died(*simProc) {}
 
 func (c *checker) token(key int) string {
-	if key >= simKeys-revokeKeys {
+	if key >= c.s.cfg.keys-c.s.cfg.revoked {
 		return fmt.Sprintf("r%d.%d", key, c.gen[key])
 	}
 	return fmt.Sprintf("k%d", key)
 }
 
-func keyTag(key int) string { return fmt.Sprintf("t%d", key%simTags) }
+func (c *checker) keyTag(key int) string { return fmt.Sprintf("t%d", key%c.s.cfg.tags) }
 
 // client issues operations at a process.
 func (s *sim) client(p *simProc) {
@@ -72,18 +68,26 @@ func (s *sim) client(p *simProc) {
 			return
 		}
 		s.check.operate(p)
-		s.at(s.between(1, 2*s.cfg.opEvery), p, next)
+		every := s.cfg.opEvery
+		if s.cfg.sharp && !s.quietNow {
+			every /= 6
+		}
+		s.at(s.between(1, 2*every), p, next)
 	}
 	s.at(s.between(1, 2*s.cfg.opEvery), p, next)
 }
 
 func (c *checker) operate(p *simProc) {
 	if c.s.quietNow && c.s.now > c.s.cfg.duration+c.s.cfg.quiet/2 {
-		c.read(p, c.s.r.Intn(simKeys))
+		c.read(p, c.s.r.Intn(c.s.cfg.keys))
 		return
 	}
 	c.s.stats.Ops++
-	key := c.s.r.Intn(simKeys)
+	key := c.s.r.Intn(c.s.cfg.keys)
+	if c.s.cfg.sharp && c.s.chance(0.4) { // denser, so more of them are reads
+		c.read(p, key)
+		return
+	}
 	switch x := c.s.r.Float64(); {
 	case x < 0.60:
 		c.read(p, key)
@@ -96,7 +100,7 @@ func (c *checker) operate(p *simProc) {
 	case x < 0.95:
 		c.touch(p, key)
 	case x < 0.98:
-		c.clear(p, keyTag(c.s.r.Intn(simTags)))
+		c.clear(p, c.keyTag(c.s.r.Intn(c.s.cfg.tags)))
 	default:
 		c.clear(p, "")
 	}
@@ -144,7 +148,7 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 		age = w.age
 	}
 	for _, x := range c.acked[key] {
-		if x.end < begin && age < x.begin && (x.tag == "" || x.tag == keyTag(key)) {
+		if x.end < begin && age < x.begin && (x.tag == "" || x.tag == c.keyTag(key)) {
 			for _, q := range c.s.procs {
 				if q.m.lay != nil {
 					pt := &q.m.parts[partOf(token)]
@@ -167,8 +171,8 @@ func (c *checker) began(w *simWrite) *simWrite {
 	if w.value != "" {
 		c.sets[w.value] = w
 	}
-	for k := range simKeys {
-		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == keyTag(k)) {
+	for k := range c.s.cfg.keys {
+		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == c.keyTag(k)) {
 			c.all[k] = append(c.all[k], w)
 		}
 	}
@@ -182,8 +186,8 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 	}
 	c.s.stats.Acked++
 	w.end = c.s.now
-	for k := range simKeys {
-		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == keyTag(k)) {
+	for k := range c.s.cfg.keys {
+		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == c.keyTag(k)) {
 			c.acked[k] = append(c.acked[k], w)
 		}
 	}
@@ -192,19 +196,22 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 
 func (c *checker) newValue() string {
 	c.value++
-	return fmt.Sprintf("v%d", c.value)
+	return fmt.Sprintf("v%d", c.value) + strings.Repeat(" ", c.s.cfg.padding)
 }
 
 func (c *checker) set(p *simProc, key int) {
 	w := c.began(&simWrite{kind: "set", key: key, token: c.token(key), value: c.newValue()})
-	b := &pb.Write{Key: w.token, Value: []byte(w.value), Tags: []string{keyTag(key)}}
+	b := &pb.Write{Key: w.token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}}
+	if c.s.cfg.sharp && c.s.chance(0.2) { // ends soon: what it took the place of must not come back
+		b.Ttl = c.s.between(20*ms, 2*sec)
+	}
 	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) { c.ended(p, w, r) })
 }
 
 func (c *checker) delete(p *simProc, key int) {
 	w := c.began(&simWrite{kind: "delete", key: key, token: c.token(key)})
 	b := &pb.Write{Key: w.token, Kind: pb.Kind_TOMBSTONE}
-	if key >= simKeys-revokeKeys {
+	if key >= c.s.cfg.keys-c.s.cfg.revoked {
 		b.Kind = pb.Kind_REVOKED
 	}
 	p.m.Write(b, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) {
@@ -242,9 +249,13 @@ func (c *checker) load(p *simProc, key int) {
 			return
 		}
 		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now}
-		c.s.at(c.s.between(ms, 800*ms), p, func() {
+		late := 800 * ms
+		if c.s.cfg.sharp && c.s.chance(0.2) {
+			late = 5 * sec
+		}
+		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
-			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{keyTag(key)}, Ticket: r.Ticket}
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}, Ticket: r.Ticket}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
 					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))
@@ -279,7 +290,7 @@ func (c *checker) end() {
 	if !c.s.cfg.careful {
 		return
 	}
-	for key := range simKeys {
+	for key := range c.s.cfg.keys {
 		token := c.token(key)
 		var last *simWrite
 		for _, w := range c.all[key] {

@@ -12,6 +12,7 @@ import (
 type cut struct {
 	id       uint64
 	tags     []string // nil: everything
+	begun    int64
 	deadline int64
 	giveUp   int64
 	round    int
@@ -24,7 +25,7 @@ type cut struct {
 // Cut voids all entries that have one of the tags; without tags, all entries. It goes on until giveUp.
 func (m *Machine) Cut(tags []string, deadline, giveUp int64, done func(Result)) {
 	m.Counters.Cuts.Add(1)
-	c := &cut{id: m.nextID(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
+	c := &cut{id: m.nextID(), begun: m.env.Now(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
 	m.cuts[c.id] = c
 	m.startCut(c)
 }
@@ -123,6 +124,8 @@ func (m *Machine) finishCut(c *cut) {
 	delete(m.cuts, c.id)
 	if c.done != nil {
 		c.done(Result{Status: pb.Status_OK})
+	} else {
+		m.late("cut", true, c.begun)
 	}
 }
 
@@ -173,6 +176,7 @@ func (m *Machine) tickCuts(now int64) {
 		}
 		if now >= c.giveUp || m.left {
 			delete(m.cuts, c.id)
+			m.late("cut", false, c.begun)
 		}
 	}
 }

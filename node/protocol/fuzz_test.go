@@ -15,9 +15,10 @@ import (
 
 // fuzzEnv is a world in which all that is sent is counted.
 type fuzzEnv struct {
-	now  int64
-	rng  *rand.Rand
-	sent []*pb.Message
+	now   int64
+	rng   *rand.Rand
+	sent  []*pb.Message
+	build [][]string // rings asked for
 }
 
 func (e *fuzzEnv) Now() int64                      { return e.now }
@@ -28,6 +29,17 @@ func (e *fuzzEnv) Random() uint64                  { return e.rng.Uint64() }
 func (e *fuzzEnv) Reincarnate(*pb.Member)          {}
 func (e *fuzzEnv) Announce(_, _ uint64, _ int)     {}
 func (e *fuzzEnv) Event(string, string, string)    {}
+func (e *fuzzEnv) Build(names []string)            { e.build = append(e.build, names) }
+
+// built brings the rings that were asked for.
+func (e *fuzzEnv) built(m *Machine) {
+	for len(e.build) > 0 {
+		names := e.build[0]
+		e.build = e.build[1:]
+		t, _ := ring.Build(names, m.cfg.Replicas, m.cfg.Ring) // nil for members without a ring, as in the node
+		m.Built(names, t)
+	}
+}
 
 const fuzzBytes = 1 << 20
 
@@ -37,11 +49,12 @@ func fuzzMachine() (*Machine, *fuzzEnv, *store.Store) {
 	st := store.New(store.Config{Partitions: params.Partitions, MaxBytes: fuzzBytes, Now: env.Now})
 	m := New(Config{
 		Self: &pb.Member{Name: "a", Id: 1, Addr: "h:1"}, Solo: true, Replicas: 2, Ring: params, Lease: sec, ExpelAfter: 2 * sec,
-		ForgetAfter: 60 * sec, Settle: sec, Retention: 60 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler),
+		ForgetAfter: 60 * sec, Settle: sec, Retention: 60 * sec, Tombstone: 10 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler),
 	}, env, st)
 	for range 100 { // it founds a cluster
 		env.now += 50 * ms
 		m.Tick()
+		env.built(m)
 	}
 	return m, env, st
 }
@@ -101,6 +114,7 @@ func FuzzReceive(f *testing.F) {
 			m.Receive(2, 1, msg)
 			env.now += 10 * ms
 			m.Tick()
+			env.built(m)
 		}
 		if _, err := proto.Marshal(&pb.Frame{Messages: env.sent}); err != nil {
 			t.Errorf("what it sends cannot be sent: %v", err)
@@ -113,6 +127,7 @@ func FuzzReceive(f *testing.F) {
 		for range 200 {
 			env.now += 20 * ms
 			m.Tick()
+			env.built(m)
 		}
 		if !answered {
 			t.Error("a read of its own is never answered")
@@ -121,6 +136,7 @@ func FuzzReceive(f *testing.F) {
 		for range 20 {
 			env.now += 100 * ms
 			m.Tick()
+			env.built(m)
 		}
 	})
 }

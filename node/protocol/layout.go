@@ -59,31 +59,48 @@ func (l *layout) holds(id uint64, p int) (holder, owner bool) {
 // quorum is the number of members, of n, that must agree.
 func quorum(n int) int { return n/2 + 1 }
 
-// layoutCache keeps the last few rings: a ring is a function of the names alone.
+// layoutCache keeps the last few rings: a ring is a function of the names alone. Making one takes 10 ms for three members
+// and 100 ms for fifty, so it is made beside the machine (Env.Build), and a view is adopted once its rings are there.
 type layoutCache struct {
 	replicas int
 	params   ring.Params
+	limit    int
 	names    []string
 	tables   []*ring.Table
 }
 
-func (c *layoutCache) table(members []*pb.Member) (*ring.Table, error) {
+// cachedRings is how many rings are kept at least.
+const cachedRings = 32
+
+func namesOf(members []*pb.Member) []string {
 	names := make([]string, len(members))
 	for i, m := range members {
 		names[i] = m.Name
 	}
-	key := strings.Join(names, "\x00")
-	if i := slices.Index(c.names, key); i >= 0 {
+	return names
+}
+
+func cacheKey(names []string) string { return strings.Join(names, "\x00") }
+
+func (c *layoutCache) has(names []string) bool { return slices.Contains(c.names, cacheKey(names)) }
+
+func (c *layoutCache) add(names []string, t *ring.Table) {
+	for len(c.names) >= max(c.limit, cachedRings) {
+		c.names, c.tables = c.names[1:], c.tables[1:]
+	}
+	c.names, c.tables = append(c.names, cacheKey(names)), append(c.tables, t)
+}
+
+func (c *layoutCache) table(members []*pb.Member) (*ring.Table, error) {
+	names := namesOf(members)
+	if i := slices.Index(c.names, cacheKey(names)); i >= 0 {
 		return c.tables[i], nil
 	}
 	t, err := ring.Build(names, c.replicas, c.params)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.names) >= 12 {
-		c.names, c.tables = c.names[1:], c.tables[1:]
-	}
-	c.names, c.tables = append(c.names, key), append(c.tables, t)
+	c.add(names, t)
 	return t, nil
 }
 

@@ -51,6 +51,9 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 }
 
 func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
+	if b.Asked <= m.env.Now() {
+		p.answers = max(p.answers, b.Asked)
+	}
 	if msg.View != m.lay.number() || b.Asked > m.env.Now() {
 		return
 	}
@@ -150,14 +153,18 @@ func (m *Machine) Read(key string) (*store.Entry, Outcome) {
 		return nil, Ask
 	}
 	p := ring.PartitionOf(key, r.partitions)
-	e := m.store.Get(p, key)
+	e := m.store.Look(p, key)
+	now := m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
+	if e != nil && e.Expired(now) {
+		e = nil
+	}
 	l := r.leases[p]
 	if e != nil && e.Near {
 		l = r.near[p]
 	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
 		return nil, Ask
 	}
-	if m.env.Now() >= l.until.Load() && !m.is("no-lease-check") {
+	if now >= l.until.Load() && !m.is("no-lease-check") {
 		return nil, Ask
 	}
 	switch {
@@ -167,9 +174,9 @@ func (m *Machine) Read(key string) (*store.Entry, Outcome) {
 	case e.IsProvisional():
 		return nil, Ask
 	}
-	m.Counters.Hits.Add(1)
+	m.Counters.Hits.add(p)
 	if e.Near {
-		m.Counters.NearHits.Add(1)
+		m.Counters.NearHits.add(p)
 	}
 	return e, Hit
 }

@@ -54,6 +54,8 @@ type Env interface {
 	Reincarnate(self *pb.Member)
 	// Announce spreads what cluster this node is in.
 	Announce(chain, view uint64, size int)
+	// Build makes the ring of these members beside the machine and brings it with Built.
+	Build(names []string)
 	// Random returns 64 random bits.
 	Random() uint64
 	// Event tells what happened to the membership.
@@ -72,8 +74,10 @@ type Config struct {
 	ForgetAfter int64 // 0: never
 	Settle      int64
 	Retention   int64
-	MaxHolders  int // near copies elsewhere that this node keeps account of
-	MaxPending  int // writes under way on this node as an owner
+	Tombstone   int64 // how long a plain tombstone is kept
+	RepairRate  int64 // bytes a second that this node pulls from others in a hand-over; 0: no bound
+	MaxHolders  int   // near copies elsewhere that this node keeps account of
+	MaxPending  int   // writes under way on this node as an owner
 	Log         *slog.Logger
 	// Mutant switches one rule off, to show that the checker sees its absence. Empty in every build that serves.
 	Mutant string
@@ -99,6 +103,7 @@ type peer struct {
 	session uint64 // 0: none
 	proven  bool   // a message has come on the session: the other side has dropped what it held under earlier ones
 	heard   int64  // when the last message came
+	answers int64  // when it was asked what it has answered last
 	downAt  int64  // when the session ended, or the peer was met
 	refused int64  // when its port first refused a connection since the last session; 0: it did not
 
@@ -141,9 +146,13 @@ type Machine struct {
 	lease *Lease    // our view lease
 	lays  layoutCache
 
+	chosen   *pb.View         // the newest view that waits for its rings
+	building map[string]int64 // rings asked for, and when
+
 	vote     vote
 	campaign *campaign
 	wantedAt int64 // since when a change of the view has been wanted
+	rivalAt  int64 // when another member last tried to have one chosen
 	joiners  map[uint64]*joiner
 	leavers  map[uint64]int64
 
@@ -162,6 +171,10 @@ type Machine struct {
 	cuts      map[uint64]*cut
 	holders   int
 	unparking bool
+
+	allowance   int64 // bytes that may be pulled now
+	allowanceAt int64
+	toPull      int // partitions that were to be pulled when the present round of hand-over began
 
 	mySuspects []uint64
 	askedAt    int64
@@ -182,7 +195,29 @@ type Machine struct {
 
 // Counters count since the start. They are read with Load.
 type Counters struct {
-	Hits, NearHits, Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
+	Hits, NearHits                                                          Striped
+	Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
+	// PulledEntries counts entries pulled, Late revocations and cuts that were confirmed after their caller had given up.
+	PulledEntries, Late atomic.Uint64
+}
+
+// Striped is a counter that cores do not fight over: each of its parts has a cache line of its own.
+type Striped struct {
+	parts [16]struct {
+		n atomic.Uint64
+		_ [56]byte
+	}
+}
+
+func (c *Striped) add(i int) { c.parts[i%len(c.parts)].n.Add(1) }
+
+// Load is the sum of the parts.
+func (c *Striped) Load() uint64 {
+	sum := uint64(0)
+	for i := range c.parts {
+		sum += c.parts[i].n.Load()
+	}
+	return sum
 }
 
 // New makes a machine. The driver calls Tick about every 10 to 20 ms from then on.
@@ -192,7 +227,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
-		forgotten: map[string]bool{}, metAt: env.Now(),
+		forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
 	return m

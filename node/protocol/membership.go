@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -46,6 +47,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		}
 	case *pb.Message_Prepare:
 		if next(b.Prepare.Number) && b.Prepare.Ballot.GetProposer() == p.member.Id {
+			m.rivalAt = m.env.Now()
 			m.send(p, &pb.Message{Body: &pb.Message_Promise{Promise: m.promise(b.Prepare)}})
 		}
 	case *pb.Message_Promise:
@@ -54,7 +56,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		}
 	case *pb.Message_Accept:
 		if v := b.Accept.Value; validView(v) && next(v.Number) && v.Chain == m.lay.view.Chain {
-			m.lays.table(v.Members) // built now, so that it is there when the view is chosen
+			m.prepared(v) // its ring is made now, so that it is there when the view is chosen
 			m.send(p, &pb.Message{Body: &pb.Message_Accepted{Accepted: m.accept(b.Accept)}})
 		}
 	case *pb.Message_Accepted:
@@ -186,17 +188,22 @@ func (m *Machine) tickMembership(now int64) {
 	if m.wantedAt == 0 {
 		m.wantedAt = now
 	}
+	if want != nil {
+		m.prepared(want)
+	}
 	if want == nil {
 		want = m.next(m.lay.view.Members, m.lay.view.Leaving) // some value: the accepted one goes first
 	}
-	// The first member that is not silent coordinates; each further one only if that has not helped for a while.
-	wait := batchDelay
+	// The first member that is not silent coordinates; each further one only if that has not helped for a while, and while
+	// no other tries: of several that outbid each other none gets its view chosen.
+	wait, rank := batchDelay, int64(0)
 	for i, id := range m.lay.ids {
 		if id == m.self.Id {
 			break
 		}
 		if !m.silent(id, now) {
 			wait += ballotLife * int64(2+i)
+			rank++
 		}
 	}
 	if m.lay.view.History != nil && m.sameMembers(want) {
@@ -205,7 +212,14 @@ func (m *Machine) tickMembership(now int64) {
 	if now-m.wantedAt < wait {
 		return
 	}
-	if m.campaign == nil || now-m.campaign.since > ballotLife+int64(m.env.Random()%uint64(ballotLife)) {
+	pause := ballotLife
+	if rank > 0 {
+		if patience := wait + 10*ballotLife; now-m.wantedAt < patience && now-m.rivalAt < ballotLife*(2+rank) {
+			return
+		}
+		pause += ballotLife * int64(len(m.lay.ids)) // none of the others got through either: spread out
+	}
+	if m.campaign == nil || now-m.campaign.since > ballotLife+int64(m.env.Random()%uint64(pause)) {
 		m.propose(want)
 	}
 }
@@ -224,6 +238,11 @@ func (m *Machine) report(now int64) {
 	for _, id := range m.lay.ids {
 		if id != m.self.Id && (m.silent(id, now) || m.stuck(id, now)) {
 			ids = append(ids, id)
+		}
+	}
+	for _, mem := range m.lay.view.Leaving {
+		if mem.Id != m.self.Id && (m.silent(mem.Id, now) || m.stuck(mem.Id, now)) {
+			ids = append(ids, mem.Id)
 		}
 	}
 	had := m.mySuspects
@@ -271,6 +290,14 @@ func (m *Machine) desired(now int64) *pb.View {
 	if len(members) == 0 {
 		return nil
 	}
+	var handing []*pb.Member // of those that hand over, who is still within everybody's reach
+	for _, mem := range v.Leaving {
+		if m.suspected(mem.Id, now) {
+			changed = true
+		} else {
+			handing = append(handing, mem)
+		}
+	}
 	for _, id := range m.order {
 		j := m.joiners[id]
 		if j == nil || now-j.at > joinLife || m.lay.has(id) || m.peers[id].session == 0 {
@@ -286,6 +313,9 @@ func (m *Machine) desired(now int64) *pb.View {
 		members = append(members, j.member)
 		changed = true
 	}
+	if !m.carries(members, now) {
+		return nil
+	}
 	if !changed {
 		if synced && (len(v.History) > 0 || len(v.Leaving) > 0) {
 			return &pb.View{Chain: v.Chain, Number: v.Number + 1, Members: v.Members}
@@ -293,13 +323,45 @@ func (m *Machine) desired(now int64) *pb.View {
 		return nil
 	}
 	if !synced {
-		leaving = v.Leaving
+		leaving = handing
 	}
 	w := m.next(members, leaving)
 	if synced {
 		w.History = []*pb.MemberSet{{Number: v.Number, Members: v.Members}}
 	}
 	return w
+}
+
+// suspected tells whether this node or another member has reported that it does not hear id.
+func (m *Machine) suspected(id uint64, now int64) bool {
+	if slices.Contains(m.mySuspects, id) {
+		return true
+	}
+	for _, from := range m.lay.ids {
+		if p := m.peers[from]; p != nil && now-p.suspectsAt < reportLife && slices.Contains(p.suspects, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// answers tells whether a member has answered what it was asked within the last d. This node answers itself.
+func (m *Machine) answers(id uint64, now, d int64) bool {
+	p := m.peers[id]
+	return id == m.self.Id || p != nil && now-p.answers <= d
+}
+
+// carries tells whether a majority of members would be there to choose the view after theirs: they answer, or are new and have a
+// session with us. A view that could not be followed by another is not proposed.
+func (m *Machine) carries(members []*pb.Member, now int64) bool {
+	there := 0
+	for _, mem := range members {
+		p := m.peers[mem.Id]
+		if m.answers(mem.Id, now, m.cfg.ExpelAfter) || !m.lay.has(mem.Id) && p != nil && p.session != 0 {
+			there++
+		}
+	}
+	return there >= quorum(len(members))
 }
 
 // next is the unsettled view that follows with these members.
@@ -345,7 +407,8 @@ func (m *Machine) condemned(now int64) map[uint64]bool {
 				continue
 			}
 			s := degree[id]*4096 + i
-			if slices.Contains(m.mySuspects, id) {
+			// Who is deaf does not hear the others and says so; that it does not answer tells who of the two it is.
+			if slices.Contains(m.mySuspects, id) || !m.answers(id, now, m.cfg.Lease) {
 				s += 2048
 			}
 			if id == m.self.Id {
@@ -446,6 +509,10 @@ func (m *Machine) betterChain() bool {
 
 // tickOutside: in no cluster. Ask to be let in, or found one (rule 2).
 func (m *Machine) tickOutside(now int64) {
+	if m.leaving { // nothing is held here any more
+		m.finishLeave()
+		return
+	}
 	chains, alone, smallest, met := false, true, true, 1
 	for _, id := range m.order {
 		p := m.peers[id]
@@ -468,7 +535,7 @@ func (m *Machine) tickOutside(now int64) {
 			}
 		}
 	}
-	if chains || m.leaving || now < m.foundAfter {
+	if chains || now < m.foundAfter || m.chosen != nil {
 		return
 	}
 	switch {
@@ -488,7 +555,7 @@ func (m *Machine) startOver(why string) {
 	for p := range m.parts {
 		m.parts[p].reset()
 	}
-	m.lay, m.hist = nil, nil
+	m.lay, m.hist, m.chosen = nil, nil, nil
 	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
@@ -541,7 +608,51 @@ func (m *Machine) learn(v *pb.View) {
 			}
 		}
 	}
+	if !m.prepared(v) {
+		if m.chosen == nil || m.chosen.Number < v.Number {
+			m.chosen = v
+		}
+		return
+	}
+	m.chosen = nil
 	m.adopt(v)
+}
+
+// prepared tells whether the rings of a view are there, and asks for those that are not.
+func (m *Machine) prepared(v *pb.View) bool {
+	m.lays.limit = 2 * (len(v.History) + 2)
+	ok := true
+	need := func(members []*pb.Member) {
+		names := namesOf(members)
+		if m.lays.has(names) {
+			return
+		}
+		ok = false
+		key, now := cacheKey(names), m.env.Now()
+		if at, asked := m.building[key]; !asked || now-at > 5*sec {
+			m.building[key] = now
+			m.env.Build(names)
+		}
+	}
+	need(v.Members)
+	for _, s := range v.History {
+		need(s.Members)
+	}
+	return ok
+}
+
+// Built brings the ring that Env.Build asked for; nil if there is none for these names.
+func (m *Machine) Built(names []string, t *ring.Table) {
+	delete(m.building, cacheKey(names))
+	if t == nil || m.left {
+		return
+	}
+	if !m.lays.has(names) {
+		m.lays.add(names, t)
+	}
+	if v := m.chosen; v != nil && m.prepared(v) {
+		m.learn(v)
+	}
 }
 
 func (m *Machine) finishLeave() {

@@ -30,6 +30,7 @@ type op struct {
 	scan     *pb.Scan
 	deadline int64 // the caller's
 	giveUp   int64 // when the work itself ends: later than the caller's for revocations
+	begun    int64
 	asked    int64 // when it was last sent
 	to       uint64
 	session  uint64
@@ -45,6 +46,17 @@ func (o *op) finish(r Result) {
 		r.Tried = o.tried
 		o.done(r)
 		o.done = nil
+	}
+}
+
+// late notes that a revocation has come to its end after its caller gave up (P3).
+func (m *Machine) late(what string, confirmed bool, begun int64) {
+	took := (m.env.Now() - begun) / ms
+	if confirmed {
+		m.Counters.Late.Add(1)
+		m.log.Info("a "+what+" was confirmed after its caller had given up", "took_ms", took)
+	} else {
+		m.log.Warn("a "+what+" was not confirmed and is given up", "took_ms", took)
 	}
 }
 
@@ -71,7 +83,7 @@ func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
 }
 
 func (m *Machine) submit(o *op) {
-	o.id = m.nextID()
+	o.id, o.begun = m.nextID(), m.env.Now()
 	m.ops[o.id] = o
 	if m.left {
 		m.end(o, Result{Status: pb.Status_UNSURE})
@@ -82,6 +94,9 @@ func (m *Machine) submit(o *op) {
 
 func (m *Machine) end(o *op, r Result) {
 	delete(m.ops, o.id)
+	if o.done == nil && o.write != nil && o.giveUp > o.deadline {
+		m.late("revocation", r.Status == pb.Status_OK, o.begun)
+	}
 	o.finish(r)
 }
 
@@ -305,8 +320,12 @@ func (m *Machine) sortedOps() []*op {
 	for _, o := range m.ops {
 		out = append(out, o)
 	}
-	slices.SortFunc(out, func(a, b *op) int { return int(int64(a.id - b.id)) })
+	sortOps(out)
 	return out
+}
+
+func sortOps(ops []*op) {
+	slices.SortFunc(ops, func(a, b *op) int { return int(int64(a.id - b.id)) })
 }
 
 // tickOps ends what is over its time and tries the parked again.
@@ -314,7 +333,14 @@ func (m *Machine) tickOps(now int64) {
 	if len(m.ops) == 0 {
 		return
 	}
-	for _, o := range m.sortedOps() {
+	var due []*op
+	for _, o := range m.ops {
+		if now >= o.deadline || m.left {
+			due = append(due, o)
+		}
+	}
+	sortOps(due)
+	for _, o := range due {
 		if now >= o.deadline && o.done != nil {
 			status := pb.Status_UNSURE
 			if o.get != nil {

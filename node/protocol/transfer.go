@@ -26,26 +26,30 @@ type keyPull struct {
 	waiters []func(ok bool)
 }
 
-// tickTransfer keeps the pulls going.
+// tickTransfer keeps the pulls going, within the rate that leaves the node's readers their latency.
 func (m *Machine) tickTransfer(now int64) {
 	if m.missing == 0 {
 		return
+	}
+	if rate := m.cfg.RepairRate; rate > 0 {
+		passed := min(now-m.allowanceAt, sec)
+		m.allowanceAt = now
+		m.allowance = min(m.allowance+int64(float64(rate)*float64(passed)/float64(sec)), max(rate/10, 1))
 	}
 	for p := range m.parts {
 		pt := &m.parts[p]
 		if !pt.holder || pt.complete.Load() || pt.pulling {
 			continue
 		}
-		// A source that has gone for good cannot be waited for: a member is expelled, and the next view does without it;
-		// one that was leaving is given up here.
-		for len(pt.sources) > 0 && m.lay.isLeaving(pt.sources[0]) && m.silent(pt.sources[0], now) {
-			m.nextSource(p)
+		if len(m.pulls) >= pullsAtOnce || !m.mayPull() {
+			return
 		}
-		if !pt.complete.Load() && len(m.pulls) < pullsAtOnce {
-			m.pull(p)
-		}
+		m.pull(p)
 	}
 }
+
+// mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.
+func (m *Machine) mayPull() bool { return m.cfg.RepairRate <= 0 || m.allowance > 0 }
 
 // pull asks for the next chunk of a partition. A first source that is out of reach goes to the end of the line.
 func (m *Machine) pull(p int) {
@@ -73,6 +77,7 @@ func (m *Machine) nextSource(p int) {
 		return
 	}
 	m.store.Confirm(p)
+	pt.written = nil
 	pt.complete.Store(true)
 	m.missing--
 	if m.missing == 0 {
@@ -122,6 +127,9 @@ func (m *Machine) onPullReply(q *peer, msg *pb.Message, b *pb.PullReply) {
 	if b.Done {
 		m.nextSource(p)
 	}
+	if !m.mayPull() {
+		return // the next tick goes on
+	}
 	if !pt.complete.Load() && len(pt.sources) > 0 {
 		m.pull(p)
 		return
@@ -140,13 +148,19 @@ func (m *Machine) merge(p int, x *pb.Entry, now int64) {
 	if ring.PartitionOf(x.Key, len(m.parts)) != p {
 		return
 	}
+	size := len(x.Key) + len(x.Value)
+	m.allowance -= int64(size) + 64
+	m.Counters.Pulled.Add(uint64(size))
+	m.Counters.PulledEntries.Add(1)
+	if v, ok := m.parts[p].written[x.Key]; ok && x.Version < v && !m.is("forget-written") {
+		return
+	}
 	e := entryFrom(x, now)
 	e.Provisional = !m.is("serve-unsynced")
 	if m.is("raw-merge") {
 		m.store.Remove(p, e.Key, ^uint64(0))
 	}
 	m.store.Put(p, e)
-	m.Counters.Pulled.Add(uint64(len(x.Key) + len(x.Value)))
 }
 
 // failPulls takes back what was asked from a peer whose session has ended.
@@ -193,9 +207,6 @@ func (m *Machine) withKey(p int, key string, then func(ok bool)) {
 	for _, id := range pt.sources {
 		q := m.peers[id]
 		if q == nil || q.session == 0 {
-			if m.lay.isLeaving(id) && m.silent(id, m.env.Now()) {
-				continue
-			}
 			then(false) // it may be the one that knows: not sure
 			return
 		}

@@ -78,7 +78,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.Touch && !live:
 		done(&pb.WriteReply{Status: pb.Status_ABSENT})
 		return
-	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, cur, b):
+	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b):
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
@@ -101,7 +101,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		if cur != nil && cur.Kind == store.Revoked {
 			e.Kind = store.Revoked // a plain delete does not weaken an earlier revocation
 		} else if e.Kind == store.Tombstone {
-			retain = min(retain, 60*sec)
+			retain = min(retain, m.cfg.Tombstone)
 		}
 		e.Expires = now + retain
 	}
@@ -112,11 +112,8 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	w := &write{id: m.nextID(), part: p, entry: e, started: now, existed: live, done: done}
 	m.writes[w.id] = w
 	pt := &m.parts[p]
-	for k, i := range m.lay.table.Owners(p) {
-		if k > 0 {
-			w.copies = append(w.copies, m.lay.ids[i])
-		}
-	}
+	pt.wrote(e)
+	w.copies = m.copiesOf(p)
 	if !m.is("skip-near") {
 		m.waitFor(w, pt)
 	}
@@ -127,10 +124,48 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	m.finishWrite(w)
 }
 
-// staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell?
-func (m *Machine) staleFill(p int, cur *store.Entry, b *pb.Write) bool {
-	return cur != nil && cur.Version > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
-		m.store.CutSince(b.Tags, b.Ticket)
+// copiesOf lists who must confirm a write beside the owner: the copies of the present view, and, until it settles, those
+// who held the partition in its history and may still be pulled from. So no source ever holds less than what was
+// confirmed, and what is pulled from it cannot be older than a newer value that has meanwhile ended (rule 8).
+func (m *Machine) copiesOf(p int) []uint64 {
+	var ids []uint64
+	for k, i := range m.lay.table.Owners(p) {
+		if k > 0 {
+			ids = append(ids, m.lay.ids[i])
+		}
+	}
+	if m.is("forget-sources") {
+		return ids
+	}
+	for _, h := range m.hist {
+		for _, i := range h.table.Owners(p) {
+			id := h.ids[i]
+			if id != m.self.Id && (m.lay.has(id) || m.lay.isLeaving(id)) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// wrote notes a key written while its partition is still being pulled: what a source sends of it is older, also when the
+// new value has ended or been evicted before that comes.
+func (pt *part) wrote(e *store.Entry) {
+	if !pt.holder || pt.complete.Load() {
+		return
+	}
+	if pt.written == nil {
+		pt.written = map[string]uint64{}
+	}
+	pt.written[e.Key] = max(pt.written[e.Key], e.Version)
+}
+
+// staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell? What was
+// written since may have ended by its TTL or been evicted, a tombstone too: the partition remembers the latest version
+// that did.
+func (m *Machine) staleFill(p int, b *pb.Write) bool {
+	return m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
+		m.store.CutSince(b.Tags, b.Ticket) || m.store.Ended(p) > b.Ticket && !m.is("forget-ended")
 }
 
 // waitFor collects who else may serve an older value of the key, and tells the holders of near copies to drop theirs.
@@ -215,10 +250,12 @@ func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
 		return
 	}
 	part := ring.PartitionOf(b.Entry.Key, len(m.parts))
-	if !m.parts[part].holder || m.lay.owner(part) != p.member.Id {
+	pt := &m.parts[part]
+	if !pt.holder && !m.heldInHistory(part) || m.lay.owner(part) != p.member.Id {
 		return // the view says who may send copies; the owner will find out
 	}
 	e := entryFrom(b.Entry, m.env.Now())
+	pt.wrote(e)
 	if cur, ok := m.store.Put(part, e); !ok && e.Kind == store.Live && cur != nil && cur.Kind == store.Live {
 		// Not kept (no room, or cut): then at least nothing older stays.
 		m.store.Remove(part, e.Key, e.Version)
@@ -292,9 +329,17 @@ func (m *Machine) proved(p *peer) {
 func (m *Machine) resend(p *peer) {
 	for _, w := range sortedWrites(m.byPeer[p.member.Id]) {
 		if slices.Contains(w.copies, p.member.Id) && m.writes[w.id] == w {
-			m.send(p, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(w.entry)}}})
+			m.send(p, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
 		}
 	}
+}
+
+// newest is what a copy is sent for a write under way: the key's present entry if that is newer.
+func (m *Machine) newest(w *write) *store.Entry {
+	if e := m.store.Get(w.part, w.entry.Key); e != nil && e.Version > w.entry.Version && !e.IsProvisional() && !e.Near {
+		return e
+	}
+	return w.entry
 }
 
 func sortedWrites(ws map[uint64]*write) []*write {
@@ -316,12 +361,7 @@ func (m *Machine) rewrite() {
 			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER})
 			continue
 		}
-		var now []uint64
-		for k, i := range m.lay.table.Owners(w.part) {
-			if k > 0 {
-				now = append(now, m.lay.ids[i])
-			}
-		}
+		now := m.copiesOf(w.part)
 		for _, id := range w.copies {
 			delete(m.byPeer[id], w.id)
 			if q := m.peers[id]; q != nil && !slices.Contains(now, id) && q.grantEnd > m.env.Now() {
@@ -329,10 +369,11 @@ func (m *Machine) rewrite() {
 			}
 		}
 		w.copies = now
+		pt.wrote(w.entry)
 		m.waitEarlier(w)
 		for _, id := range w.copies {
 			m.await(id, w)
-			m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(w.entry)}}})
+			m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
 		}
 		for _, h := range w.waits {
 			m.await(h.peer, w)

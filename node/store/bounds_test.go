@@ -393,3 +393,19 @@ func TestReadersMissNothing(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+func TestLookLeavesTheClockToTheCaller(t *testing.T) {
+	now := int64(100)
+	s := New(Config{Now: func() int64 { return now }})
+	s.Put(0, &Entry{Key: "k", Version: 1, Expires: 200})
+	now = 200
+	if s.Get(0, "k") != nil {
+		t.Error("Get returns what has expired")
+	}
+	if e := s.Look(0, "k"); e == nil || !e.Expired(now) || e.Expired(199) {
+		t.Errorf("Look returns %+v", e)
+	}
+	if s.Look(0, "other") != nil || s.Look(1, "k") != nil {
+		t.Error("Look finds what is not there")
+	}
+}

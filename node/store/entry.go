@@ -85,6 +85,9 @@ func (e *Entry) Size() int {
 	return n
 }
 
+// Expired tells whether the entry has ended at the time now of the store's clock.
+func (e *Entry) Expired(now int64) bool { return e.expired(now) }
+
 func (e *Entry) expired(now int64) bool { return e.Expires != 0 && now >= e.Expires }
 
 // class is the list an entry belongs to, and the budget it is accounted in.

@@ -31,6 +31,7 @@ func (s *Store) removeIf(p int, key string, may func(*Entry) bool) *Entry {
 func (s *Store) Reset() {
 	for p := range s.parts {
 		s.Wipe(p)
+		s.parts[p].ended.Store(0)
 	}
 	c := &s.cuts
 	c.mu.Lock()
@@ -117,6 +118,28 @@ func (s *Store) Floor(p int) uint64 {
 		return 0
 	}
 	return pt.floor.Load()
+}
+
+// Ended is the highest version of a value or tombstone of the partition that has gone by expiry or eviction, near copies
+// aside; 0 if none has. What was written at or below it may be gone without a trace.
+func (s *Store) Ended(p int) uint64 {
+	pt := s.part(p)
+	if pt == nil {
+		return 0
+	}
+	return pt.ended.Load()
+}
+
+// Version is the version of what is stored for the key, of whatever kind, expired or void included; 0 if there is nothing.
+func (s *Store) Version(p int, key string) uint64 {
+	pt := s.part(p)
+	if pt == nil {
+		return 0
+	}
+	if e := pt.index.find(s.hash(key), key); e != nil {
+		return e.Version
+	}
+	return 0
 }
 
 // RaiseFloor takes over the Floor of another store that held the partition: values at or below version are removed and

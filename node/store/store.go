@@ -38,7 +38,8 @@ type partition struct {
 	mu          sync.Mutex // for writers
 	index       index
 	floor       atomic.Uint64
-	provisional int // entries not yet confirmed
+	ended       atomic.Uint64 // highest version that ended or was evicted
+	provisional int           // entries not yet confirmed
 }
 
 // New returns an empty store.
@@ -79,6 +80,22 @@ func (s *Store) part(p int) *partition {
 		return nil
 	}
 	return &s.parts[p]
+}
+
+// Look is Get for a caller who reads the clock once for all it has to judge: it does not look whether the entry has
+// expired. Only what Entry.Expired is false of, at a time read after Look, may be taken for present.
+func (s *Store) Look(p int, key string) *Entry {
+	if uint(p) >= uint(len(s.parts)) {
+		return nil
+	}
+	e := s.parts[p].index.find(maphash.String(s.seed, key), key)
+	if e == nil || s.cuts.voids(e) {
+		return nil
+	}
+	if e.state.Load()&visited == 0 {
+		e.state.Or(visited)
+	}
+	return e
 }
 
 // Get returns what is stored for the key: a value, a tombstone, a provisional entry; nil if there is nothing, or if it has
@@ -293,6 +310,9 @@ func (s *Store) drop(e *Entry, why reason) bool {
 func (s *Store) take(pt *partition, h uint64, e *Entry, why reason) {
 	if why == evicted && e.Kind != Live {
 		raise(&pt.floor, e.Version)
+	}
+	if why != removed && !e.Near {
+		raise(&pt.ended, e.Version)
 	}
 	if e.IsProvisional() {
 		pt.provisional--

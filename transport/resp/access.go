@@ -149,8 +149,11 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 	if watched && ifVersion == 0 {
 		ifVersion = version
 	}
+	before, _ := c.srv.now(key)
 	existed, err := c.srv.cfg.Backend.Remove(c.context(), string(key), ifVersion)
-	err = asUnconfirmed(err)
+	if err = asUnconfirmed(err); err == nil {
+		c.srv.removed(string(key), before)
+	}
 	if watched && errors.Is(err, ErrCondition) {
 		return false, errConflict
 	}
@@ -169,6 +172,11 @@ func (c *client) touch(key []byte, ttl time.Duration) (bool, error) {
 // update returns ErrCondition to try again.
 func (c *client) change(key []byte, update func(e Entry, found bool) error) error {
 	const longest = 20 * time.Millisecond
+	unlock, err := c.srv.changing.lock(c.context(), string(key))
+	if err != nil {
+		return asUnsure(err)
+	}
+	defer unlock()
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
 		e, found, err := c.present(key)
 		if err != nil {

@@ -37,9 +37,12 @@ type client struct {
 
 	rest   []redcon.Command // commands of the batch that come after the present one
 	ahead  []lookup         // answers to the reads at the start of rest
+	made   []plannedWrite   // writes made for the commands at the start of rest
 	ctx    context.Context  // of the present command; nil until it is needed
 	cancel context.CancelFunc
 	tx     transaction
+
+	slowWrites int // of the last writes of a pipeline, one after the other
 }
 
 func newClient(s *Server, conn net.Conn) *client {
@@ -220,7 +223,7 @@ func (c *client) run(first redcon.Command, rest []redcon.Command) {
 		}
 		args, rest = rest[0].Args, rest[1:]
 	}
-	c.rest, c.ahead = nil, nil
+	c.rest, c.ahead, c.made = nil, nil, nil
 }
 
 // context returns the context of the present command, made when it is first asked for.

@@ -18,12 +18,11 @@ const (
 
 // Limits that are not configurable.
 const (
-	unsureWait    = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
-	maxArgs       = 1 << 20               // arguments of one command
-	maxBulkBytes  = 512 << 20             // an argument announced larger than this ends the connection
-	maxLineBytes  = 64 << 10              // an inline command, or a length line
-	maxSetMembers = 1_000_000
-	fanOut        = 32 // backend calls under way for one command or for one run of pipelined reads
+	unsureWait   = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
+	maxArgs      = 1 << 20               // arguments of one command
+	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
+	maxLineBytes = 64 << 10              // an inline command, or a length line
+	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
 	// What one reply may take, and what all clients together may have sent of commands that are not whole yet.
 	maxReplyBytes = 64 << 20
 	maxReceived   = 256 << 20
@@ -65,6 +64,8 @@ type Config struct {
 	// Version is the version of the program, shown by INFO as huddle_version. Default "devel".
 	Version string
 
+	// For tests: when a set is split, and how rarely one is looked through when it grows.
+	splitAt, pruneIn int
 	// For tests: how long the password may take, and maxReceived.
 	loginTime   time.Duration
 	maxReceived int64
@@ -103,6 +104,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Version == "" {
 		cfg.Version = "devel"
+	}
+	if cfg.splitAt == 0 {
+		cfg.splitAt = splitStored
+	}
+	if cfg.pruneIn == 0 {
+		cfg.pruneIn = pruneChance
 	}
 	switch {
 	case cfg.Backend == nil:

@@ -25,9 +25,16 @@
 //     does; later, the command itself answers EXECABORT.
 //   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
 //     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
-//   - INCR, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not. A set is one
-//     entry: adding a member costs the writing of the whole set, which has to stay within the size of a value. Its members come
-//     in byte order, and SSCAN returns them all in its first answer.
+//   - INCR, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.
+//   - Sets are made for the tags of sessions. A member that is the name of a key leaves the set by and by after that key has ended, so
+//     that a set of sessions does not grow with all the sessions there ever were; see setprune.go. Set the key first, then add it.
+//     A member that never was a key stays. SCARD therefore says less than in Redis, and SREM of such a member may answer 0.
+//   - A set gets no default TTL: it ends when it is told to.
+//   - A set above 4 KiB is kept in parts, so that adding a member costs the writing of one part. It is one key for all commands
+//     but these: DBSIZE counts the parts; WATCH notices when the set is deleted or expires, not each change of a member. SMEMBERS may
+//     show some of what is added or taken out while it reads, and not the rest. Keys that begin with \x00huddle\x02 name
+//     parts: they are refused, and not listed.
+//   - Commands on sets are never answered by guess: WhenUnsure "miss" does not apply to them. SSCAN returns all members in its first answer.
 //   - SCAN returns whole partitions, so often more than COUNT keys. RANDOMKEY picks among the first thousand or so keys of a scan.
 //   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
 //     CONFIG knows GET of a few parameters. COMMAND DOCS is empty. AUTH knows the user "default" alone.

@@ -5,12 +5,8 @@ import (
 	"errors"
 )
 
-var (
-	// errConflict: a watched key has changed while its EXEC ran.
-	errConflict = errors.New("watched key changed")
-	// errMembers: a set has too many members.
-	errMembers = errors.New("too many members")
-)
+// errConflict: a watched key has changed while its EXEC ran.
+var errConflict = errors.New("watched key changed")
 
 // fail answers with the reply that belongs to an error of the backend. An error that is not known is logged, not passed on: its
 // text may contain a key.
@@ -31,8 +27,6 @@ func (c *client) fail(err error) {
 		c.writeError("BUSY huddle: too many operations under way")
 	case errors.Is(err, ErrTooLarge):
 		c.writeError("ERR huddle: over the size limit")
-	case errors.Is(err, errMembers):
-		c.writeError("ERR huddle: too many members in the set")
 	case errors.Is(err, ErrHashed):
 		c.writeError("ERR huddle: keys are hashed on this cluster (--hash-tokens) and cannot be listed")
 	case errors.Is(err, ErrInvalid):

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,7 +27,11 @@ func cmdDel(c *client, args [][]byte) {
 		}
 	} else {
 		spread(len(keys), func(i int) {
+			before, _ := c.srv.now(keys[i])
 			existed, err := c.srv.cfg.Backend.Remove(ctx, string(keys[i]), 0)
+			if err == nil {
+				c.srv.removed(string(keys[i]), before)
+			}
 			one(existed, asUnconfirmed(err))
 		})
 	}
@@ -64,7 +69,7 @@ func cmdType(c *client, args [][]byte) {
 }
 
 func typeName(e Entry) string {
-	if k, _ := unwrap(e.Value); k == set {
+	if k, _ := unwrap(e.Value); k != plain {
 		return "set"
 	}
 	return "string"
@@ -145,9 +150,9 @@ func cmdScan(c *client, args [][]byte) {
 		c.writeError(msg)
 		return
 	}
-	keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, o.count)
+	keys, next, err := c.scan(cursor, o.count)
 	if err != nil {
-		c.fail(asUnsure(err))
+		c.fail(err)
 		return
 	}
 	if o.match != nil {
@@ -162,6 +167,12 @@ func cmdScan(c *client, args [][]byte) {
 	c.writeArray(2)
 	c.writeBulkString(strconv.FormatUint(next, 10))
 	c.writeKeys(keys)
+}
+
+// scan lists keys as the backend does, without those of the parts of sets.
+func (c *client) scan(cursor uint64, count int) (keys []string, next uint64, err error) {
+	keys, next, err = c.srv.cfg.Backend.Scan(c.context(), cursor, count)
+	return slices.DeleteFunc(keys, isPart), next, asUnsure(err)
 }
 
 func matching(keys []string, pattern string) []string {
@@ -208,9 +219,9 @@ func cmdKeys(c *client, args [][]byte) {
 	seen := make(map[string]struct{})
 	var keys []string
 	for cursor := uint64(0); ; {
-		some, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, page)
+		some, next, err := c.scan(cursor, page)
 		if err != nil {
-			c.fail(asUnsure(err))
+			c.fail(err)
 			return
 		}
 		for _, key := range matching(some, pattern) {
@@ -231,9 +242,9 @@ func cmdRandomKey(c *client, _ [][]byte) {
 	const enough = 1000
 	chosen, seen := "", 0
 	for cursor := uint64(0); ; {
-		keys, next, err := c.srv.cfg.Backend.Scan(c.context(), cursor, enough)
+		keys, next, err := c.scan(cursor, enough)
 		if err != nil {
-			c.fail(asUnsure(err))
+			c.fail(err)
 			return
 		}
 		for _, key := range keys {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,7 +319,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("*1\r\n$9223372036854775807\r\n"))
 	f.Add([]byte("*2\r\n$3\r\nget\r\n$-5\r\n"))
 	f.Add([]byte("hello 3\r\nsadd s a b\r\nsmembers s\r\nsscan s 0\r\n"))
-	s := start(f, Config{MaxValueBytes: 500})
+	s := start(f, Config{MaxValueBytes: 500, splitAt: 40, pruneIn: 1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		w := dial(t, s.Addr())
 		go func() {
@@ -339,39 +340,49 @@ func FuzzServer(f *testing.F) {
 
 // FuzzSet reads any bytes as a stored set, and a set made of them back.
 func FuzzSet(f *testing.F) {
-	w, _, _ := union(nil, [][]byte{[]byte("a"), []byte("ab"), []byte("b")})
-	f.Add(w.stored())
+	f.Add(encodeSet([]member{{name: []byte("a")}, {name: []byte("ab"), named: true}, {name: []byte("b"), named: true, gone: true}}))
 	f.Add([]byte(magic + "s\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte(magic + "s\x02\x00\x01a\xff\xff\xff\xff\x0f\x01"))
 	f.Add([]byte(magic + "p" + magic))
+	f.Add(top{partsID{1, 2, 3}, true}.stored())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if k, value := unwrap(wrap(raw)); k != plain || !bytes.Equal(value, raw) {
 			t.Fatalf("a plain value reads back as %q", value)
 		}
-		if k, body := unwrap(raw); k == set {
-			for range members(body) {
+		switch k, body := unwrap(raw); k {
+		case set:
+			if all, err := decodeSet(body); err == nil {
+				again, err := decodeSet(encodeSet(all)[len(magic)+1:])
+				if err != nil || !slices.EqualFunc(all, again, sameMember) {
+					t.Fatalf("%v reads back as %v, %v", all, again, err)
+				}
+			}
+		case parts:
+			if up, err := parseTop(body); err == nil && !bytes.Equal(up.stored(), raw) {
+				t.Fatalf("%v reads back as %q", up, up.stored())
 			}
 		}
-		given := sorted(bytes.Split(raw, []byte{0}))
-		w, added, err := union(nil, given)
-		if err != nil || added != len(given) {
-			t.Fatalf("%d added of %d: %v", added, len(given), err)
+		var given []member
+		for i, name := range sorted(bytes.Split(raw, []byte{0})) {
+			given = append(given, member{name, i%2 == 0, i%3 == 0})
 		}
-		k, body := unwrap(w.stored())
+		k, body := unwrap(encodeSet(given))
 		if k != set {
 			t.Fatal("a set is not read as one")
 		}
-		i := 0
-		for m, err := range members(body) {
-			if err != nil || !bytes.Equal(m, given[i]) {
-				t.Fatalf("member %d is %q, %v, not %q", i, m, err, given[i])
-			}
-			i++
+		all, err := decodeSet(body)
+		if err != nil || !slices.EqualFunc(all, given, sameMember) {
+			t.Fatalf("%v reads back as %v, %v", given, all, err)
 		}
-		if i != len(given) {
-			t.Fatalf("%d members of %d", i, len(given))
-		}
-		if w, removed, err := without(body, given); err != nil || removed != len(given) || w.count != 0 {
-			t.Fatalf("%d removed, %d left: %v", removed, w.count, err)
+		half := given[len(given)/2:]
+		rest := exclude(given, half)
+		with, added, _ := include(rest, half)
+		if added != len(half) || len(with) != len(given) || !slices.IsSortedFunc(with, byName) {
+			t.Fatalf("%d without %d are %d, and with them again %d, %d of them new", len(given), len(half), len(rest), len(with), added)
 		}
 	})
+}
+
+func sameMember(a, b member) bool {
+	return bytes.Equal(a.name, b.name) && a.named == b.named && a.gone == b.gone
 }

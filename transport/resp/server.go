@@ -24,6 +24,8 @@ type Server struct {
 	started  time.Time
 	lastID   atomic.Int64
 	served   atomic.Uint64 // connections accepted
+	changing keyLocks
+	discards chan struct{} // one for each removal of parts of a set under way
 	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
 	serving   sync.WaitGroup // Serve, and the goroutine of each connection
@@ -52,6 +54,7 @@ func Listen(cfg Config) (*Server, error) {
 		commands: commandTable(),
 		started:  time.Now(),
 		clients:  make(map[*client]struct{}),
+		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -68,6 +71,7 @@ func (s *Server) Serve() error {
 	s.serving.Add(1)
 	s.mu.Unlock()
 	defer s.serving.Done()
+	s.serving.Go(s.sweep)
 	return redcon.Serve(&gate{s}, s.handle, nil, s.ended)
 }
 

@@ -2,30 +2,9 @@ package resp
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 )
-
-// readSet answers for a reading command on a set. ok is false when that is done: an error.
-func (c *client) readSet(key []byte) (body []byte, n int, ok bool) {
-	e, found, err := c.read(key)
-	if err != nil {
-		c.fail(err)
-		return nil, 0, false
-	}
-	if !found {
-		return []byte{0}, 0, true
-	}
-	k, body := unwrap(e.Value)
-	if k != set {
-		c.writeError(errWrongType)
-		return nil, 0, false
-	}
-	if n, err = memberCount(body); err != nil {
-		c.fail(err)
-		return nil, 0, false
-	}
-	return body, n, true
-}
 
 // sorted returns the distinct members given, in order.
 func sorted(given [][]byte) [][]byte {
@@ -34,119 +13,323 @@ func sorted(given [][]byte) [][]byte {
 	return slices.CompactFunc(given, bytes.Equal)
 }
 
+var errWrongKind = errors.New("not a set")
+
+// failSet answers with an error of a command on a set.
+func (c *client) failSet(err error) {
+	if errors.Is(err, errWrongKind) {
+		c.writeError(errWrongType)
+		return
+	}
+	c.fail(err)
+}
+
+// certain reads an entry, and waits until it is sure what it holds: whoever asks for the sessions of a user may be about to end
+// them, and would leave out those that are not named.
+func (c *client) certain(key []byte) (Entry, bool, error) {
+	l, ok := c.srv.now(key)
+	if !ok {
+		l = c.srv.ask(c.context(), string(key), true)
+	}
+	return l.entry, l.found, l.err
+}
+
+// openSet reads the entry of a set: its members, or with k parts what names its parts. body is nil if it is absent.
+func (c *client) openSet(key []byte) (k kind, body []byte, up top, err error) {
+	e, found, err := c.certain(key)
+	if err != nil || !found {
+		return set, nil, top{}, err
+	}
+	switch k, body = unwrap(e.Value); k {
+	case plain:
+		err = errWrongKind
+	case parts:
+		up, err = parseTop(body)
+	}
+	return k, body, up, err
+}
+
+// readSet returns the entries that hold the members of a set.
+func (c *client) readSet(key []byte) ([][]byte, error) {
+	for {
+		k, body, up, err := c.openSet(key)
+		switch {
+		case err != nil, body == nil:
+			return nil, err
+		case k == set:
+			return [][]byte{body}, nil
+		}
+		bodies, err := c.srv.tree(c.context(), string(key)).bodies(up.id)
+		if err != nil {
+			return nil, err
+		}
+		// If the set was deleted meanwhile, some of its parts may have been missing.
+		k, _, now, err := c.openSet(key)
+		if err != nil || k == parts && now.id == up.id {
+			return bodies, err
+		}
+	}
+}
+
 func cmdSadd(c *client, args [][]byte) {
-	given := sorted(args[2:])
-	c.changeSet(args[1], func(body []byte) (setWriter, int, error) { return union(body, given) })
+	added, grown, err := c.addMembers(args[1], c.given(args[2:]))
+	if err != nil {
+		c.failSet(err)
+		return
+	}
+	c.writeInt(int64(added))
+	c.pruneSome(string(args[1]), grown)
+}
+
+// addMembers adds members to a set, and returns how many are new, and the keys of the entries that took these.
+func (c *client) addMembers(key []byte, given []member) (added int, grown []string, err error) {
+	t := c.srv.tree(c.context(), string(key))
+	var last partsID
+	for before := 0; ; {
+		var up *top
+		err = c.change(key, func(e Entry, found bool) (err error) {
+			added, grown, up, err = c.addToSet(t, key, given, e, found)
+			return err
+		})
+		if err != nil || up == nil {
+			return added, grown, err
+		}
+		if added, grown, err = t.add(up.id, given); err != nil {
+			return added, grown, err
+		}
+		if up.id == last {
+			added += before
+		}
+		last, before = up.id, added
+		c.tx.wrote(key, nil)
+		// If the set was removed meanwhile, the members are in parts that nobody reads.
+		k, _, now, err := c.openSet(key)
+		if err != nil || k == parts && now == *up {
+			return added, grown, err
+		}
+	}
+}
+
+// addToSet adds members to what the entry of a set holds. up is not nil: it is in parts, where they belong.
+func (c *client) addToSet(t *tree, key []byte, given []member, e Entry, found bool) (added int, grown []string, up *top, err error) {
+	var body []byte
+	k := set
+	if found {
+		k, body = unwrap(e.Value)
+	}
+	switch k {
+	case plain:
+		return 0, nil, nil, errWrongKind
+	case parts:
+		now, err := parseTop(body)
+		if err == nil && now.closing {
+			now.closing = false
+			err = c.store(key, now.stored(), SetArgs{IfVersion: e.Version, KeepTTL: true})
+		}
+		return 0, nil, &now, err
+	}
+	all, err := decodeSet(body)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	with, added, same := include(all, given)
+	if same {
+		return 0, nil, nil, nil
+	}
+	stored, err := t.pack(with)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if added > 0 {
+		grown = []string{t.root}
+	}
+	a := unchangedSince(e, found)
+	a.KeepTTL, a.NoTTL = found, !found
+	return added, grown, nil, t.exchanged(t.root, stored, e, c.store(key, stored, a))
 }
 
 func cmdSrem(c *client, args [][]byte) {
-	given := sorted(args[2:])
-	c.changeSet(args[1], func(body []byte) (setWriter, int, error) {
-		if body == nil {
-			return setWriter{}, 0, nil
-		}
-		return without(body, given)
-	})
+	dropped, err := c.dropMembers(args[1], sorted(args[2:]))
+	if err != nil {
+		c.failSet(err)
+		return
+	}
+	c.writeInt(int64(dropped))
 }
 
-// changeSet replaces a set (nil: absent) by what edit makes of it, and answers with the number of members that edit changed.
-func (c *client) changeSet(key []byte, edit func(body []byte) (setWriter, int, error)) {
-	wrongType, changed := false, 0
-	err := c.change(key, func(e Entry, found bool) error {
-		var body []byte
-		if found {
-			var k kind
-			if k, body = unwrap(e.Value); k != set {
-				wrongType = true
-				return nil
-			}
+// dropMembers takes members out of a set and returns how many were there.
+func (c *client) dropMembers(key []byte, names [][]byte) (dropped int, err error) {
+	given := make([]member, len(names))
+	for i, name := range names {
+		given[i].name = name
+	}
+	var up *top
+	err = c.change(key, func(e Entry, found bool) error {
+		dropped, up = 0, nil
+		if !found {
+			return nil
 		}
-		w, n, err := edit(body)
-		changed = n
-		switch {
-		case err != nil, n == 0:
+		k, body := unwrap(e.Value)
+		switch k {
+		case plain:
+			return errWrongKind
+		case parts:
+			now, err := parseTop(body)
+			up = &now
 			return err
-		case w.count == 0:
+		}
+		all, err := decodeSet(body)
+		if err != nil {
+			return err
+		}
+		rest := exclude(all, given)
+		switch dropped = len(all) - len(rest); {
+		case dropped == 0:
+			return nil
+		case len(rest) == 0:
 			_, err := c.remove(key, e.Version)
 			return err
-		case w.count > maxSetMembers:
-			return errMembers
 		}
-		stored := w.stored()
-		if len(stored) > c.srv.cfg.MaxValueBytes {
-			return ErrTooLarge
-		}
-		a := unchangedSince(e, found)
-		a.KeepTTL = found
-		return c.store(key, stored, a)
+		return c.store(key, encodeSet(rest), SetArgs{IfVersion: e.Version, KeepTTL: true})
 	})
-	switch {
-	case err != nil:
-		c.fail(err)
-	case wrongType:
-		c.writeError(errWrongType)
-	default:
-		c.writeInt(int64(changed))
+	if err != nil || up == nil {
+		return dropped, err
 	}
+	t := c.srv.tree(c.context(), string(key))
+	dropped, emptied, err := t.drop(up.id, given)
+	c.tx.wrote(key, nil)
+	if err == nil && emptied {
+		err = c.closeIfEmpty(t, key, up.id)
+	}
+	return dropped, err
+}
+
+// closeIfEmpty removes a set in parts if it has no member. It first says so in the set's entry. Who adds a member afterwards takes
+// that back, and then the set is not removed. Who added one before, and finds it said only then, adds it again.
+func (c *client) closeIfEmpty(t *tree, key []byte, id partsID) error {
+	if empty, err := t.empty(id); err != nil || !empty {
+		return err
+	}
+	closing := top{id, true}.stored()
+	err := c.change(key, func(e Entry, found bool) error {
+		if k, body := unwrap(e.Value); !found || k != parts || !bytes.Equal(body, top{id: id}.stored()[len(magic)+1:]) {
+			return nil // another set, or on its way out
+		}
+		return c.store(key, closing, SetArgs{IfVersion: e.Version, KeepTTL: true})
+	})
+	if err != nil {
+		return err
+	}
+	return c.change(key, func(e Entry, found bool) error {
+		if !found || !bytes.Equal(e.Value, closing) {
+			return nil
+		}
+		empty, err := t.empty(id)
+		switch {
+		case err != nil:
+			return err
+		case empty:
+			_, err = c.remove(key, e.Version)
+			return err
+		}
+		return c.store(key, top{id: id}.stored(), SetArgs{IfVersion: e.Version, KeepTTL: true})
+	})
 }
 
 func cmdSmembers(c *client, args [][]byte) {
-	if body, n, ok := c.readSet(args[1]); ok {
-		c.writeMembers(body, n, c.writeSet, nil)
+	bodies, err := c.readSet(args[1])
+	if err != nil {
+		c.failSet(err)
+		return
 	}
+	c.writeMembers(bodies, c.writeSet, nil)
 }
 
 // writeMembers answers with the members of a set that match pattern (nil: all).
-func (c *client) writeMembers(body []byte, n int, header func(n int), pattern []byte) {
+func (c *client) writeMembers(bodies [][]byte, header func(n int), pattern []byte) {
 	mark := len(c.out)
+	n, err := countMembers(bodies)
 	if pattern != nil {
 		n = 0
-		for m, err := range members(body) {
-			if err == nil && match(string(pattern), string(m)) {
-				n++
+		for _, body := range bodies {
+			for m, err := range members(body) {
+				if err == nil && match(string(pattern), string(m.name)) {
+					n++
+				}
 			}
 		}
 	}
 	header(n)
-	for m, err := range members(body) {
+	for _, body := range bodies {
+		for m, bad := range members(body) {
+			switch {
+			case bad != nil:
+				err = bad
+			case pattern == nil || match(string(pattern), string(m.name)):
+				c.writeBulk(m.name)
+			}
+		}
+	}
+	if err != nil {
+		c.out = c.out[:mark]
+		c.fail(err)
+	}
+}
+
+func countMembers(bodies [][]byte) (sum int, err error) {
+	for _, body := range bodies {
+		n, err := memberCount(body)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func cmdScard(c *client, args [][]byte) {
+	bodies, err := c.readSet(args[1])
+	n, bad := countMembers(bodies)
+	if err = errors.Join(err, bad); err != nil {
+		c.failSet(err)
+		return
+	}
+	c.writeInt(int64(n))
+}
+
+// hasMembers tells of each name whether it is a member of a set.
+func (c *client) hasMembers(key []byte, names [][]byte) ([]bool, error) {
+	for {
+		k, body, up, err := c.openSet(key)
 		switch {
-		case err != nil:
-			c.out = c.out[:mark]
-			c.fail(err)
-			return
-		case pattern == nil || match(string(pattern), string(m)):
-			c.writeBulk(m)
+		case err != nil, body == nil:
+			return make([]bool, len(names)), err
+		case k == set:
+			return contains(body, names)
+		}
+		has, err := c.srv.tree(c.context(), string(key)).contains(up.id, names)
+		if err != nil {
+			return nil, err
+		}
+		if k, _, now, err := c.openSet(key); err != nil || k == parts && now.id == up.id {
+			return has, err
 		}
 	}
 }
 
-func cmdScard(c *client, args [][]byte) {
-	if _, n, ok := c.readSet(args[1]); ok {
-		c.writeInt(int64(n))
-	}
-}
-
 func cmdSismember(c *client, args [][]byte) {
-	body, _, ok := c.readSet(args[1])
-	if !ok {
-		return
-	}
-	has, err := contains(body, args[2:])
+	has, err := c.hasMembers(args[1], args[2:])
 	if err != nil {
-		c.fail(err)
+		c.failSet(err)
 		return
 	}
 	c.writeBool(has[0])
 }
 
 func cmdSmismember(c *client, args [][]byte) {
-	body, _, ok := c.readSet(args[1])
-	if !ok {
-		return
-	}
-	has, err := contains(body, args[2:])
+	has, err := c.hasMembers(args[1], args[2:])
 	if err != nil {
-		c.fail(err)
+		c.failSet(err)
 		return
 	}
 	c.writeArray(len(has))
@@ -166,7 +349,7 @@ func contains(body []byte, given [][]byte) ([]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, i := range byMember[string(m)] {
+		for _, i := range byMember[string(m.name)] {
 			has[i] = true
 		}
 	}
@@ -178,33 +361,20 @@ func cmdSscan(c *client, args [][]byte) {
 		c.writeError("ERR invalid cursor")
 		return
 	}
-	e, found, err := c.read(args[1])
+	bodies, err := c.readSet(args[1])
 	if err != nil {
-		c.fail(err)
+		c.failSet(err)
 		return
 	}
-	if !found {
-		c.writeArray(2)
-		c.writeBulkString("0")
-		c.writeArray(0)
-		return
-	}
-	k, body := unwrap(e.Value)
-	if k != set {
-		c.writeError(errWrongType)
-		return
-	}
-	o, msg := parseScan(args[3:], false)
-	if msg != "" {
-		c.writeError(msg)
-		return
-	}
-	n, err := memberCount(body)
-	if err != nil {
-		c.fail(err)
-		return
+	var o scanOptions
+	if bodies != nil { // Redis does not look at the options for an absent key
+		var msg string
+		if o, msg = parseScan(args[3:], false); msg != "" {
+			c.writeError(msg)
+			return
+		}
 	}
 	c.writeArray(2)
 	c.writeBulkString("0")
-	c.writeMembers(body, n, c.writeArray, o.match)
+	c.writeMembers(bodies, c.writeArray, o.match)
 }

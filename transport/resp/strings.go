@@ -166,14 +166,7 @@ func (c *client) set(key, value []byte, o setOptions, ttl time.Duration) {
 		c.exchange(key, value, o, a)
 		return
 	}
-	switch err := c.store(key, wrap(value), a); {
-	case err == nil:
-		c.writeOK()
-	case isCondition(err):
-		c.writeNull()
-	default:
-		c.fail(err)
-	}
+	replySet(c, false, c.store(key, wrap(value), a))
 }
 
 // exchange is SET with a look at the present entry first.
@@ -222,14 +215,7 @@ func (c *client) setex(args [][]byte, x expiry, name string) {
 }
 
 func cmdSetnx(c *client, args [][]byte) {
-	switch err := c.store(args[1], wrap(args[2]), SetArgs{IfAbsent: true}); {
-	case err == nil:
-		c.writeInt(1)
-	case isCondition(err):
-		c.writeInt(0)
-	default:
-		c.fail(err)
-	}
+	replySetnx(c, false, c.store(args[1], wrap(args[2]), SetArgs{IfAbsent: true}))
 }
 
 func cmdGetset(c *client, args [][]byte) {

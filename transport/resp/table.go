@@ -13,10 +13,28 @@ type command struct {
 	direct            bool // not queued by MULTI
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	run               func(c *client, args [][]byte)
+	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
 }
 
 func (cmd *command) fits(args int) bool {
 	return args == cmd.arity || cmd.arity < 0 && args >= -cmd.arity
+}
+
+// namesPart tells whether one of the keys is that of a part of a set, which is not the client's to touch.
+func (cmd *command) namesPart(args [][]byte) bool {
+	if cmd.first == 0 {
+		return false
+	}
+	end := len(args) - 1
+	if cmd.last > 0 {
+		end = cmd.last
+	}
+	for i := cmd.first; i <= end; i += cmd.step {
+		if len(args[i]) >= len(partPrefix) && string(args[i][:len(partPrefix)]) == partPrefix {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns the command of a name in any case, or nil.
@@ -89,10 +107,6 @@ func commandTable() map[string]*command {
 	read("pttl", 2, cmdPTTL)
 	read("expiretime", 2, cmdExpireTime)
 	read("pexpiretime", 2, cmdPExpireTime)
-	read("smembers", 2, cmdSmembers)
-	read("sismember", 3, cmdSismember)
-	read("smismember", -3, cmdSmismember)
-	read("scard", 2, cmdScard)
 
 	write := func(name string, arity int, run func(*client, [][]byte)) {
 		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, write: true, run: run})
@@ -115,7 +129,19 @@ func commandTable() map[string]*command {
 	write("persist", 2, cmdPersist)
 	write("sadd", -3, cmdSadd)
 	write("srem", -3, cmdSrem)
-	add(command{name: "sscan", arity: -3, first: 1, last: 1, step: 1, run: cmdSscan})
+	of := func(name string, arity int, run func(*client, [][]byte)) {
+		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, run: run})
+	}
+	of("smembers", 2, cmdSmembers)
+	of("sismember", 3, cmdSismember)
+	of("smismember", -3, cmdSmismember)
+	of("scard", 2, cmdScard)
+	of("sscan", -3, cmdSscan)
+	for name, plan := range map[string]func([][]byte) (plannedWrite, bool){
+		"set": planSet, "setex": planSetex, "psetex": planPsetex, "setnx": planSetnx, "del": planDel, "unlink": planDel,
+	} {
+		table[name].plan = plan
+	}
 	return table
 }
 
@@ -137,6 +163,10 @@ func (c *client) dispatch(args [][]byte) {
 	case !c.authed && !cmd.open:
 		c.writeError("NOAUTH Authentication required.")
 		return
+	case cmd.namesPart(args):
+		c.tx.broken = c.tx.broken || c.tx.open
+		c.fail(ErrInvalid)
+		return
 	case c.tx.open && !cmd.direct:
 		c.enqueue(args)
 		return
@@ -144,7 +174,12 @@ func (c *client) dispatch(args [][]byte) {
 	if len(c.ahead) > 0 && !cmd.reads {
 		c.ahead = nil
 	}
-	cmd.run(c, args)
+	switch {
+	case len(c.made) > 0, cmd.plan != nil && c.writeAhead(cmd, args):
+		c.answerMade()
+	default:
+		cmd.run(c, args)
+	}
 	c.endContext()
 }
 

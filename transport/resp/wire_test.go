@@ -30,14 +30,21 @@ func dial(t testing.TB, addr string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		t.Fatal(err)
+	w := &wire{t, conn, bufio.NewReader(conn)}
+	w.wait()
+	return w
+}
+
+// wait gives the server time for what comes next.
+func (w *wire) wait() {
+	if err := w.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		w.t.Error(err)
 	}
-	return &wire{t, conn, bufio.NewReader(conn)}
 }
 
 func (w *wire) send(raw string) {
 	w.t.Helper()
+	w.wait()
 	if _, err := io.WriteString(w.conn, raw); err != nil {
 		w.t.Fatal(err)
 	}

@@ -135,6 +135,17 @@ func (f *fakeNode) RevokeUser(_ context.Context, user string) error {
 	return f.err
 }
 
+func (f *fakeNode) InvalidateTags(_ context.Context, tags ...string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, e := range f.entries {
+		if slices.ContainsFunc(e.Tags, func(t string) bool { return slices.Contains(tags, t) }) {
+			delete(f.entries, key)
+		}
+	}
+	return f.err
+}
+
 func (f *fakeNode) Forget(_ context.Context, name string) error {
 	f.forgot = append(f.forgot, name)
 	return f.err
@@ -317,12 +328,38 @@ func TestGuards(t *testing.T) {
 		{"wrong method", "", true, "POST", "/api/v1/status", nil, 405},
 		{"no such page", "", true, "GET", "/nothing", nil, 404},
 		{"bad number", "", true, "GET", "/api/v1/entries?cursor=x", nil, 400},
+		{"invalidation without tags", "", true, "POST", "/api/v1/invalidate-tags", nil, 400},
+		{"invalidation without token", "s3cret", true, "POST", "/api/v1/invalidate-tags?tag=a", nil, 401},
 		{"touch without ttl", "", true, "PATCH", "/api/v1/entries/k", nil, 400},
 	} {
 		_, ts := serve(t, newFakeNode(), Config{Token: c.token}, c.open)
 		if got := request(ts, c.method, c.path, c.header); got != c.want {
 			t.Errorf("%s: status %d, want %d", c.about, got, c.want)
 		}
+	}
+}
+
+func TestInvalidateTags(t *testing.T) {
+	f := newFakeNode()
+	f.entries = map[string]node.Entry{"a": {Tags: []string{"x"}}, "b": {Tags: []string{"y&1", "z"}}, "c": {Tags: []string{"z"}}, "d": {}}
+	_, ts := serve(t, f, Config{}, true)
+	post := func(query string) int {
+		resp, err := ts.Client().Post(ts.URL+"/api/v1/invalidate-tags"+query, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := post("?tag=x&tag=y%261"); got != 200 {
+		t.Fatalf("status %d", got)
+	}
+	if keys, _, _ := f.Scan(t.Context(), 0, 0); !slices.Equal(keys, []string{"c", "d"}) {
+		t.Errorf("left: %q, want c and d", keys)
+	}
+	f.err = node.ErrUnconfirmed
+	if got := post("?tag=x"); got != 504 {
+		t.Errorf("not confirmed: status %d, want 504", got)
 	}
 }
 

@@ -38,5 +38,7 @@ type Backend interface {
 	Len(ctx context.Context) (int, error)
 	// RevokeUser ends every session of a user on all nodes.
 	RevokeUser(ctx context.Context, userID string) error
+	// InvalidateTags removes, on all nodes, every entry that has one of the tags.
+	InvalidateTags(ctx context.Context, tags ...string) error
 	Forget(ctx context.Context, name string) error
 }

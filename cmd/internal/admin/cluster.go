@@ -71,6 +71,21 @@ func (s *Server) revokeUser(w http.ResponseWriter, r *http.Request) {
 	done(w)
 }
 
+func (s *Server) invalidateTags(w http.ResponseWriter, r *http.Request) {
+	tags := r.URL.Query()["tag"]
+	if len(tags) == 0 {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, "tag is missing: the tag of the entries that end; it may be given again")
+		return
+	}
+	ctx, cancel := s.opContext(r)
+	defer cancel()
+	if err := s.cfg.Backend.InvalidateTags(ctx, tags...); err != nil {
+		failure(w, err)
+		return
+	}
+	done(w)
+}
+
 func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("name")
 	if name == "" {

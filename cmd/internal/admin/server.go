@@ -150,6 +150,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
 	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
 	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.inFlight(s.revokeUser)))
+	mux.HandleFunc("POST /api/v1/invalidate-tags", s.guarded(s.inFlight(s.invalidateTags)))
 	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.inFlight(s.forget)))
 	return s.hostChecked(mux)
 }

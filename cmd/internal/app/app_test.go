@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport/resp"
 )
@@ -67,6 +69,46 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	}
 	if respError(nil) != nil {
 		t.Error("nil became an error")
+	}
+}
+
+// TestASetIsNotRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session.
+func TestASetIsNotRevoked(t *testing.T) {
+	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	<-n.Ready()
+	b := &respBackend{node: n, revoke: true}
+	server, err := resp.Listen(resp.Config{Addr: "127.0.0.1:0", Backend: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	c := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), server.Close(), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 2 {
+		if n, err := c.SAdd(t.Context(), "tag", "session").Result(); err != nil || n != 1 {
+			t.Fatalf("sadd: %d, %v", n, err)
+		}
+		if n, err := c.Del(t.Context(), "tag").Result(); err != nil || n != 1 {
+			t.Fatalf("del: %d, %v", n, err)
+		}
+	}
+	if err := c.Set(t.Context(), "session", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Del(t.Context(), "session").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), "session", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "REVOKED") {
+		t.Errorf("a token that was deleted for good is set again: %v", err)
 	}
 }
 

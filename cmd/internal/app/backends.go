@@ -64,10 +64,10 @@ func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.
 	return respError(b.node.Set(ctx, key, value, opts...))
 }
 
-// Remove implements resp.Backend.
+// Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
 func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) (bool, error) {
 	var opts []node.DeleteOption
-	if b.revoke {
+	if b.revoke && !b.holdsSet(ctx, key) {
 		opts = append(opts, node.Revoke())
 	}
 	if ifVersion != 0 {
@@ -75,6 +75,11 @@ func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) 
 	}
 	existed, err := b.node.Remove(ctx, key, opts...)
 	return existed, respError(err)
+}
+
+func (b *respBackend) holdsSet(ctx context.Context, key string) bool {
+	e, found, err := b.node.Lookup(ctx, key)
+	return err == nil && found && resp.IsSet(e.Value)
 }
 
 // Touch implements resp.Backend.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,8 +23,11 @@ import (
 type Options struct {
 	// Executable is the binary to run with "serve". Default: this one.
 	Executable string
-	// Nodes is how many to run. Default 3.
+	// Nodes is how many there are. Default 3.
 	Nodes int
+	// First is how many of them Start starts and the cluster is founded with; the others are down until their own Start.
+	// Default: all.
+	First int
 	// Args are further flags of serve, given to every node.
 	Args []string
 	// NodeArgs, if not nil, are further flags of the node with that number, counted from 0.
@@ -50,6 +54,12 @@ func Start(opts Options) (*Cluster, error) {
 	if opts.Nodes < 1 {
 		return nil, fmt.Errorf("a cluster of %d nodes is none", opts.Nodes)
 	}
+	if opts.First == 0 {
+		opts.First = opts.Nodes
+	}
+	if opts.First < 1 || opts.First > opts.Nodes {
+		return nil, fmt.Errorf("%d of %d nodes cannot be the first", opts.First, opts.Nodes)
+	}
 	exe := opts.Executable
 	if exe == "" {
 		var err error
@@ -61,7 +71,7 @@ func Start(opts Options) (*Cluster, error) {
 	if err := c.prepare(opts, exe); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	for _, n := range c.nodes {
+	for _, n := range c.nodes[:opts.First] {
 		if err := n.Start(); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
@@ -102,7 +112,7 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 		join = append(join, a[0])
 	}
 	if opts.Nodes > 1 {
-		extra = append([]string{"--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.Nodes)}, extra...)
+		extra = append([]string{"--join", strings.Join(join, ","), "--expect", strconv.Itoa(opts.First)}, extra...)
 	}
 	for i, a := range addrs {
 		name := "node-" + strconv.Itoa(i+1)
@@ -136,7 +146,7 @@ func (c *Cluster) addresses(nodes int) ([][3]string, error) {
 	}
 	for i := range out {
 		for j := range out[i] {
-			out[i][j] = "127.0.0.1:" + strconv.Itoa(ports[3*i+j])
+			out[i][j] = net.JoinHostPort(loopback, strconv.Itoa(ports[3*i+j]))
 		}
 	}
 	return out, nil
@@ -150,20 +160,24 @@ func writeKey(path string) error {
 	return os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key[:])+"\n"), 0o600)
 }
 
-// Cut drops what node from sends to node to, both counted from 0, until Mend. It needs Options.Namespaces.
-func (c *Cluster) Cut(from, to int) error {
-	if c.network == nil {
-		return errors.New("the nodes have no networks of their own")
-	}
-	return c.network.cut(from, to)
-}
+// Cut lets the system of node from refuse to send anything to node to, both counted from 0, until Mend: the sender is told. It
+// needs Options.Namespaces.
+func (c *Cluster) Cut(from, to int) error { return c.link((*network).cut, from, to) }
 
 // Mend undoes Cut.
-func (c *Cluster) Mend(from, to int) error {
+func (c *Cluster) Mend(from, to int) error { return c.link((*network).mend, from, to) }
+
+// Lose lets what node from sends to node to vanish on the way, until Find: the sender is not told. It needs Options.Namespaces.
+func (c *Cluster) Lose(from, to int) error { return c.link((*network).lose, from, to) }
+
+// Find undoes Lose.
+func (c *Cluster) Find(from, to int) error { return c.link((*network).find, from, to) }
+
+func (c *Cluster) link(do func(n *network, from, to int) error, from, to int) error {
 	if c.network == nil {
 		return errors.New("the nodes have no networks of their own")
 	}
-	return c.network.mend(from, to)
+	return do(c.network, from, to)
 }
 
 // Nodes are the nodes in the order of their names.

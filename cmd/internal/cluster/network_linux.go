@@ -17,7 +17,11 @@ type network struct {
 	bridge string
 	prefix string   // of the addresses
 	spaces []string // names of the namespaces
+	links  []string // names of the ends of their links on this side
 }
+
+// maxNetworks bounds the networks of one process: the name of a link has 15 bytes at most.
+const maxNetworks = 10
 
 // CheckNamespaces tells why no network of namespaces can be made here; nil if one can.
 func CheckNamespaces() error {
@@ -27,7 +31,7 @@ func CheckNamespaces() error {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return errors.New("cutting the network needs the command ip, of iproute2")
 	}
-	probe := fmt.Sprintf("huddle-%d-probe", os.Getpid())
+	probe := fmt.Sprintf("huddle-%d-probe-%d", os.Getpid(), rand.Uint32())
 	if err := ip("netns", "add", probe); err != nil {
 		return fmt.Errorf("cutting the network needs network namespaces, which are not to be had here: %w", err)
 	}
@@ -35,11 +39,12 @@ func CheckNamespaces() error {
 }
 
 func newNetwork(nodes int) (*network, error) {
-	n := &network{
-		bridge: fmt.Sprintf("hd%db", os.Getpid()),
-		prefix: fmt.Sprintf("10.%d.%d.", 192+rand.IntN(60), rand.IntN(256)),
+	n := &network{prefix: fmt.Sprintf("10.%d.%d.", 192+rand.IntN(60), rand.IntN(256))}
+	err := errors.New("there are too many networks")
+	for i := 0; err != nil && i < maxNetworks; i++ { // a name is given to one bridge only
+		n.bridge = fmt.Sprintf("hd%d-%d", os.Getpid(), i)
+		err = ip("link", "add", n.bridge, "type", "bridge")
 	}
-	err := ip("link", "add", n.bridge, "type", "bridge")
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +53,11 @@ func newNetwork(nodes int) (*network, error) {
 		if err != nil {
 			break
 		}
-		space, link := fmt.Sprintf("huddle-%d-%d", os.Getpid(), i+1), fmt.Sprintf("hd%dv%d", os.Getpid(), i+1)
+		space, link := fmt.Sprintf("huddle-%s-%d", n.bridge[2:], i+1), fmt.Sprintf("%sv%d", n.bridge, i+1)
 		if err = ip("netns", "add", space); err != nil {
 			break
 		}
-		n.spaces = append(n.spaces, space)
+		n.spaces, n.links = append(n.spaces, space), append(n.links, link)
 		for _, args := range [][]string{
 			{"link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space},
 			{"link", "set", link, "master", n.bridge, "up"},
@@ -79,7 +84,7 @@ func (n *network) inside(i int, args []string) []string {
 	return append([]string{"ip", "netns", "exec", n.spaces[i]}, args...)
 }
 
-// cut drops what node i sends to node j.
+// cut refuses what node i sends to node j.
 func (n *network) cut(i, j int) error {
 	return ip("-n", n.spaces[i], "route", "add", "blackhole", n.host(j)+"/32")
 }
@@ -89,8 +94,21 @@ func (n *network) mend(i, j int) error {
 	return ip("-n", n.spaces[i], "route", "del", "blackhole", n.host(j)+"/32")
 }
 
+// lose drops what node i sends to node j: it goes to a hardware address that nobody has.
+func (n *network) lose(i, j int) error {
+	return ip("-n", n.spaces[i], "neigh", "replace", n.host(j), "lladdr", "02:00:00:00:00:01", "nud", "permanent", "dev", "eth0")
+}
+
+// find undoes lose.
+func (n *network) find(i, j int) error {
+	return ip("-n", n.spaces[i], "neigh", "del", n.host(j), "dev", "eth0")
+}
+
 func (n *network) close() error {
 	var errs []error
+	for _, link := range n.links {
+		_ = ip("link", "del", link) // one that was not made yet; a space alone would let go of its link some time later
+	}
 	for _, space := range n.spaces {
 		errs = append(errs, ip("netns", "del", space))
 	}

@@ -11,6 +11,8 @@ func (*network) host(int) string                      { return "" }
 func (*network) inside(_ int, args []string) []string { return args }
 func (*network) cut(int, int) error                   { return CheckNamespaces() }
 func (*network) mend(int, int) error                  { return CheckNamespaces() }
+func (*network) lose(int, int) error                  { return CheckNamespaces() }
+func (*network) find(int, int) error                  { return CheckNamespaces() }
 func (*network) close() error                         { return nil }
 
 func newNetwork(int) (*network, error) { return nil, CheckNamespaces() }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,6 +105,32 @@ func (n *Node) Start() error {
 		_ = cmd.Wait() // how it ended shows in its log
 		close(exited)
 	}()
+	return nil
+}
+
+// Relocate gives the node, which must be down, another address for its peers: another port of loopback. Its name, its other
+// addresses and what it is told to join stay.
+func (n *Node) Relocate() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state() != Down {
+		return fmt.Errorf("%s is %s", n.Name, n.state())
+	}
+	host, _, err := net.SplitHostPort(n.Listen)
+	if err != nil || host != loopback {
+		return fmt.Errorf("%s listens on %s, and only ports of loopback are given out", n.Name, n.Listen)
+	}
+	ports, err := freePorts(1)
+	if err != nil {
+		return err
+	}
+	before := n.Listen
+	n.Listen = net.JoinHostPort(loopback, strconv.Itoa(ports[0]))
+	for i, arg := range n.args {
+		if i > 0 && n.args[i-1] == "--listen" && arg == before {
+			n.args[i] = n.Listen
+		}
+	}
 	return nil
 }
 

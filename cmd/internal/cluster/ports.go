@@ -10,6 +10,7 @@ import (
 // Ports are looked for below the range from which systems take the near end of outgoing connections. Else a connection could
 // occupy the port of a node that is down, or, dialled at that port, connect to itself.
 const (
+	loopback  = "127.0.0.1"
 	firstPort = 20000
 	lastPort  = 30000
 )
@@ -28,7 +29,7 @@ func freePorts(n int) ([]int, error) {
 			return ports, nil
 		}
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		addr := "127.0.0.1:" + strconv.Itoa(port)
+		addr := net.JoinHostPort(loopback, strconv.Itoa(port))
 		tcp, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue

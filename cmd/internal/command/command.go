@@ -38,6 +38,7 @@ type grammar struct {
 
 	Demo  demoCmd  `cmd:"" group:"see" help:"See it work: a cluster of real processes on this machine, driven and narrated."`
 	Chaos chaosCmd `cmd:"" group:"see" help:"Kill, pause and restart nodes of a local cluster under load and check the promises."`
+	Bench benchCmd `cmd:"" group:"see" help:"Measure a cluster under load, beside a Redis if one is named."`
 
 	Get        getCmd        `cmd:"" group:"entries" help:"Print the value of a key."`
 	Set        setCmd        `cmd:"" group:"entries" help:"Set a key."`

@@ -1,0 +1,211 @@
+// Package bench measures a cluster under load: over the Redis protocol, and from inside a process that is a node itself.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
+	"github.com/huddle-cache/huddle/cmd/internal/cluster"
+)
+
+// Via is the way that load takes to the cluster.
+type Via string
+
+// The ways.
+const (
+	// RESP is the Redis protocol port of every node in turn.
+	RESP Via = "resp"
+	// Node is node.Get, Set and Delete in this process, which is one of the nodes.
+	Node Via = "node"
+	// Strategy is a strategy.PeerToPeer on such a node: sessions are encoded, and decoded ones are kept.
+	Strategy Via = "strategy"
+	// Remote is Node, but only of keys that other nodes hold, and without near copies: every call asks another process.
+	Remote Via = "remote"
+	// Redis is the server to compare with.
+	Redis Via = "redis"
+)
+
+// ParseVias finds ways by their names.
+func ParseVias(names []string) ([]Via, error) {
+	var out []Via
+	for _, name := range names {
+		switch v := Via(name); v {
+		case RESP, Node, Strategy, Remote:
+			out = append(out, v)
+		default:
+			return nil, fmt.Errorf("%q is no way to the cluster: there are resp, node, strategy, remote", name)
+		}
+	}
+	return out, nil
+}
+
+// Bounds of Config.
+const (
+	MaxNodes   = 20
+	MaxCallers = 4096
+	MaxKeys    = 10_000_000
+	MaxValue   = 1 << 20
+)
+
+// Config describes a measurement. All fields are to be set but those that say otherwise.
+type Config struct {
+	Workloads  []load.Workload
+	Callers    []int // each is a run of its own
+	Keys       int
+	Skew       float64 // of Zipf's law; 0: all keys alike
+	ValueBytes int
+	For        time.Duration // of each run; 0: no bound
+	Requests   int64         // of each run; 0: no bound
+	Warm       time.Duration
+	Seed       uint64
+
+	// SelfContained starts Nodes processes, this one being one of them where Via says so. Otherwise the cluster is the one
+	// behind Addrs.
+	SelfContained bool
+	Nodes         int
+	Replicas      int
+	Via           []Via // SelfContained only
+	// Executable is the binary whose "serve" is run. Default: this one.
+	Executable string
+
+	Addrs    []string // Redis protocol ports, host:port or unix:/path
+	Password string   // of Addrs; may be empty
+
+	// Compare is the URL of a Redis that gets the same load; may be empty.
+	Compare string
+
+	Out  io.Writer // the results
+	Err  io.Writer // progress
+	JSON bool      // results as JSON
+}
+
+// keyPrefix begins all keys, so that what else is kept there is left alone.
+const keyPrefix = "huddle-bench:"
+
+// Run measures, prints, and leaves no process and no key of its own behind. When ctx ends, what has been measured until
+// then is printed, and the error is nil.
+func Run(ctx context.Context, cfg Config) error {
+	cluster.QuietRedis()
+	b := &bench{cfg: cfg, show: newShow(cfg), keys: load.NewKeys(keyPrefix, cfg.Keys, cfg.Skew, cfg.Seed)}
+	err := b.run(ctx)
+	interrupted := ctx.Err() != nil
+	if interrupted && (errors.Is(err, ctx.Err()) || len(b.runs) > 0) {
+		err = nil
+	}
+	if err != nil && len(b.runs) == 0 {
+		b.show.end()
+		return err
+	}
+	return errors.Join(b.report(interrupted), err)
+}
+
+type bench struct {
+	cfg   Config
+	show  *show
+	keys  *load.Keys
+	redis *redisTarget // to compare with; nil: none
+	runs  []Measured
+}
+
+func (b *bench) run(ctx context.Context) (err error) {
+	if b.cfg.Compare != "" {
+		if b.redis, err = dialURL(ctx, b.cfg.Compare, b.mostCallers()); err != nil {
+			return err
+		}
+		defer b.redis.close()
+		defer func() { b.redis.forget(b.keys) }()
+	}
+	if b.cfg.SelfContained {
+		return b.selfContained(ctx)
+	}
+	var targets []load.Target
+	for _, addr := range b.cfg.Addrs {
+		t, err := dialAddr(ctx, addr, b.cfg.Password, b.mostCallers())
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		targets = append(targets, t)
+	}
+	defer targets[0].(*redisTarget).forget(b.keys)
+	return b.sweep(ctx, RESP, b.keys, targets)
+}
+
+func (b *bench) mostCallers() int {
+	most := 0
+	for _, n := range b.cfg.Callers {
+		most = max(most, n)
+	}
+	return most
+}
+
+// sweep measures every workload with every number of callers, and Redis beside it.
+func (b *bench) sweep(ctx context.Context, via Via, keys *load.Keys, targets []load.Target) error {
+	beside := via == RESP && b.redis != nil
+	fill := func() error {
+		if err := b.fill(ctx, via, keys, targets...); err != nil {
+			return err
+		}
+		if via == Node || via == Strategy {
+			load.Touch(ctx, keys, targets...)
+		}
+		if beside {
+			return b.fill(ctx, Redis, keys, b.redis)
+		}
+		return nil
+	}
+	if err := fill(); err != nil {
+		return err
+	}
+	spoilt := false
+	for _, w := range b.cfg.Workloads {
+		for _, callers := range b.cfg.Callers {
+			if spoilt {
+				if err := fill(); err != nil {
+					return err
+				}
+			}
+			spoilt = w.Spoils()
+			b.measure(ctx, via, w, callers, keys, targets...)
+			if beside && ctx.Err() == nil {
+				b.measure(ctx, Redis, w, callers, keys, b.redis)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) fill(ctx context.Context, via Via, keys *load.Keys, targets ...load.Target) error {
+	n := len(keys.Names())
+	err := load.Fill(ctx, keys, b.cfg.ValueBytes, func(done int64) { b.show.filling(via, done, int64(n)) }, targets...)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("the keys cannot be written to %s: %w", via, err)
+	}
+	return err
+}
+
+// sampled is how many Gets in this process stand behind each that is timed.
+const sampled = 16
+
+func (b *bench) measure(ctx context.Context, via Via, w load.Workload, callers int, keys *load.Keys, targets ...load.Target) {
+	r := load.Run{
+		Workload: w, Keys: keys, Callers: callers, ValueBytes: b.cfg.ValueBytes, For: b.cfg.For, Requests: b.cfg.Requests, Warm: b.cfg.Warm,
+		Progress: func(done int64, elapsed time.Duration) { b.show.running(via, w, callers, done, elapsed) },
+	}
+	if via == Node || via == Strategy {
+		r.Sample = sampled
+	}
+	m := Measured{Via: via, Result: r.Do(ctx, targets...)}
+	if m.Requests == 0 {
+		return // interrupted before it began
+	}
+	b.runs = append(b.runs, m)
+	b.show.measured(m)
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
+)
+
+func TestTime(t *testing.T) {
+	for ns, want := range map[int64]string{0: "0 ns", 999: "999 ns", 1234: "1.23 µs", 45_100: "45.1 µs", 430_000_000: "430 ms", 2_500_000_000: "2.50 s"} {
+		if got := Time(ns); got != want {
+			t.Errorf("%d: %q, want %q", ns, got, want)
+		}
+	}
+}
+
+func run(via Via, w load.Workload, callers int, perSecond float64, p50 int64) Measured {
+	l := load.Latency{Count: 10, P50: p50, P99: 2 * p50}
+	return Measured{Via: via, Result: load.Result{
+		Workload: w.String(), Callers: callers, PerSecond: perSecond, Requests: 10, All: l, Ops: map[string]load.Latency{"get": l},
+	}}
+}
+
+func TestComparisonPairsRunsOfOneKind(t *testing.T) {
+	got := compare([]Measured{
+		run(RESP, load.Read, 1, 100, 2000),
+		run(Redis, load.Read, 1, 200, 1000),
+		run(RESP, load.Read, 8, 300, 1000),
+		run(Redis, load.Read, 8, 100, 3000),
+		run(Node, load.Read, 8, 900, 10),
+		run(RESP, load.Write, 8, 300, 1000), // interrupted before Redis had its turn
+	})
+	if len(got) != 2 {
+		t.Fatalf("%+v", got)
+	}
+	if a := got[0]; a.Callers != 1 || a.Throughput != 0.5 || a.P50 != 0.5 || a.P99 != 0.5 {
+		t.Errorf("%+v", a)
+	}
+	if b := got[1]; b.Callers != 8 || b.Throughput != 3 || b.P50 != 3 || b.P99 != 3 {
+		t.Errorf("%+v", b)
+	}
+	text := strings.Join(comparisonLines(got, term.Style{}), "\n")
+	for _, want := range []string{"read", "0.50", "3.00", "2.00 µs"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
+
+func TestRowsLineUpWithTheHead(t *testing.T) {
+	var out bytes.Buffer
+	s := newShow(Config{Out: &out, For: time.Second, Workloads: []load.Workload{load.Read}, Callers: []int{1}, Addrs: []string{"a"}})
+	s.measured(run(Strategy, load.ReadMostly, 4096, 12_345_678, 123_000))
+	lines := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+	h, row := lines[2], lines[3]
+	if term.VisibleLen(row) != len(h) || !strings.HasPrefix(row, "strategy  read-mostly    4,096    12,345,678  get") {
+		t.Errorf("\n%s\n%s", h, row)
+	}
+}

@@ -1,0 +1,88 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
+)
+
+// Times of a Redis client.
+const (
+	answerWait = 10 * time.Second
+	keyLife    = 15 * time.Minute // should it be left behind
+)
+
+// redisTarget is what speaks the Redis protocol: a node, or Redis.
+type redisTarget struct{ client *redis.Client }
+
+// dialAddr connects to host:port or unix:/path.
+func dialAddr(ctx context.Context, addr, password string, callers int) (*redisTarget, error) {
+	opts := &redis.Options{Addr: addr, Password: password}
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		opts.Network, opts.Addr = "unix", path
+	}
+	return dialRedis(ctx, addr, opts, callers)
+}
+
+// dialURL connects to redis://, rediss:// or unix://.
+func dialURL(ctx context.Context, url string, callers int) (*redisTarget, error) {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	return dialRedis(ctx, opts.Addr, opts, callers)
+}
+
+func dialRedis(ctx context.Context, what string, opts *redis.Options, callers int) (*redisTarget, error) {
+	opts.MaxRetries = -1 // what is reported is what happened
+	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = 2*time.Second, answerWait, answerWait
+	opts.PoolSize = callers + 16
+	opts.PoolTimeout = answerWait
+	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	t := &redisTarget{client: redis.NewClient(opts)}
+	if err := t.client.Ping(ctx).Err(); err != nil {
+		t.close()
+		return nil, fmt.Errorf("%s does not answer: %w", what, err)
+	}
+	return t, nil
+}
+
+// Get implements load.Target.
+func (t *redisTarget) Get(ctx context.Context, key string) (bool, error) {
+	err := t.client.Get(ctx, key).Err()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Set implements load.Target.
+func (t *redisTarget) Set(ctx context.Context, key string, value []byte) error {
+	return t.client.Set(ctx, key, value, keyLife).Err()
+}
+
+// Delete implements load.Target.
+func (t *redisTarget) Delete(ctx context.Context, key string) error {
+	return t.client.Del(ctx, key).Err()
+}
+
+// forget removes the keys of a run; those of log-ins end by themselves.
+func (t *redisTarget) forget(k *load.Keys) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+	defer cancel()
+	const batch = 500
+	for names := k.Names(); len(names) > 0 && ctx.Err() == nil; {
+		n := min(batch, len(names))
+		t.client.Unlink(ctx, names[:n]...) // what cannot be removed ends by itself
+		names = names[n:]
+	}
+}
+
+func (t *redisTarget) close() { _ = t.client.Close() }

@@ -1,0 +1,80 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+)
+
+// For the tests that look inside a node. The others use nodetest, which imports this package.
+
+// start starts a node with a small ring, closed at the end of the test.
+func start(t testing.TB, cfg Config) *Node {
+	t.Helper()
+	if cfg.Partitions == 0 {
+		cfg.Partitions, cfg.VirtualNodes = 257, 40
+	}
+	cfg.Settle = 200 * time.Millisecond
+	if os.Getenv("HUDDLE_TEST_LOG") != "" {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	n, err := Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// cluster starts count nodes that find each other through the first, and waits until all are in sync in one view.
+func cluster(t testing.TB, count int, cfg Config) []*Node {
+	t.Helper()
+	var ns []*Node
+	for i := range count {
+		c := cfg
+		c.Name = fmt.Sprintf("n%d", i)
+		if i > 0 {
+			c.Join = []string{ns[0].Addr()}
+		}
+		ns = append(ns, start(t, c))
+	}
+	settled(t, ns...)
+	return ns
+}
+
+// eventually polls a condition of the outside world.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func settled(t testing.TB, ns ...*Node) {
+	t.Helper()
+	eventually(t, "all nodes in sync in one view", func() bool {
+		for _, n := range ns {
+			s := n.Stats()
+			if !s.InSync || !s.Settled || s.Members != len(ns) || s.View != ns[0].Stats().View {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func ctxT(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
+# to scripts/bench (--out: to another folder). About 9 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command="scripts/bench.sh $*"
+out=scripts/bench quick=
+while (($#)); do
+  case $1 in
+    --quick) quick=1 ;;
+    --out) out=$(mkdir -p "${2:?--out wants a folder}" && cd "$2" && pwd) && shift ;;
+    *) echo "usage: scripts/bench.sh [--quick] [--out FOLDER]" >&2; exit 2 ;;
+  esac
+  shift
+done
+if [[ $quick ]]; then
+  callers=1,64 for=1s warm=300ms sizes=(1 3) requests=50000 keys=20000
+else
+  callers=1,4,16,64,256 for=3s warm=500ms sizes=(1 2 3 5) requests=500000 keys=100000
+fi
+nodes=3 replicas=2
+
+if ! command -v redis-server >/dev/null || ! command -v redis-benchmark >/dev/null; then
+  [[ $(id -u) == 0 ]] || { echo "redis-server and redis-benchmark are missing (Debian: redis-server redis-tools)" >&2; exit 1; }
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  RUNLEVEL=1 apt-get install -q -y --no-install-recommends redis-server redis-tools # run level 1: no server is started
+fi
+
+work=$(mktemp -d)
+started=()
+finish() {
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+step() { printf '\n== %s\n' "$*" >&2; }
+background() { "$@" >>"$work/log" 2>&1 </dev/null & started+=($!); }
+# until_ok COMMAND...: tries again for 30 s.
+until_ok() {
+  for _ in $(seq 300); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    sleep 0.1
+  done
+  echo "not within 30 s: $*" >&2
+  tail -5 "$work/log" >&2
+  exit 1
+}
+# Ports that nobody listens on just now.
+port=17400
+free() {
+  while :; do
+    port=$((port + 1))
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
+  done
+}
+
+# What else runs on the machine spoils the figures: the report tells.
+load=$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || true)
+step "build (load average before: ${load:-not known})"
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
+go build -o "$work/huddle" ./cmd/huddle
+(cd scripts/bench && go build -o "$work/peers" ./peers && go build -o "$work/report" ./report)
+
+step "Redis, with a replica"
+free; redis=$port
+background redis-server --port "$redis" --bind 127.0.0.1 --unixsocket "$work/redis.sock" --save '' --appendonly no --dir "$work"
+until_ok redis-cli -p "$redis" ping
+free; replica=$port
+background redis-server --port "$replica" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" --replicaof 127.0.0.1 "$redis"
+until_ok sh -c "redis-cli -p $redis info replication | grep -q state=online"
+
+# huddle NODES VIA: Gets only, then Sets only.
+measure() {
+  "$work/huddle" bench --self-contained --nodes "$1" --replicas "$2" --via "$3" --workload read,write --keys "$keys" --callers "$4" \
+    --for "$for" --warm "$warm" --json >"$5"
+}
+step "huddle, $nodes nodes"
+measure "$nodes" "$replicas" node,strategy,remote,resp "$callers" "$work/huddle.json"
+
+step "the others"
+"$work/peers" -callers "$callers" -for "$for" -warm "$warm" -keys "$keys" -nodes "$nodes" -replicas "$replicas" \
+  -redis "127.0.0.1:$redis" -redis-unix "$work/redis.sock" >"$work/peers.json"
+
+for n in "${sizes[@]}"; do
+  step "huddle, $n nodes"
+  via=node,resp
+  if ((n > replicas)); then via=node,remote,resp; fi
+  measure "$n" "$((n < replicas ? n : replicas))" "$via" 64 "$work/nodes-$n.json"
+done
+
+step "redis-benchmark"
+redis-cli -p "$redis" flushall >/dev/null
+join= flags=()
+for i in 1 2 3; do
+  free; listen=$port; free; resp=$port; free; admin=$port
+  flags+=("--name n$i --listen 127.0.0.1:$listen --resp 127.0.0.1:$resp --admin 127.0.0.1:$admin")
+  join=$join${join:+,}127.0.0.1:$listen
+done
+for f in "${flags[@]}"; do
+  # shellcheck disable=SC2086 # several words are meant
+  background "$work/huddle" serve $f --join "$join" --expect 3 --replicas "$replicas" --max-memory 1GB --log-level warn
+done
+until_ok "$work/huddle" set --admin "127.0.0.1:$admin" ready yes
+# wire NAME PORT: SETs first, so that the GETs find something.
+wire() {
+  for pipeline in 1 16; do
+    redis-benchmark -p "$2" -t set,get -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv >"$work/wire-$1-$pipeline.csv" 2>>"$work/log"
+  done
+}
+wire redis "$redis"
+wire huddle "$resp"
+
+step "results"
+versions="$(redis-server --version | sed -n 's/.* v=\([^ ]*\).*/Redis \1/p')"
+for m in redis/go-redis/v9 buraksezer/olric groupcache/groupcache-go/v3; do
+  versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' "github.com/$m" | sed 's|^github.com/[^/]*/||')"
+done
+versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' google.golang.org/grpc | sed 's|^google.golang.org/||')"
+"$work/report" -raw "$work" -out "$out" -command "$command" -versions "$versions" -load "${load:-0}"

@@ -1,0 +1,1 @@
+../../../cmd/internal/bench/load/workload.go

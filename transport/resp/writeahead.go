@@ -1,0 +1,177 @@
+package resp
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// plannedWrite is a write that follows from the command alone: it reads nothing first.
+type plannedWrite struct {
+	key    []byte
+	stored []byte  // what is written; not used to remove
+	args   SetArgs // likewise
+	remove bool
+	reply  func(c *client, existed bool, err error)
+	// The outcome.
+	existed bool
+	err     error
+}
+
+// slowWrite is what a write takes at least that waits for another node. Those that take less are made one after the other: to
+// hand them to other goroutines would cost more than it saves. One write may be slow because the machine is busy; slowTwice in
+// a row are not.
+const (
+	slowWrite = 80 * time.Microsecond
+	slowTwice = 2
+)
+
+// mostAhead bounds the writes of a pipeline that are made at the same time.
+const mostAhead = 256
+
+// perform makes a planned write. It is not for use within EXEC.
+func (c *client) perform(p *plannedWrite) {
+	b := c.srv.cfg.Backend
+	ctx := c.context()
+	if !p.remove {
+		p.err = asUnconfirmed(b.Set(ctx, string(p.key), p.stored, p.args))
+		return
+	}
+	before, _ := c.srv.now(p.key)
+	p.existed, p.err = b.Remove(ctx, string(p.key), 0)
+	if p.err = asUnconfirmed(p.err); p.err == nil {
+		c.srv.removed(string(p.key), before)
+	}
+}
+
+// writeAhead makes the write of a command and those of the commands that follow it in the pipeline, as long as they are of the same
+// sort and of other keys. If they take time they are made at the same time. Their outcomes are left in c.made. False: the command
+// is to be run as any other.
+func (c *client) writeAhead(cmd *command, args [][]byte) bool {
+	if len(c.rest) == 0 {
+		return false
+	}
+	first, ok := cmd.plan(args)
+	if !ok {
+		return false
+	}
+	all := []plannedWrite{first}
+	for _, next := range c.rest {
+		command := c.srv.find(next.Args[0])
+		if len(all) == mostAhead || command == nil || command.plan == nil || !command.fits(len(next.Args)) || command.namesPart(next.Args) {
+			break
+		}
+		p, ok := command.plan(next.Args)
+		if !ok || holdsKey(all, p.key) {
+			break
+		}
+		all = append(all, p)
+	}
+	if len(all) == 1 {
+		return false
+	}
+	i := 0
+	for ; i < len(all) && c.slowWrites < slowTwice; i++ {
+		begun := time.Now()
+		c.perform(&all[i])
+		if c.slowWrites++; time.Since(begun) < slowWrite {
+			c.slowWrites = 0
+		}
+	}
+	if rest := all[i:]; len(rest) > 0 {
+		c.context() // made before it is shared
+		var quick atomic.Bool
+		spread(len(rest), func(i int) {
+			begun := time.Now()
+			c.perform(&rest[i])
+			if time.Since(begun) < slowWrite {
+				quick.Store(true)
+			}
+		})
+		if quick.Load() {
+			c.slowWrites = 0
+		}
+	}
+	c.made = all
+	return true
+}
+
+func holdsKey(all []plannedWrite, key []byte) bool {
+	for i := range all {
+		if string(all[i].key) == string(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// answerMade answers a command whose write has been made.
+func (c *client) answerMade() {
+	p := &c.made[0]
+	c.made = c.made[1:]
+	p.reply(c, p.existed, p.err)
+}
+
+func planSet(args [][]byte) (plannedWrite, bool) {
+	o, ok := parseSet(args[3:], false)
+	if !ok || o.get {
+		return plannedWrite{}, false
+	}
+	var ttl time.Duration
+	if o.expiring {
+		var msg string
+		if ttl, msg = o.ttl.duration("set"); msg != "" || ttl < 0 {
+			return plannedWrite{}, false
+		}
+	}
+	return plannedWrite{
+		key: args[1], stored: wrap(args[2]), reply: replySet,
+		args: SetArgs{TTL: ttl, KeepTTL: o.keepTTL, IfAbsent: o.absent, IfPresent: o.present},
+	}, true
+}
+
+func planSetex(args [][]byte) (plannedWrite, bool) { return planTimed(args, expiry{seconds, args[2]}) }
+
+func planPsetex(args [][]byte) (plannedWrite, bool) { return planTimed(args, expiry{millis, args[2]}) }
+
+func planTimed(args [][]byte, x expiry) (plannedWrite, bool) {
+	ttl, msg := x.duration("setex")
+	return plannedWrite{key: args[1], stored: wrap(args[3]), args: SetArgs{TTL: ttl}, reply: replySet}, msg == "" && ttl > 0
+}
+
+func planSetnx(args [][]byte) (plannedWrite, bool) {
+	return plannedWrite{key: args[1], stored: wrap(args[2]), args: SetArgs{IfAbsent: true}, reply: replySetnx}, true
+}
+
+func planDel(args [][]byte) (plannedWrite, bool) {
+	if len(args) != 2 {
+		return plannedWrite{}, false
+	}
+	return plannedWrite{key: args[1], remove: true, reply: replyDel}, true
+}
+
+func replySet(c *client, _ bool, err error) {
+	switch {
+	case err == nil:
+		c.writeOK()
+	case isCondition(err):
+		c.writeNull()
+	default:
+		c.fail(err)
+	}
+}
+
+func replySetnx(c *client, _ bool, err error) {
+	if err != nil && !isCondition(err) {
+		c.fail(err)
+		return
+	}
+	c.writeBool(err == nil)
+}
+
+func replyDel(c *client, existed bool, err error) {
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.writeBool(existed)
+}
