@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var floodDeletes = flag.Int("flood.deletes", 200_000, "how many random tokens TestFloodOfDeletes deletes; the whole test is 10000000")
+var floodDeletes = flag.Int("flood.deletes", 200_000, "how many random tokens TestFloodOfDeletes deletes; 10000000 take a while")
 
 // A flood of deletes of random tokens, half of them for good, takes no more memory than is allowed, and pushes out no live
 // session: not while it lasts, and not when nodes come and go afterwards.
