@@ -108,7 +108,9 @@ func (n *Node) entry(key string, e *store.Entry) (Entry, error) {
 // deadline turns a context's end into one on the node's clock.
 func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 	if d, ok := ctx.Deadline(); ok {
+		// A little earlier, so that the machine can still say how it ended: not tried at all is more than not confirmed.
 		otherwise = time.Until(d)
+		otherwise -= min(tickEvery+5*time.Millisecond, otherwise/4)
 	}
 	return n.clock.now() + int64(otherwise)
 }

@@ -203,11 +203,9 @@ func (m *Machine) quarantine(p int) {
 	} else if m.is("no-quarantine") {
 		return
 	}
-	floor := m.store.Floor(p)
+	// The floor of the earlier tenure goes too: what is here was written to until now like the copies (copiesOf), and what
+	// will be pulled is no older.
 	m.store.Wipe(p)
-	if len(left) > 0 && floor > 0 {
-		m.store.RaiseFloor(p, floor)
-	}
 	for _, e := range left {
 		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin, Provisional: true})
 	}

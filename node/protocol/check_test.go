@@ -118,7 +118,14 @@ func (c *checker) read(p *simProc, key int) {
 		c.s.stats.Misses++
 		return
 	}
-	p.m.Get(&pb.Get{Key: token, Keep: true}, p.Now()+opTime, func(r Result) {
+	patience, calm := opTime, c.s.now > c.s.cfg.duration+8*sec && p.m.InSync()
+	if calm {
+		patience = 4 * sec
+	}
+	p.m.Get(&pb.Get{Key: token, Keep: true}, p.Now()+patience, func(r Result) {
+		if calm && r.Status == pb.Status_UNSURE && p.m.leased() && !p.m.leaving {
+			c.fail("P3: %s did not answer a read of %s from %.3f on, long after the last fault", p.name, token, f(begin))
+		}
 		switch r.Status {
 		case pb.Status_OK:
 			c.judge(p, key, token, r.Entry, begin, "remote")

@@ -311,6 +311,9 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	if member.Id == m.self.Id {
 		return
 	}
+	if p := m.peers[member.Id]; p != nil && p.session != 0 {
+		m.Down(member.Id, p.session)
+	}
 	p := m.meet(member)
 	p.session, p.proven, p.refused = session, false, 0
 	p.heard = m.env.Now()
@@ -370,11 +373,11 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 	if m.handleMembership(p, msg) {
 		return
 	}
-	if m.lay == nil || msg.Chain != m.lay.view.Chain {
-		return // from another cluster, or we have none
+	if m.lay != nil && msg.Chain != m.lay.view.Chain || m.lay == nil && !isRequest(msg) {
+		return // from another cluster, or answers what we asked in one
 	}
 	switch {
-	case msg.View > m.lay.number(): // we are behind: catch up first, then take it
+	case msg.View > m.lay.number() && !m.is("drop-early"): // we are behind, or not in yet: catch up first, then take it
 		if len(p.stash) < stashLimit {
 			p.stash = append(p.stash, msg)
 		}
@@ -382,7 +385,7 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 			m.send(p, &pb.Message{Body: &pb.Message_ViewPlease{ViewPlease: &pb.ViewPlease{}}})
 		}
 		return
-	case len(p.stash) > 0 && isRequest(msg):
+	case m.lay == nil, len(p.stash) > 0 && isRequest(msg):
 		return // cannot be: a sender's views only grow
 	}
 	if p.adopted < msg.View {

@@ -277,10 +277,13 @@ func (m *Machine) desired(now int64) *pb.View {
 	changed := false
 	for _, mem := range v.Members {
 		_, leaves := m.leavers[mem.Id]
+		if leaves && !remove[mem.Id] && stay == 0 { // all leave: the first one goes last, for there is nobody to hand over to
+			leaves, stay = false, 1
+		}
 		switch {
 		case remove[mem.Id]:
 			changed = true
-		case leaves && synced && stay > 0: // the last one cannot hand over to anybody
+		case leaves && synced:
 			leaving = append(leaving, mem)
 			changed = true
 		default:

@@ -201,5 +201,5 @@ func TestMutants(t *testing.T) {
 // schedules: their windows are narrower than these schedules are wide. They stay for longer runs with -sim.mutant.
 var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
-	"skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
+	"drop-early": 40, "skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
 }

@@ -150,9 +150,6 @@ func TestTombstonesHaveTheirOwnRoom(t *testing.T) {
 	if !put(1, "x", Tombstone) || s.Get(1, "x") != nil || s.Floor(1) != v {
 		t.Fatal("a tombstone without room had no effect")
 	}
-	if s.RaiseFloor(0, 50); s.Count(0) != 50 || s.Floor(0) != 50 {
-		t.Fatalf("RaiseFloor left %d", s.Count(0))
-	}
 	checkAccount(t, s)
 }
 

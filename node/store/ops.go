@@ -142,28 +142,6 @@ func (s *Store) Version(p int, key string) uint64 {
 	return 0
 }
 
-// RaiseFloor takes over the Floor of another store that held the partition: values at or below version are removed and
-// from now on refused. It costs entries that may have been good; it never lets a deleted one live.
-func (s *Store) RaiseFloor(p int, version uint64) {
-	pt := s.part(p)
-	if pt == nil || version == 0 {
-		return
-	}
-	pt.mu.Lock()
-	defer pt.mu.Unlock()
-	raise(&pt.floor, version)
-	var below []*Entry
-	pt.index.p.Load().each(func(e *Entry) bool {
-		if e.Kind == Live && e.Version <= version {
-			below = append(below, e)
-		}
-		return true
-	})
-	for _, e := range below {
-		s.take(pt, s.hash(e.Key), e, removed)
-	}
-}
-
 // Stats are gauges of now and counters since New.
 type Stats struct {
 	Entries    int   // values, without near copies; those that Sweep has yet to free included
