@@ -43,8 +43,10 @@ func TestFloodThenBounce(t *testing.T) {
 		t.Fatal("the flood was too small: no floor was raised")
 	}
 	for round := range 2 {
-		j := start(t, Config{Name: fmt.Sprint("x", round), Join: []string{ns[0].Addr()}, MaxBytes: maxBytes, MaxValueBytes: 64 << 10,
-			Partitions: ns[0].cfg.Partitions, VirtualNodes: ns[0].cfg.VirtualNodes, Load: ns[0].cfg.Load})
+		j := start(t, Config{
+			Name: fmt.Sprint("x", round), Join: []string{ns[0].Addr()}, MaxBytes: maxBytes, MaxValueBytes: 64 << 10,
+			Partitions: ns[0].cfg.Partitions, VirtualNodes: ns[0].cfg.VirtualNodes, Load: ns[0].cfg.Load,
+		})
 		eventually(t, "it joins", func() bool { return ns[0].Stats().Members == 4 })
 		_ = j.Leave(ctx)
 		eventually(t, "it is gone", func() bool { return ns[0].Stats().Members == 3 })
