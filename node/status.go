@@ -56,6 +56,7 @@ type Stats struct {
 	Partitions int    `json:"partitions"`
 	Owned      int    `json:"owned"`   // partitions owned
 	Pending    int    `json:"pending"` // partitions still to be pulled
+	ToPull     int    `json:"to_pull"` // of so many, when the hand-over under way began
 	// Entries
 	Entries    int   `json:"entries"` // live entries owned or copied here
 	Near       int   `json:"near"`    // near copies kept here
@@ -63,21 +64,25 @@ type Stats struct {
 	Bytes      int64 `json:"bytes"`
 	MaxBytes   int64 `json:"max_bytes"`
 	// Counters
-	Hits         uint64 `json:"hits"`      // answered from this node's memory
-	NearHits     uint64 `json:"near_hits"` // of these, from near copies
-	Remote       uint64 `json:"remote"`    // reads that asked another node
-	Misses       uint64 `json:"misses"`
-	Unsure       uint64 `json:"unsure"`
-	Sets         uint64 `json:"sets"`
-	Deletes      uint64 `json:"deletes"`
-	Cuts         uint64 `json:"cuts"`
-	Evictions    uint64 `json:"evictions"`
-	Expirations  uint64 `json:"expirations"`
-	Unconfirmed  uint64 `json:"unconfirmed"`
-	ViewChanges  uint64 `json:"view_changes"`
-	PulledBytes  uint64 `json:"pulled_bytes"`
-	SentMessages uint64 `json:"sent_messages"`
-	SentBytes    uint64 `json:"sent_bytes"`
+	Hits        uint64 `json:"hits"`      // answered from this node's memory
+	NearHits    uint64 `json:"near_hits"` // of these, from near copies
+	Remote      uint64 `json:"remote"`    // reads that asked another node
+	Misses      uint64 `json:"misses"`
+	Unsure      uint64 `json:"unsure"`
+	Sets        uint64 `json:"sets"`
+	Deletes     uint64 `json:"deletes"`
+	Cuts        uint64 `json:"cuts"`
+	Evictions   uint64 `json:"evictions"`
+	Expirations uint64 `json:"expirations"`
+	Unconfirmed uint64 `json:"unconfirmed"`
+	ViewChanges uint64 `json:"view_changes"`
+	PulledBytes uint64 `json:"pulled_bytes"` // keys and values pulled in hand-overs
+	// PulledEntries is how many entries these were. Late counts revocations and cuts that were confirmed after their caller
+	// had given up.
+	PulledEntries uint64 `json:"pulled_entries"`
+	Late          uint64 `json:"late"`
+	SentMessages  uint64 `json:"sent_messages"`
+	SentBytes     uint64 `json:"sent_bytes"`
 }
 
 // Stats returns the node's counters and gauges.
@@ -88,11 +93,11 @@ func (n *Node) Stats() Stats {
 	st, c := n.store.Stats(), &n.m.Counters
 	s := Stats{
 		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Settled: v.Settled,
-		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending,
+		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending, ToPull: v.ToPull,
 		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
 		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),
 		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
-		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
+		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), PulledEntries: c.PulledEntries.Load(), Late: c.Late.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
 	}
 	s.SentMessages, s.SentBytes = n.transport.Counters()
 	return s

@@ -11,11 +11,12 @@ type Status struct {
 	Members                    int
 	Acting, InSync, Settled    bool
 	Partitions, Owned, Pending int
+	ToPull                     int // partitions that were to be pulled when the hand-over under way began
 }
 
 // Status returns the present summary.
 func (m *Machine) Status() Status {
-	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing}
+	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing, ToPull: m.toPull}
 	if m.lay == nil {
 		return s
 	}

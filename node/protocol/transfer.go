@@ -152,7 +152,7 @@ func (m *Machine) merge(p int, x *pb.Entry, now int64) {
 	m.allowance -= int64(size) + 64
 	m.Counters.Pulled.Add(uint64(size))
 	m.Counters.PulledEntries.Add(1)
-	if v, ok := m.parts[p].written[x.Key]; ok && x.Version < v && !m.is("forget-written") {
+	if v, ok := m.parts[p].written[x.Key]; ok && x.Version < v && !m.is("forget-written") && !m.is("raw-merge") {
 		return
 	}
 	e := entryFrom(x, now)

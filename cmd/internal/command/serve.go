@@ -37,6 +37,7 @@ type serveCmd struct {
 
 	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number); equal on all nodes. Default: ${default}."`
 	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB. Default: ${default}."`
+	RepairRate byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, so that requests keep their latency. Default: ${default}."`
 	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB; held to a quarter of --max-memory. Default: ${default}."`
 	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
 	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
@@ -96,6 +97,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			Cluster:       c.Cluster,
 			Replicas:      c.Replicas,
 			MaxBytes:      int64(c.MaxMemory),
+			RepairRate:    int64(c.RepairRate),
 			MaxValueBytes: int(min(c.MaxValue, c.MaxMemory/4)),
 			DefaultTTL:    c.DefaultTTL,
 			Lease:         c.Lease,

@@ -83,6 +83,8 @@ func newCollector(src Source, version string) *collector {
 	counter("huddle_expirations_total", "Entries whose TTL ended.", func(s *node.Stats) float64 { return float64(s.Expirations) })
 	counter("huddle_unconfirmed_writes_total", "Writes that were not confirmed in time.", func(s *node.Stats) float64 { return float64(s.Unconfirmed) })
 	counter("huddle_view_changes_total", "Views adopted.", func(s *node.Stats) float64 { return float64(s.ViewChanges) })
+	counter("huddle_late_confirmations_total", "Revocations and cuts confirmed after their caller had given up.", func(s *node.Stats) float64 { return float64(s.Late) })
+	counter("huddle_pulled_entries_total", "Entries pulled in hand-overs.", func(s *node.Stats) float64 { return float64(s.PulledEntries) })
 	counter("huddle_pulled_bytes_total", "Bytes pulled in hand-overs.", func(s *node.Stats) float64 { return float64(s.PulledBytes) })
 	counter("huddle_sent_messages_total", "Messages sent to peers.", func(s *node.Stats) float64 { return float64(s.SentMessages) })
 	counter("huddle_sent_bytes_total", "Bytes sent to peers.", func(s *node.Stats) float64 { return float64(s.SentBytes) })
