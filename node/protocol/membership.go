@@ -397,7 +397,9 @@ func (m *Machine) condemned(now int64) map[uint64]bool {
 		}
 	}
 	out := map[uint64]bool{}
-	for len(edges) > 0 {
+	// No more than leave a quorum behind, which alone decides (see staying). The worst go first, the others from the next view.
+	size := len(m.lay.ids)
+	for len(edges) > 0 && (size <= 2 || size-len(out) > quorum(size)) {
 		degree := map[uint64]int{}
 		for e := range edges {
 			degree[e.a]++

@@ -96,7 +96,7 @@ func (m *Machine) onPromise(from uint64, b *pb.Promise) {
 	if b.Accepted != nil && less(c.highest, b.Accepted) {
 		c.highest, c.proposal = b.Accepted, b.Value
 	}
-	if !m.enough(len(c.promises)) {
+	if !m.enough(len(c.promises)) || c.proposal == nil && len(m.lay.ids) > 2 && !m.enough(m.staying(c)) {
 		return
 	}
 	if c.proposal == nil {
@@ -114,6 +114,21 @@ func (m *Machine) onPromise(from uint64, b *pb.Promise) {
 			return
 		}
 	}
+}
+
+// staying counts the promises of those whom our own value does not expel. They alone must be a quorum: else one half of an even
+// split could, when the first links are mended, throw out the other with the votes of that one. In a view of two the other's
+// consent is all there is.
+func (m *Machine) staying(c *campaign) int {
+	n := 0
+	for _, ms := range [][]*pb.Member{c.value.Members, c.value.Leaving} {
+		for _, mem := range ms {
+			if c.promises[mem.Id] {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // outbid notes a higher ballot; the next try, after a while, goes above it.
