@@ -1,0 +1,293 @@
+package protocol
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/huddle-cache/huddle/node/store"
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// Rules whose absence random schedules seldom show: each is led straight to the situation it is for. With the rule the
+// outcome must be the right one; with the rule switched off it must be another, else the test would prove nothing.
+
+// bench is one machine, a, among peers that the test plays.
+type bench struct {
+	t    *testing.T
+	m    *Machine
+	now  int64
+	ids  uint64
+	sent []letter
+	want [][]string // rings asked for
+}
+
+type letter struct {
+	to  uint64
+	msg *pb.Message
+}
+
+func (b *bench) Now() int64                       { return b.now }
+func (b *bench) Send(to, _ uint64, m *pb.Message) { b.sent = append(b.sent, letter{to, m}) }
+func (b *bench) Connect(*pb.Member)               {}
+func (b *bench) Disconnect(uint64)                {}
+func (b *bench) Random() uint64                   { b.ids++; return b.ids }
+func (b *bench) Reincarnate(*pb.Member)           {}
+func (b *bench) Announce(_, _ uint64, _ int)      {}
+func (b *bench) Event(string, string, string)     {}
+func (b *bench) Build(names []string)             { b.want = append(b.want, names) }
+func (b *bench) from(id uint64, body *pb.Message) { b.m.Receive(id, id, body) }
+func (b *bench) stamp(id uint64, msg *pb.Message) *pb.Message {
+	msg.Id, msg.Chain, msg.View = id, b.m.lay.view.Chain, b.m.lay.number()
+	return msg
+}
+
+var benchRing = ring.Params{Partitions: 31, VirtualNodes: 8, Load: 2}
+
+var benchMembers = []*pb.Member{{Name: "a", Id: 1, Addr: "a"}, {Name: "b", Id: 2, Addr: "b"}, {Name: "c", Id: 3, Addr: "c"}, {Name: "d", Id: 4, Addr: "d"}}
+
+func newBench(t *testing.T, mutant string) *bench {
+	b := &bench{t: t, now: 1000 * sec}
+	st := store.New(store.Config{Partitions: benchRing.Partitions, MaxBytes: 1 << 20, Now: b.Now})
+	b.m = New(Config{
+		Self: benchMembers[0], Replicas: 2, Ring: benchRing, Lease: sec, ExpelAfter: 2 * sec, Settle: sec, Retention: 3600 * sec,
+		Tombstone: 60 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler), Mutant: mutant,
+	}, b, st)
+	for _, p := range benchMembers[1:] {
+		b.m.Up(p, p.Id)
+	}
+	return b
+}
+
+// enter brings the machine into a view of the first n members; history lists the numbers of members of the sets before.
+func (b *bench) enter(number uint64, n int, history ...int) {
+	b.t.Helper()
+	v := &pb.View{Chain: 9, Number: number, Members: benchMembers[:n]}
+	for i, k := range history {
+		v.History = append(v.History, &pb.MemberSet{Number: number - uint64(len(history)-i), Members: benchMembers[:k]})
+	}
+	b.m.learn(v)
+	for len(b.want) > 0 {
+		names := b.want[0]
+		b.want = b.want[1:]
+		table, err := ring.Build(names, 2, benchRing)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.m.Built(names, table)
+	}
+	if b.m.lay.number() != number {
+		b.t.Fatalf("not in view %d", number)
+	}
+}
+
+// confirm answers, for a peer, every request for leases that was sent to it. The peer has thereby adopted the view.
+func (b *bench) confirm(peers ...uint64) {
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetLeaseAsk() != nil }) {
+		for _, id := range peers {
+			if l.to == id {
+				b.from(id, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_LeaseGrant{LeaseGrant: &pb.LeaseGrant{
+					Asked: l.msg.GetLeaseAsk().Asked, Pair: sec, Confirm: true,
+				}}}))
+			}
+		}
+	}
+}
+
+// take removes the letters of a kind from those sent, and returns them.
+func (b *bench) take(is func(*pb.Message) bool) []letter {
+	var out, rest []letter
+	for _, l := range b.sent {
+		if is(l.msg) {
+			out = append(out, l)
+		} else {
+			rest = append(rest, l)
+		}
+	}
+	b.sent = rest
+	return out
+}
+
+// pass lets time go on, with ticks; the peers given confirm all along.
+func (b *bench) pass(d int64, peers ...uint64) {
+	for end := b.now + d; b.now < end; {
+		b.now += 20 * ms
+		b.m.Tick()
+		b.m.store.Sweep(1000)
+		b.confirm(peers...)
+	}
+}
+
+// holdersAmong lists the ids that hold p in the ring of the first n members, the owner first.
+func holdersAmong(t *testing.T, n, p int) []uint64 {
+	t.Helper()
+	table, err := ring.Build(namesOf(benchMembers[:n]), 2, benchRing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []uint64
+	for _, i := range table.Owners(p) {
+		ids = append(ids, benchMembers[i].Id)
+	}
+	return ids
+}
+
+// partition finds one for which ok holds.
+func partition(t *testing.T, ok func(p int) bool) int {
+	t.Helper()
+	for p := range benchRing.Partitions {
+		if ok(p) {
+			return p
+		}
+	}
+	t.Fatal("no such partition in this ring: choose other members")
+	return 0
+}
+
+func keyOf(p int) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprint("key", i); ring.PartitionOf(key, benchRing.Partitions) == p {
+			return key
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	holds := func(ids []uint64, id uint64) bool { return contains(ids, id) }
+	for _, rule := range []struct {
+		mutant, says string
+		kept         func(b *bench) bool
+	}{
+		{"confirm-after-accept", "who has accepted the next view confirms the present one to nobody (5)", func(b *bench) bool {
+			b.enter(2, 3)
+			next := &pb.View{Chain: 9, Number: 3, Members: benchMembers[:2], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}}
+			b.from(2, b.stamp(0, &pb.Message{Body: &pb.Message_Accept{Accept: &pb.Accept{Ballot: &pb.Ballot{Round: 1, Proposer: 2}, Value: next}}}))
+			b.from(3, b.stamp(77, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+			grants := b.take(func(m *pb.Message) bool { return m.GetLeaseGrant() != nil })
+			if len(grants) != 1 {
+				b.t.Fatalf("%d answers", len(grants))
+			}
+			return !grants[0].msg.GetLeaseGrant().Confirm
+		}},
+		{"no-view-wait", "a new owner acts only when the old one knows, or its leases have ended (8)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 3 && holdersAmong(b.t, 2, p)[0] == 1 })
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.enter(3, 2, 3) // c is out, and may not know
+			b.confirm(2)
+			early := b.m.parts[p].acting
+			b.pass(sec+sec/driftShare+40*ms, 2)
+			if !b.m.parts[p].acting {
+				b.t.Fatal("the new owner never acts")
+			}
+			return !early
+		}},
+		{"cut-without-barrier", "a cut is confirmed only when nobody of an earlier view can serve (10)", func(b *bench) bool {
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.enter(3, 2, 3)
+			b.confirm(2)
+			done := false
+			b.m.Cut(nil, b.now+10*sec, 0, func(r Result) { done = r.Status == pb.Status_OK })
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCutClock() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}}))
+			}
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCut() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CutReply{CutReply: &pb.CutReply{}}}))
+			}
+			early := done
+			b.pass(sec+sec/driftShare+40*ms, 2)
+			if !done {
+				b.t.Fatal("the cut is never confirmed")
+			}
+			return !early
+		}},
+		{"no-quarantine", "what an earlier tenure left is not served before the sources were read (8)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holds(holdersAmong(b.t, 3, p), 1) && !holds(holdersAmong(b.t, 4, p), 1) })
+			b.enter(2, 3)
+			b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("old"), Version: 2<<viewShift + 5})
+			b.enter(3, 4, 3)    // d takes the partition over
+			b.enter(4, 3, 3, 4) // and dies before the view has settled
+			e := b.m.store.Get(p, keyOf(p))
+			if e == nil {
+				b.t.Fatal("it is gone: as a source it was of use")
+			}
+			return e.IsProvisional()
+		}},
+		{"forget-sources", "until the view settles, former holders get the writes too (7)", func(b *bench) bool {
+			former := func(p int) uint64 {
+				for _, id := range holdersAmong(b.t, 3, p) {
+					if id != 1 && !holds(holdersAmong(b.t, 4, p), id) {
+						return id
+					}
+				}
+				return 0
+			}
+			p := partition(b.t, func(p int) bool { return former(p) != 0 })
+			b.enter(2, 3)
+			b.enter(3, 4, 3)
+			return holds(b.m.copiesOf(p), former(p))
+		}},
+		{"forget-written", "what is pulled does not bring back what a value that has ended had replaced (8)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return !holds(holdersAmong(b.t, 3, p), 1) && holdersAmong(b.t, 2, p)[0] == 2 })
+			key := keyOf(p)
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.enter(3, 2, 3)
+			b.pass(40*ms, 2)
+			var pull letter
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+				if l.msg.GetPull().Partition == uint32(p) {
+					pull = l
+				}
+			}
+			if pull.to != 2 {
+				b.t.Fatalf("partition %d is pulled from %d", p, pull.to)
+			}
+			b.from(2, b.stamp(500, &pb.Message{Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: &pb.Entry{
+				Key: key, Value: []byte("new"), Version: 3<<viewShift + 5, Ttl: 10 * ms,
+			}}}}))
+			b.pass(100*ms, 2)
+			b.from(2, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+				Partition: uint32(p), Done: true, Entries: []*pb.Entry{{Key: key, Value: []byte("old"), Version: 2<<viewShift + 5}},
+			}}}))
+			if !b.m.parts[p].complete.Load() {
+				b.t.Fatal("the pull is not complete")
+			}
+			return b.m.store.Get(p, key) == nil
+		}},
+		{"forget-ended", "a fill is refused though the later value that says so has ended (13)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 })
+			key := keyOf(p)
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(2*sec, 2, 3)
+			var ticket uint64
+			b.m.Get(&pb.Get{Key: key, Fill: true}, b.now+sec, func(r Result) { ticket = r.Ticket })
+			write := func(w *pb.Write) (status pb.Status) {
+				status = -1
+				w.Key = key
+				b.m.Write(w, b.now+sec, 0, func(r Result) { status = r.Status })
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+					b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+				}
+				return status
+			}
+			if s := write(&pb.Write{Value: []byte("new"), Ttl: 10 * ms}); s != pb.Status_OK || ticket == 0 {
+				b.t.Fatalf("ticket %d, the write ended %v", ticket, s)
+			}
+			b.pass(100*ms, 2, 3)
+			return write(&pb.Write{Value: []byte("old"), Ticket: ticket}) == pb.Status_STALE_FILL
+		}},
+	} {
+		t.Run(rule.mutant, func(t *testing.T) {
+			if !rule.kept(newBench(t, "")) {
+				t.Errorf("not kept: %s", rule.says)
+			}
+			if rule.kept(newBench(t, rule.mutant)) {
+				t.Errorf("switched off and yet kept, so nothing was tested: %s", rule.says)
+			}
+		})
+	}
+}
