@@ -266,3 +266,41 @@ func TestNoNearCopies(t *testing.T) {
 		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
 	}
 }
+
+// Who has no majority says so, also to a caller with little time.
+func TestWithoutMajorityWritesAreRefused(t *testing.T) {
+	c := cluster(t, 3, node.Config{})
+	n := c.Node(0)
+	key := ""
+	for i := 0; key == ""; i++ {
+		if k := fmt.Sprint("k", i); n.Locate(k).Owner == n.Name() {
+			key = k
+		}
+	}
+	c.Isolate(0)
+	for n.Stats().Acting {
+		time.Sleep(10 * time.Millisecond) // until its lease has ended, by the clock
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := n.Set(ctx, key, []byte("v")); !errors.Is(err, node.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}
+
+// Nodes that all leave at once do not wait for each other in vain.
+func TestAllLeaveAtOnce(t *testing.T) {
+	a := start(t, node.Config{Name: "a"})
+	b := start(t, node.Config{Name: "b", Join: []string{a.Addr()}})
+	<-b.Ready()
+	ctx := ctxT(t)
+	left := make(chan error, 2)
+	for _, n := range []*node.Node{a, b} {
+		go func() { left <- n.Leave(ctx) }()
+	}
+	for range 2 {
+		if err := <-left; err != nil {
+			t.Error(err)
+		}
+	}
+}

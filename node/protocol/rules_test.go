@@ -291,3 +291,50 @@ func TestRules(t *testing.T) {
 		})
 	}
 }
+
+// A revocation goes on after its caller has given up, and is counted when it is confirmed (P3).
+func TestLateRevocation(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	status := pb.Status(-1)
+	b.m.Write(&pb.Write{Key: keyOf(p), Kind: pb.Kind_REVOKED}, b.now+50*ms, b.now+60*sec, func(r Result) { status = r.Status })
+	b.pass(200*ms, 2, 3)
+	if status != pb.Status_UNSURE || b.m.Counters.Late.Load() != 0 {
+		t.Fatalf("after the deadline: %v, %d late", status, b.m.Counters.Late.Load())
+	}
+	copies := b.take(func(m *pb.Message) bool { return m.GetCopy() != nil })
+	if len(copies) != 1 {
+		t.Fatalf("%d copies were sent", len(copies))
+	}
+	b.from(copies[0].to, b.stamp(copies[0].msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+	if b.m.Counters.Late.Load() != 1 || len(b.m.ops) != 0 {
+		t.Fatalf("%d late, %d operations are left", b.m.Counters.Late.Load(), len(b.m.ops))
+	}
+}
+
+// What is pulled in a hand-over keeps to RepairRate, over all partitions together.
+func TestRepairRate(t *testing.T) {
+	const rate, seconds = 10_000, 5
+	b := newBench(t, "")
+	b.m.cfg.RepairRate = rate
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.enter(3, 2, 3)
+	n := 0
+	for end := b.now + seconds*sec; b.now < end; {
+		b.pass(20*ms, 2)
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+			p := l.msg.GetPull().Partition // the source never comes to its end
+			n++
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+				Partition: p, Entries: []*pb.Entry{{Key: keyOf(int(p)), Value: make([]byte, 400), Version: 2<<viewShift + uint64(n)}},
+			}}}))
+		}
+	}
+	if got := b.m.Counters.Pulled.Load(); got > rate*(seconds+1) || got < rate*seconds/2 {
+		t.Errorf("%d bytes in %d s at %d bytes a second", got, seconds, rate)
+	}
+}

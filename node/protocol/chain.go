@@ -1,0 +1,183 @@
+package protocol
+
+import (
+	"slices"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// How a process comes into a chain of views, and when it gives one up (rule 2).
+
+// joiner is a process that asks to be let in.
+type joiner struct {
+	member *pb.Member
+	since  int64
+	at     int64
+}
+
+// onJoin notes a process that asks to be let in; the coordinator acts on it.
+func (m *Machine) onJoin(p *peer, member *pb.Member) {
+	if m.lay.has(member.Id) {
+		m.sendView(p)
+		return
+	}
+	now := m.env.Now()
+	j := m.joiners[member.Id]
+	if j == nil {
+		j = &joiner{member: member, since: now}
+		m.joiners[member.Id] = j
+	}
+	j.at = now
+}
+
+// watchMajority notes when the majority was lost, and starts over when it has been for long enough (P4).
+func (m *Machine) watchMajority(now int64) {
+	if m.lay.has(m.self.Id) && now < m.lease.until.Load() {
+		m.lostAt = 0
+		if m.lost {
+			m.lost = false
+			m.env.Event("regained", "", "the majority is within reach again")
+		}
+		return
+	}
+	if m.lostAt == 0 {
+		m.lostAt = now
+	}
+	for_ := now - m.lostAt
+	if !m.lost && for_ > m.cfg.ExpelAfter+m.cfg.Lease {
+		m.lost = true
+		m.env.Event("lost-majority", "", "no majority of the last view within reach: reads are unsure, writes refused")
+	}
+	dead := 0
+	for i, id := range m.lay.ids {
+		if id != m.self.Id && m.provenDead(m.lay.view.Members[i]) {
+			dead++
+		}
+	}
+	if for_ > m.cfg.ExpelAfter && !m.enough(len(m.lay.ids)-dead) {
+		m.startOver("a majority of the view has died")
+		return
+	}
+	if m.cfg.ForgetAfter > 0 && for_ > m.cfg.ForgetAfter {
+		m.startOver("no majority for ForgetAfter")
+		return
+	}
+	if len(m.forgotten) > 0 && for_ > m.cfg.ExpelAfter {
+		counted, alive := 0, 0
+		for i, id := range m.lay.ids {
+			name := m.lay.view.Members[i].Name
+			if m.forgotten[name] && id != m.self.Id {
+				continue
+			}
+			counted++
+			if id == m.self.Id || !m.silent(id, now) {
+				alive++
+			}
+		}
+		if alive >= quorum(counted) && m.lay.has(m.self.Id) {
+			m.startOver("lost members forgotten on request")
+		}
+	}
+}
+
+// Forget takes a lost member out of the count of the majority, here and at every node within reach.
+func (m *Machine) Forget(name string) {
+	m.forgotten[name] = true
+	for _, id := range m.order {
+		m.send(m.peers[id], &pb.Message{Body: &pb.Message_Forget{Forget: &pb.Forget{Name: name}}})
+	}
+}
+
+// betterChain tells whether a peer belongs to another cluster that ours must dissolve into: the smaller one does, then
+// the younger.
+func (m *Machine) betterChain() bool {
+	v := m.lay.view
+	for _, id := range m.order {
+		p := m.peers[id]
+		if p.session == 0 || !p.gossiped || p.chain == 0 || p.chain == v.Chain || m.lay.has(id) {
+			continue
+		}
+		switch {
+		case p.size != len(v.Members):
+			if p.size > len(v.Members) {
+				return true
+			}
+		case p.chain < v.Chain:
+			return true
+		}
+	}
+	return false
+}
+
+// tickOutside: in no cluster. Ask to be let in, or found one (rule 2).
+func (m *Machine) tickOutside(now int64) {
+	if m.leaving { // nothing is held here any more
+		m.finishLeave()
+		return
+	}
+	chains, alone, smallest, met := false, true, true, 1
+	for _, id := range m.order {
+		p := m.peers[id]
+		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) {
+			continue
+		}
+		alone = false
+		met++
+		if p.chain != 0 {
+			chains = true
+		} else if id < m.self.Id {
+			smallest = false
+		}
+	}
+	if now-m.joinedAt >= joinEvery {
+		m.joinedAt = now
+		for _, id := range m.order {
+			if p := m.peers[id]; p.session != 0 && p.chain != 0 {
+				m.send(p, &pb.Message{Body: &pb.Message_Join{Join: &pb.Join{Member: m.self}}})
+			}
+		}
+	}
+	if chains || now < m.foundAfter || m.chosen != nil {
+		return
+	}
+	switch {
+	case m.cfg.Solo && alone:
+	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, met < m.cfg.Expect:
+		return
+	}
+	m.learn(&pb.View{Chain: m.env.Random() | 1, Number: 1, Members: []*pb.Member{m.self}})
+}
+
+// startOver gives up the chain: everything held here is dropped, and the process goes on as a new member.
+func (m *Machine) startOver(why string) {
+	m.env.Event("started-over", "", why)
+	m.lease.until.Store(0)
+	m.route.Store(nil)
+	m.store.Reset()
+	for p := range m.parts {
+		m.parts[p].reset()
+	}
+	m.lay, m.hist, m.chosen = nil, nil, nil
+	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
+	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
+	m.waiting, m.missing, m.barrierOff = nil, 0, false
+	m.pulls, m.keyPulls = map[uint64]*pull{}, map[string]*keyPull{}
+	m.abandonWrites()
+	m.restartCuts()
+	m.holders = 0
+	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
+	old := m.order
+	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
+	for _, id := range slices.Clone(old) {
+		p := m.peers[id]
+		p.session, p.proven, p.stash, p.adopted, p.inSync, p.confirm, p.suspects = 0, false, nil, 0, 0, 0, nil
+		p.lease.until.Store(0)
+		p.near.until.Store(0)
+		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0
+		p.downAt = m.env.Now()
+	}
+	m.failAllOps()
+	m.foundAfter = m.env.Now() + m.cfg.Settle + m.cfg.ExpelAfter
+	m.env.Reincarnate(m.self)
+	m.env.Announce(0, 0, 0)
+}

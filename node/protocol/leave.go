@@ -1,0 +1,42 @@
+package protocol
+
+import (
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// The graceful departure: what is held here is handed over first (rule 8).
+
+func (m *Machine) finishLeave() {
+	m.left = true
+	m.lease.until.Store(0)
+	m.route.Store(nil)
+	m.env.Event("left", m.self.Name, "handed over and left the cluster")
+}
+
+// Leave begins a graceful departure; Left tells when everything has been handed over.
+func (m *Machine) Leave() {
+	m.leaving = true
+	if m.lay == nil || len(m.lay.ids) == 1 && m.lay.has(m.self.Id) {
+		m.finishLeave()
+	}
+}
+
+// Left tells whether the departure is complete.
+func (m *Machine) Left() bool { return m.left }
+
+func (m *Machine) askLeaves(now int64) {
+	if len(m.lay.ids) == 1 && m.lay.has(m.self.Id) {
+		m.finishLeave()
+		return
+	}
+	m.leavers[m.self.Id] = now
+	if now-m.joinedAt < joinEvery {
+		return
+	}
+	m.joinedAt = now
+	for _, id := range m.lay.ids {
+		if id != m.self.Id {
+			m.send(m.peers[id], &pb.Message{Body: &pb.Message_Leave{Leave: &pb.Leave{Member: m.self.Id}}})
+		}
+	}
+}
