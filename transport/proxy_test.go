@@ -1,19 +1,21 @@
 package transport
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
 	"testing"
 )
 
-// proxy passes TCP connections on, and can cut them.
+// proxy passes TCP connections on, keeps what the dialler says, and can cut them.
 type proxy struct {
 	ln net.Listener
 	wg sync.WaitGroup
 
 	mu    sync.Mutex
 	conns []net.Conn
+	heard []*bytes.Buffer // what the dialler said, on each connection
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -35,10 +37,11 @@ func newProxy(t *testing.T, to string) *proxy {
 				continue
 			}
 			p.mu.Lock()
-			p.conns = append(p.conns, in, out)
+			said := new(bytes.Buffer)
+			p.conns, p.heard = append(p.conns, in, out), append(p.heard, said)
 			p.mu.Unlock()
 			p.wg.Go(func() { _, _ = io.Copy(in, out); _ = in.Close() })
-			p.wg.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
+			p.wg.Go(func() { _, _ = io.Copy(out, io.TeeReader(in, locked{&p.mu, said})); _ = out.Close() })
 		}
 	})
 	t.Cleanup(func() {
@@ -59,4 +62,16 @@ func (p *proxy) cut() {
 		_ = c.Close()
 	}
 	p.conns = nil
+}
+
+// locked writes under a lock.
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }

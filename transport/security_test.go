@@ -199,55 +199,6 @@ func TestRekey(t *testing.T) {
 	}
 }
 
-// tap passes connections on, and keeps what the dialler says on each.
-type tap struct {
-	ln    net.Listener
-	mu    sync.Mutex
-	heard []*bytes.Buffer
-	wg    sync.WaitGroup
-}
-
-func newTap(t *testing.T, to string) *tap {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := &tap{ln: ln}
-	x.wg.Go(func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			buf := new(bytes.Buffer)
-			x.mu.Lock()
-			x.heard = append(x.heard, buf)
-			x.mu.Unlock()
-			x.wg.Go(func() { _, _ = io.Copy(in, out); _ = in.Close() })
-			x.wg.Go(func() { _, _ = io.Copy(out, io.TeeReader(in, locked{&x.mu, buf})); _ = out.Close() })
-		}
-	})
-	t.Cleanup(func() { _ = ln.Close() })
-	return x
-}
-
-type locked struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (l locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
-}
-
 // What was recorded of sessions and of gossip and is sent once more is refused, reported once, and delivers nothing.
 func TestReplayIsRefused(t *testing.T) {
 	var log bytes.Buffer
@@ -257,10 +208,10 @@ func TestReplayIsRefused(t *testing.T) {
 		cfg.Logger = slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))
 	}
 	b, rb := node(t, 2, secret)
-	x := newTap(t, b.Addr())
+	x := newProxy(t, b.Addr())
 	a, ra := node(t, 1, secret)
 	at := b.Self()
-	at.Addr = x.ln.Addr().String() // as if somebody stood in between
+	at.Addr = x.addr() // as if somebody stood in between
 	a.Connect(at)
 	number := ra.session(2)
 	for i := range 100 {
