@@ -290,14 +290,24 @@ func TestWithoutMajorityWritesAreRefused(t *testing.T) {
 
 // Nodes that all leave at once do not wait for each other in vain.
 func TestAllLeaveAtOnce(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the second is late: %v", late), func(t *testing.T) { leaveBoth(t, late) })
+	}
+}
+
+func leaveBoth(t *testing.T, late bool) {
 	a := start(t, node.Config{Name: "a"})
 	b := start(t, node.Config{Name: "b", Join: []string{a.Addr()}})
 	<-b.Ready()
 	ctx := ctxT(t)
 	left := make(chan error, 2)
-	for _, n := range []*node.Node{a, b} {
-		go func() { left <- n.Leave(ctx) }()
+	go func() { left <- a.Leave(ctx) }()
+	if late { // when the first has gone from the view, and hands over to the second
+		for len(b.Members()) > 1 && b.Members()[0].State != "leaving" {
+			time.Sleep(time.Millisecond)
+		}
 	}
+	go func() { left <- b.Leave(ctx) }()
 	for range 2 {
 		if err := <-left; err != nil {
 			t.Error(err)

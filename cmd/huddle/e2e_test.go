@@ -180,7 +180,7 @@ func TestARollingRestartLosesNothing(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	var out bytes.Buffer
-	if err := demo.Run(t.Context(), demo.Config{Nodes: 3, For: 12 * time.Second, Out: &out}); err != nil {
+	if err := demo.Run(t.Context(), demo.Config{Nodes: 3, For: 20 * time.Second, Out: &out}); err != nil {
 		t.Fatalf("%v after\n%s", err, out.String())
 	}
 	for _, want := range []string{"Anna logs in", "kill -9", "in sync after", "1,000 of 1,000 sessions are there", "wrong     0"} {

@@ -16,16 +16,21 @@ func (m *Machine) finishLeave() {
 // Leave begins a graceful departure; Left tells when everything has been handed over.
 func (m *Machine) Leave() {
 	m.leaving = true
-	if m.lay == nil || len(m.lay.ids) == 1 && m.lay.has(m.self.Id) {
+	if m.lay == nil || m.alone() {
 		m.finishLeave()
 	}
+}
+
+// alone tells that there is nobody to hand over to, nor anybody that still hands over to this node and waits for it.
+func (m *Machine) alone() bool {
+	return len(m.lay.ids) == 1 && m.lay.has(m.self.Id) && len(m.lay.view.Leaving) == 0
 }
 
 // Left tells whether the departure is complete.
 func (m *Machine) Left() bool { return m.left }
 
 func (m *Machine) askLeaves(now int64) {
-	if len(m.lay.ids) == 1 && m.lay.has(m.self.Id) {
+	if m.alone() {
 		m.finishLeave()
 		return
 	}

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	pullsAtOnce = 8         // chunks under way, over all partitions
-	chunkBytes  = 128 << 10 // of one chunk
+	leastPulls = 8         // chunks under way, over all partitions: so many at a low rate,
+	mostPulls  = 64        // and so many at a high one, for most partitions are small and cost a round trip
+	chunkBytes = 128 << 10 // of one chunk
 )
 
 // pull is one chunk asked for.
@@ -41,11 +42,19 @@ func (m *Machine) tickTransfer(now int64) {
 		if !pt.holder || pt.complete.Load() || pt.pulling {
 			continue
 		}
-		if len(m.pulls) >= pullsAtOnce || !m.mayPull() {
+		if len(m.pulls) >= m.pullsAtOnce() || !m.mayPull() {
 			return
 		}
 		m.pull(p)
 	}
+}
+
+// pullsAtOnce grows with the rate, so that what is under way is a small part of a second's allowance where there is much.
+func (m *Machine) pullsAtOnce() int {
+	if m.cfg.RepairRate <= 0 {
+		return mostPulls
+	}
+	return int(min(max(m.cfg.RepairRate/(8*chunkBytes), leastPulls), mostPulls))
 }
 
 // mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.

@@ -138,6 +138,9 @@ func (w *world) tell() {
 				said = append(said, strings.TrimSpace(line))
 			}
 		}
+		if n.State() == cluster.Down { // perhaps it said why
+			said = append(said, n.LogTail(5))
+		}
 		w.t.Logf("%s is %s; it said last:\n%s", n.Name, n.State(), strings.Join(said[max(0, len(said)-20):], "\n"))
 	}
 }
