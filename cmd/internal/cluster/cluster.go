@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,6 +43,7 @@ type Cluster struct {
 	dir      string // removed by Close; empty: none
 	launcher *launcher
 	network  *network // nil: loopback
+	blocks   *blocks  // of ports, on loopback
 }
 
 // Start starts the processes and returns without waiting for them to be ready. On an error nothing is left behind.
@@ -67,7 +67,7 @@ func Start(opts Options) (*Cluster, error) {
 			return nil, fmt.Errorf("the binary cannot tell where it is: %w", err)
 		}
 	}
-	c := &Cluster{launcher: newLauncher()}
+	c := &Cluster{launcher: newLauncher(), blocks: &blocks{}}
 	if err := c.prepare(opts, exe); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -116,7 +116,7 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 	}
 	for i, a := range addrs {
 		name := "node-" + strconv.Itoa(i+1)
-		n := &Node{Name: name, Listen: a[0], RESP: a[1], Admin: a[2], log: filepath.Join(logs, name+".log"), launcher: c.launcher}
+		n := &Node{Name: name, Listen: a[0], RESP: a[1], Admin: a[2], log: filepath.Join(logs, name+".log"), launcher: c.launcher, blocks: c.blocks}
 		n.client = client.New(n.Admin, "")
 		n.args = append([]string{exe, "serve", "--name", n.Name, "--listen", n.Listen, "--resp", n.RESP, "--admin", n.Admin}, extra...)
 		if opts.NodeArgs != nil {
@@ -140,14 +140,12 @@ func (c *Cluster) addresses(nodes int) ([][3]string, error) {
 		}
 		return out, nil
 	}
-	ports, err := freePorts(3 * nodes)
-	if err != nil {
-		return nil, err
-	}
 	for i := range out {
-		for j := range out[i] {
-			out[i][j] = net.JoinHostPort(loopback, strconv.Itoa(ports[3*i+j]))
+		b, err := c.blocks.take()
+		if err != nil {
+			return nil, err
 		}
+		out[i] = [3]string{b.addr(1), b.addr(0), b.addr(2)}
 	}
 	return out, nil
 }
@@ -277,6 +275,7 @@ func (c *Cluster) Close() error {
 		<-ended
 	}
 	c.launcher.close()
+	c.blocks.free()
 	var err error
 	if c.network != nil {
 		err = c.network.close()

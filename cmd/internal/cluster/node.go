@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +33,7 @@ type Node struct {
 	args     []string // the whole command line
 	log      string
 	launcher *launcher
+	blocks   *blocks
 	client   *client.Client
 
 	mu     sync.Mutex
@@ -120,12 +120,12 @@ func (n *Node) Relocate() error {
 	if err != nil || host != loopback {
 		return fmt.Errorf("%s listens on %s, and only ports of loopback are given out", n.Name, n.Listen)
 	}
-	ports, err := freePorts(1)
+	b, err := n.blocks.take()
 	if err != nil {
 		return err
 	}
 	before := n.Listen
-	n.Listen = net.JoinHostPort(loopback, strconv.Itoa(ports[0]))
+	n.Listen = b.addr(1)
 	for i, arg := range n.args {
 		if i > 0 && n.args[i-1] == "--listen" && arg == before {
 			n.args[i] = n.Listen
