@@ -57,8 +57,12 @@ func (m *Machine) adopt(v *pb.View) {
 	lay.adoptedAt = now
 	m.Counters.Views.Add(1)
 	// The old leases die before anything is moved: a read that began under them finds them dead or began in time.
-	m.lease.until.Store(0)
-	m.lease = &Lease{}
+	// Ours goes on in the new view as long as it ran: it began before this view was chosen (rule 5).
+	until := m.lease.until.Swap(0)
+	m.lease, m.confirmed = &Lease{}, 0
+	if lay.has(m.self.Id) && !m.is("no-view-lease") {
+		m.lease.until.Store(until)
+	}
 	m.lay, m.hist = lay, hist
 	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
 	for _, id := range lay.ids {

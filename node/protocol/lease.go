@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"math"
 	"slices"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -67,41 +66,55 @@ func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
 		}
 	}
 	if b.Confirm && b.Asked > p.confirm {
+		if p.confirm <= m.leasedFrom && b.Asked > m.leasedFrom {
+			m.confirmed++
+		}
 		p.confirm = b.Asked
-		m.renewed()
+		if m.confirmed >= quorum(len(m.lay.ids))-1 {
+			m.renewed()
+		}
 	}
 }
 
-// renewed works out our view lease from the confirmations.
+// renewed works out our view lease from the confirmations: it runs from when so many members had last been asked as make a
+// quorum with this node. A node alone in its view confirms to itself.
 func (m *Machine) renewed() {
-	n := len(m.lay.ids)
-	until := int64(math.MaxInt64)
-	if n > 1 {
+	need := quorum(len(m.lay.ids)) - 1
+	if m.vote.accepted != nil { // we do not confirm to ourselves either
+		need++
+	}
+	from := m.env.Now()
+	if need > 0 {
 		asked := make([]int64, 0, 64)
 		for _, id := range m.lay.ids {
-			if id != m.self.Id {
-				if p := m.peers[id]; p != nil && p.confirm != 0 {
-					asked = append(asked, p.confirm)
-				}
+			if p := m.peers[id]; id != m.self.Id && p != nil && p.confirm > m.leasedFrom {
+				asked = append(asked, p.confirm)
 			}
-		}
-		need := quorum(n) - 1
-		if m.vote.accepted != nil { // we do not confirm to ourselves either
-			need++
 		}
 		if len(asked) < need {
 			return
 		}
 		slices.Sort(asked)
-		until = asked[len(asked)-need] + m.cfg.Lease - m.cfg.Lease/driftShare
-	}
-	if until > m.lease.until.Load() {
-		was := m.lease.until.Load()
-		m.lease.until.Store(until)
-		if was < m.env.Now() {
-			m.unpark()
-			m.finishWrites()
+		from = asked[len(asked)-need]
+		m.confirmed = 0
+		for _, at := range asked {
+			if at > from {
+				m.confirmed++
+			}
 		}
+	}
+	if m.leasedFrom >= from {
+		return
+	}
+	m.leasedFrom = from
+	was := m.lease.until.Load()
+	m.lease.until.Store(from + m.cfg.Lease - m.cfg.Lease/driftShare)
+	if need == 0 && m.is("endless-alone") {
+		m.lease.until.Store(1 << 62)
+	}
+	if was < m.env.Now() {
+		m.unpark()
+		m.finishWrites()
 	}
 }
 

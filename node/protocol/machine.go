@@ -146,6 +146,9 @@ type Machine struct {
 	lease *Lease    // our view lease
 	lays  layoutCache
 
+	leasedFrom int64 // when those were asked whose confirmations make our view lease
+	confirmed  int   // members that have confirmed the present view since
+
 	chosen   *pb.View         // the newest view that waits for its rings
 	building map[string]int64 // rings asked for, and when
 
@@ -376,6 +379,9 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 	if m.lay != nil && msg.Chain != m.lay.view.Chain || m.lay == nil && !isRequest(msg) {
 		return // from another cluster, or answers what we asked in one
 	}
+	if m.lay != nil && msg.View != m.lay.number() && m.answerAcross(p, msg) {
+		return
+	}
 	switch {
 	case msg.View > m.lay.number() && !m.is("drop-early"): // we are behind, or not in yet: catch up first, then take it
 		if len(p.stash) < stashLimit {
@@ -401,6 +407,34 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 		return
 	}
 	m.handleRequest(p, msg)
+}
+
+// answerAcross takes the requests of an operation from a node that is in another view, where this node acts as the owner in its
+// own: its answer is right whoever asks, so nobody waits for a change that does not concern the key. Nothing is kept of such an
+// answer, for who keeps a near copy is to be in the view of the answer (rule 12).
+func (m *Machine) answerAcross(p *peer, msg *pb.Message) bool {
+	acting := func(key string) bool {
+		pt := &m.parts[ring.PartitionOf(key, len(m.parts))]
+		return pt.owner && pt.acting && m.leased()
+	}
+	switch b := msg.Body.(type) {
+	case *pb.Message_Get:
+		if !acting(b.Get.Key) {
+			return false
+		}
+		m.onGet(p, msg, &pb.Get{Key: b.Get.Key, Fill: b.Get.Fill})
+	case *pb.Message_Write:
+		if !acting(b.Write.Key) {
+			return false
+		}
+		m.onWrite(p, msg, b.Write)
+	default:
+		return false
+	}
+	if msg.View < m.lay.number() {
+		m.sendView(p)
+	}
+	return true
 }
 
 func isRequest(msg *pb.Message) bool {

@@ -34,7 +34,6 @@ type op struct {
 	asked    int64 // when it was last sent
 	to       uint64
 	session  uint64
-	view     uint64
 	parked   bool
 	tried    bool
 	copies   int // reads: how many copies have been asked because the owner was out of reach
@@ -155,7 +154,7 @@ func (m *Machine) dispatch(o *op) {
 }
 
 func (m *Machine) sendOp(o *op, p *peer) {
-	o.to, o.session, o.asked, o.view = p.member.Id, p.session, m.env.Now(), m.lay.number()
+	o.to, o.session, o.asked = p.member.Id, p.session, m.env.Now()
 	msg := &pb.Message{Id: o.id}
 	switch {
 	case o.get != nil:

@@ -280,6 +280,17 @@ func TestRules(t *testing.T) {
 			b.pass(100*ms, 2, 3)
 			return write(&pb.Write{Value: []byte("old"), Ticket: ticket}) == pb.Status_STALE_FILL
 		}},
+		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
+			b.enter(1, 1)
+			b.pass(sec)
+			b.m.store.Put(0, &store.Entry{Key: keyOf(0), Value: []byte("v"), Version: 1<<viewShift + 5})
+			if _, how := b.m.Read(keyOf(0)); how != Hit {
+				b.t.Fatal("not served")
+			}
+			b.now += sec // a pause: no tick
+			_, how := b.m.Read(keyOf(0))
+			return how != Hit
+		}},
 	} {
 		t.Run(rule.mutant, func(t *testing.T) {
 			if !rule.kept(newBench(t, "")) {
@@ -289,6 +300,51 @@ func TestRules(t *testing.T) {
 				t.Errorf("switched off and yet kept, so nothing was tested: %s", rule.says)
 			}
 		})
+	}
+}
+
+// A change of the view concerns only the keys that change hands: the others are served all along, from memory and to those
+// that are not in the same view yet, or already in the next one. The lease of the view before bounds that.
+func TestReadsGoOn(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 2, p)[0] == 1 })
+	moved := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 3 && holdersAmong(t, 2, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	for _, p := range []int{p, moved} {
+		b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 5})
+	}
+	b.enter(3, 2, 3)
+	if _, how := b.m.Read(keyOf(p)); how != Hit {
+		t.Error("what did not change hands is not served from memory")
+	}
+	ask := func(view uint64, p int) pb.Status {
+		msg := b.stamp(900, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p), Keep: true}}})
+		msg.View = view
+		b.from(2, msg)
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil }) {
+			if l.msg.GetGetReply().Keep && view != b.m.lay.number() {
+				t.Error("an answer to another view was given to keep")
+			}
+			return l.msg.GetGetReply().Status
+		}
+		return -1
+	}
+	for view, want := range map[uint64]pb.Status{2: pb.Status_OK, 3: pb.Status_OK, 4: pb.Status_OK} {
+		if got := ask(view, p); got != want {
+			t.Errorf("asked from view %d: %v", view, got)
+		}
+	}
+	if got := ask(2, moved); got != pb.Status_NOT_OWNER {
+		t.Errorf("what is being taken over was answered: %v", got)
+	}
+	if got := ask(4, moved); got != -1 {
+		t.Errorf("what is being taken over was answered: %v", got)
+	}
+	b.pass(sec) // nobody confirms the new view
+	if _, how := b.m.Read(keyOf(p)); how == Hit {
+		t.Error("served without a lease")
 	}
 }
 

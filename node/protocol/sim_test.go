@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand"
+	"slices"
 	"strings"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -58,6 +59,8 @@ type simConfig struct {
 	provoke  bool  // faults strike as views are accepted and adopted
 	sharp    bool  // operations in dense bursts, with more writes and cuts
 	careful  bool  // one crash at a time, the next when all are in sync again (the premise of P2)
+	ring     ring.Params
+	calm     bool // no operations, no stalls of the network, gossip of changes alone: to measure what membership costs
 }
 
 type sim struct {
@@ -73,7 +76,10 @@ type sim struct {
 	slow     map[[2]int]int64    // slot -> slot: further delay
 	sessions uint64
 	events   int
-	ended    []*simLink
+	ended    []*simLink // all sessions, also those that not both ends have seen end
+	rings    map[string]*ring.Table
+	byIDs    map[uint64]*simProc
+	byPair   map[[2]*simProc][]*simLink
 	views    map[[2]uint64]string
 	check    *checker
 	faults   map[string]int
@@ -105,6 +111,17 @@ type simProc struct {
 	view    uint64
 	size    int
 	leaving bool
+
+	// In a calm schedule: what it has sent, and what gossip has told of it.
+	sent, bytes int
+	told        simNews
+	greeted     bool // gossip has told it of all
+}
+
+// simNews is what gossip tells of a process.
+type simNews struct {
+	id, chain, view uint64
+	gone            bool
 }
 
 func newSim(cfg simConfig) *sim {
@@ -112,6 +129,10 @@ func newSim(cfg simConfig) *sim {
 		cfg: cfg, r: rand.New(rand.NewSource(cfg.seed)), links: map[[2]*simProc]*simLink{}, open: map[uint64]*simLink{},
 		cut: map[[2]int]bool{}, slow: map[[2]int]int64{},
 		views: map[[2]uint64]string{}, faults: map[string]int{}, doomed: map[int]bool{},
+		rings: map[string]*ring.Table{}, byIDs: map[uint64]*simProc{}, byPair: map[[2]*simProc][]*simLink{},
+	}
+	if cfg.ring.Partitions == 0 {
+		s.cfg.ring = simRing
 	}
 	s.expect = cfg.nodes
 	s.check = newChecker(s)
@@ -155,9 +176,10 @@ func (s *sim) start(slot int) *simProc {
 		offset: s.r.Int63n(100 * sec), born: s.now, wants: map[uint64]*pb.Member{},
 	}
 	p.id = s.r.Uint64() | 1
-	st := store.New(store.Config{Partitions: simRing.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
+	s.byIDs[p.id] = p
+	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
 	p.m = New(Config{
-		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: simRing,
+		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
 		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.expect, Settle: sec / 2, Retention: 3600 * sec,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
 		MaxHolders: 64, MaxPending: 10000, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
@@ -170,13 +192,18 @@ func (s *sim) start(slot int) *simProc {
 		if p.m.Left() && !p.gone {
 			s.logf("%s has left", p.name)
 			s.kill(p, true)
+			if s.cfg.calm {
+				return
+			}
 			s.at(s.between(100*ms, 2*sec), nil, func() { delete(s.doomed, p.slot); s.start(p.slot) })
 			return
 		}
 		s.at(20*ms, p, tick)
 	}
 	s.at(s.between(0, 20*ms), p, tick)
-	s.client(p)
+	if !s.cfg.calm {
+		s.client(p)
+	}
 	return p
 }
 
@@ -190,9 +217,14 @@ func (p *simProc) Random() uint64 { return p.s.r.Uint64() }
 
 func (p *simProc) Build(names []string) {
 	p.s.at(p.s.between(0, 40*ms), p, func() {
-		t, err := ring.Build(names, p.s.cfg.replicas, simRing)
-		if err != nil {
-			p.s.check.fail("no ring: %v", err)
+		key := cacheKey(names)
+		t := p.s.rings[key]
+		if t == nil {
+			var err error
+			if t, err = ring.Build(names, p.s.cfg.replicas, p.s.cfg.ring); err != nil {
+				p.s.check.fail("no ring: %v", err)
+			}
+			p.s.rings[key] = t
 		}
 		p.m.Built(names, t)
 	})
@@ -223,6 +255,7 @@ func (p *simProc) Disconnect(id uint64) { delete(p.wants, id) }
 func (p *simProc) Reincarnate(self *pb.Member) {
 	old := p.id
 	p.id = self.Id
+	p.s.byIDs[p.id] = p
 	for _, q := range p.s.procs {
 		if q != nil && q != p {
 			p.s.at(p.s.between(50*ms, sec), q, func() { q.m.Gone(old) })
@@ -239,22 +272,26 @@ func (p *simProc) Reincarnate(self *pb.Member) {
 
 // gossip makes processes that can hear each other known, and the others unknown.
 func (s *sim) gossip() {
-	for _, p := range s.procs {
-		for _, q := range s.procs {
-			if p == q || p.gone || p.paused {
-				continue
+	for _, q := range s.procs {
+		if s.cfg.calm { // as a gossip library does: what changed, to all, and all to who is new
+			news := simNews{q.id, q.chain, q.view, q.gone}
+			changed := news != q.told
+			q.told = news
+			for _, p := range s.procs {
+				if changed || !p.greeted {
+					s.tell(p, q)
+				}
 			}
-			switch {
-			case !q.gone && !q.paused && !s.cut[[2]int{q.slot, p.slot}] && !s.cut[[2]int{p.slot, q.slot}]:
-				p, q, id, chain, view, size := p, q, q.id, q.chain, q.view, q.size
-				s.at(s.between(ms, 100*ms), p, func() {
-					p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.name}, chain, view, size)
-				})
-			case q.gone && s.chance(0.3):
-				p.m.Gone(q.id)
-			}
+			continue
+		}
+		for _, p := range s.procs {
+			s.tell(p, q)
 		}
 	}
+	for _, p := range s.procs {
+		p.greeted = true
+	}
+	s.ended = slices.DeleteFunc(s.ended, (*simLink).over)
 	for _, l := range append([]*simLink(nil), s.ended...) {
 		if !l.closed && len(l.held[0])+len(l.held[1]) > 0 && s.now-l.heldAt > 2500*ms {
 			s.logf("session of %s and %s times out", l.ends[0].name, l.ends[1].name)
@@ -262,6 +299,22 @@ func (s *sim) gossip() {
 		}
 	}
 	s.at(250*ms, nil, s.gossip)
+}
+
+// tell lets gossip tell p what it knows of q.
+func (s *sim) tell(p, q *simProc) {
+	if p == q || p.gone || p.paused {
+		return
+	}
+	switch {
+	case !q.gone && !q.paused && !s.cut[[2]int{q.slot, p.slot}] && !s.cut[[2]int{p.slot, q.slot}]:
+		id, chain, view, size := q.id, q.chain, q.view, q.size
+		s.at(s.between(ms, 100*ms), p, func() {
+			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.name}, chain, view, size)
+		})
+	case q.gone && (s.cfg.calm || s.chance(0.3)):
+		p.m.Gone(q.id)
+	}
 }
 
 func (s *sim) allInSync() bool {
@@ -293,17 +346,28 @@ func (s *sim) run() error {
 			}
 		}
 	})
-	end := s.cfg.duration + s.cfg.quiet
-	for len(s.q) > 0 && len(s.check.failures) == 0 {
-		e := heap.Pop(&s.q).(*simEvent)
-		if e.at > end {
-			break
-		}
-		s.now = e.at
+	s.play(s.cfg.duration+s.cfg.quiet, func() bool {
 		if s.events++; s.events > 3_000_000 {
 			s.check.fail("a storm: %d events by %.3f", s.events, f(s.now))
-			break
 		}
+		return len(s.check.failures) > 0
+	})
+	s.check.end()
+	if len(s.check.failures) > 0 {
+		return fmt.Errorf("seed %d: %s", s.cfg.seed, strings.Join(s.check.failures, "; "))
+	}
+	return nil
+}
+
+// play lets virtual time go on until end, or until enough, which is asked before each event, says so.
+func (s *sim) play(end int64, enough func() bool) {
+	for len(s.q) > 0 && !enough() {
+		if s.q[0].at > end {
+			s.now = end
+			return
+		}
+		e := heap.Pop(&s.q).(*simEvent)
+		s.now = e.at
 		switch p := e.proc; {
 		case p == nil:
 			e.fn()
@@ -314,9 +378,4 @@ func (s *sim) run() error {
 			e.fn()
 		}
 	}
-	s.check.end()
-	if len(s.check.failures) > 0 {
-		return fmt.Errorf("seed %d: %s", s.cfg.seed, strings.Join(s.check.failures, "; "))
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"strings"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -35,6 +36,10 @@ func (p *simProc) down(l *simLink, tell bool) {
 
 func (p *simProc) Send(peer, session uint64, m *pb.Message) {
 	p.s.stats.Messages++
+	if p.s.cfg.calm {
+		p.sent++
+		p.bytes += m.SizeVT()
+	}
 	if tok := *simToken; tok != "" && p.s.cfg.trace != nil && strings.Contains(m.String(), tok) {
 		p.s.logf("  %s -> %x: %s", p.name, peer>>48, m)
 	}
@@ -97,7 +102,7 @@ func (s *sim) transmit(l *simLink, from int, m *pb.Message) {
 		return
 	}
 	d := s.between(50, 2000) * 1000
-	if s.chance(0.02) {
+	if !s.cfg.calm && s.chance(0.02) {
 		d = s.between(1, 400) * ms
 	}
 	d += s.slow[[2]int{l.ends[from].slot, to.slot}]
@@ -130,10 +135,8 @@ func (s *sim) redial(l *simLink) {
 }
 
 func (s *sim) byID(id uint64) *simProc {
-	for _, p := range s.procs {
-		if p != nil && p.id == id {
-			return p
-		}
+	if p := s.byIDs[id]; p != nil && p.id == id && s.procs[p.slot] == p {
+		return p
 	}
 	return nil
 }
@@ -190,23 +193,24 @@ func (s *sim) connect(p, q *simProc) {
 		})
 	}
 	s.ended = append(s.ended, l)
+	s.byPair[l.ends] = append(s.byPair[l.ends], l)
 }
 
 // oldLinks are the earlier sessions that this end has not yet seen end.
 func (s *sim) oldLinks(e, o *simProc, not *simLink) []*simLink {
 	var out []*simLink
-	keep := s.ended[:0]
-	for _, l := range s.ended {
-		if l != not && l.ends == pair(e, o) && l.up[l.end(e)] {
+	k := pair(e, o)
+	s.byPair[k] = slices.DeleteFunc(s.byPair[k], func(l *simLink) bool {
+		if l != not && l.up[l.end(e)] {
 			out = append(out, l)
 		}
-		if !l.closed || l.up[0] || l.up[1] {
-			keep = append(keep, l)
-		}
-	}
-	s.ended = keep
+		return l.over()
+	})
 	return out
 }
+
+// over: both ends have seen it end.
+func (l *simLink) over() bool { return l.closed && !l.up[0] && !l.up[1] }
 
 func (s *sim) setCut(a, b int, on bool) {
 	k := [2]int{a, b}
