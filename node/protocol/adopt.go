@@ -64,6 +64,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	m.lay, m.hist = lay, hist
+	m.ahead, m.pleaseAt = false, 0
 	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
 	for _, id := range lay.ids {
 		delete(m.joiners, id)
@@ -86,10 +87,16 @@ func (m *Machine) adopt(v *pb.View) {
 	if m.is("no-view-wait") {
 		m.barrier = now
 	}
-	m.barrierOff = false
-	if v.Number == 1 || old != nil && len(hist) == 0 {
-		// Founded, or settled: the same members as before, all of which had adopted the view before this one.
-		m.barrierOff = v.Number == 1
+	// Founded: nobody was before. Settled: the same members as before, all of which had adopted the view before this one; that ends
+	// with the first check.
+	m.barrierOff = v.Number == 1
+	m.behind = map[uint64]bool{}
+	for _, h := range hist {
+		for _, id := range h.ids {
+			if !m.adopted(id) {
+				m.behind[id] = true
+			}
+		}
 	}
 	m.pulls, m.waiting, m.missing = map[uint64]*pull{}, nil, 0
 	for p := range m.parts {
@@ -288,20 +295,7 @@ func (m *Machine) checkBarrier() {
 	}
 	now := m.env.Now()
 	over := now >= m.barrier
-	if !m.barrierOff {
-		all := true
-		for _, h := range m.hist {
-			for _, id := range h.ids {
-				if !m.adopted(id) {
-					all = false
-				}
-			}
-		}
-		if len(m.hist) == 0 { // settled: all members had adopted the view before; do they hold leases of it? The same ones.
-			all = true
-		}
-		m.barrierOff = all || over
-	}
+	m.barrierOff = m.barrierOff || over || len(m.behind) == 0
 	if len(m.waiting) > 0 {
 		rest := m.waiting[:0]
 		for _, p := range m.waiting {

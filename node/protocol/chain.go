@@ -157,7 +157,7 @@ func (m *Machine) startOver(why string) {
 	for p := range m.parts {
 		m.parts[p].reset()
 	}
-	m.lay, m.hist, m.chosen = nil, nil, nil
+	m.lay, m.hist, m.chosen, m.ahead = nil, nil, nil, false
 	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false

@@ -124,7 +124,7 @@ type peer struct {
 	size        int
 	suspects    []uint64
 	suspectsAt  int64
-	decidedAt   int64 // when we last sent it our view
+	decidedAt   int64 // when we last sent it our view, or a hint of it
 	stash       []*pb.Message
 }
 
@@ -149,6 +149,9 @@ type Machine struct {
 	leasedFrom int64 // when those were asked whose confirmations make our view lease
 	confirmed  int   // members that have confirmed the present view since
 
+	ahead    bool             // there are peers in a later view than we are
+	pleaseAt int64            // when one of them was last asked for it
+	pleased  uint64           // and which
 	chosen   *pb.View         // the newest view that waits for its rings
 	building map[string]int64 // rings asked for, and when
 
@@ -160,10 +163,11 @@ type Machine struct {
 	leavers  map[uint64]int64
 
 	parts      []part
-	waiting    []int // owned partitions whose take-over is not complete
-	barrier    int64 // when every lease of earlier views has ended (rule 8)
-	barrierOff bool  // every member of earlier views has adopted this one
-	missing    int   // partitions held that are not complete
+	waiting    []int           // owned partitions whose take-over is not complete
+	barrier    int64           // when every lease of earlier views has ended (rule 8)
+	barrierOff bool            // every member of earlier views has adopted this one
+	behind     map[uint64]bool // members of earlier views not known to have adopted this one
+	missing    int             // partitions held that are not complete
 	pulls      map[uint64]*pull
 	keyPulls   map[string]*keyPull
 
@@ -387,22 +391,24 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 		if len(p.stash) < stashLimit {
 			p.stash = append(p.stash, msg)
 		}
-		if len(p.stash) == 1 {
-			m.send(p, &pb.Message{Body: &pb.Message_ViewPlease{ViewPlease: &pb.ViewPlease{}}})
-		}
+		m.ahead = true
+		m.catchUp(m.env.Now())
 		return
 	case m.lay == nil, len(p.stash) > 0 && isRequest(msg):
 		return // cannot be: a sender's views only grow
 	}
 	if p.adopted < msg.View {
 		p.adopted = msg.View
+		if m.adopted(p.member.Id) {
+			delete(m.behind, p.member.Id)
+		}
 		m.checkBarrier()
 	}
 	if m.handleReply(p, msg) {
 		return
 	}
 	if msg.View < m.lay.number() {
-		m.sendView(p)
+		m.hint(p)
 		m.refuse(p, msg)
 		return
 	}
@@ -432,7 +438,7 @@ func (m *Machine) answerAcross(p *peer, msg *pb.Message) bool {
 		return false
 	}
 	if msg.View < m.lay.number() {
-		m.sendView(p)
+		m.hint(p)
 	}
 	return true
 }
@@ -525,6 +531,7 @@ func (m *Machine) refuse(p *peer, msg *pb.Message) {
 // Tick lets time pass: the driver calls it every 10 to 20 ms.
 func (m *Machine) Tick() {
 	now := m.env.Now()
+	m.catchUp(now)
 	m.tickMembership(now)
 	if m.lay != nil {
 		if now-m.askedAt >= m.cfg.Lease/askEvery {

@@ -98,6 +98,32 @@ func (m *Machine) sendView(p *peer) {
 	}
 }
 
+// hint tells a peer that is behind, at most every 50 ms, that there is a later view: any message does, for each carries its view. The
+// peer then asks for it, one of all that are ahead of it: a view has the size of the cluster.
+func (m *Machine) hint(p *peer) {
+	if now := m.env.Now(); p.decidedAt == 0 || now-p.decidedAt > 50*ms {
+		p.decidedAt = now
+		m.send(p, &pb.Message{})
+	}
+}
+
+// catchUp asks a peer that is ahead for its view: one at a time, the next after 50 ms.
+func (m *Machine) catchUp(now int64) {
+	if !m.ahead || m.chosen != nil || now-m.pleaseAt < 50*ms {
+		return
+	}
+	next, _ := slices.BinarySearch(m.order, m.pleased+1)
+	for i := range m.order {
+		id := m.order[(next+i)%len(m.order)]
+		if p := m.peers[id]; len(p.stash) > 0 {
+			m.pleaseAt, m.pleased = now, id
+			m.send(p, &pb.Message{Body: &pb.Message_ViewPlease{ViewPlease: &pb.ViewPlease{}}})
+			return
+		}
+	}
+	m.ahead = false
+}
+
 // tickMembership looks whether the membership should change, and drives the change.
 func (m *Machine) tickMembership(now int64) {
 	if m.left {
