@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -21,6 +22,8 @@ type checker struct {
 	revoked  map[string]int64     // token -> when its revocation was confirmed
 	gen      map[int]int          // of revocable keys
 	pending  map[*simProc]map[*simWrite]bool
+	won      map[string][]*simWrite // by lock: Sets of an absent key that were told they are the one
+	freed    map[string][]*simWrite // by lock: its deletes, and the cuts of everything, also the unconfirmed
 }
 
 type simWrite struct {
@@ -38,6 +41,7 @@ func newChecker(s *sim) *checker {
 	return &checker{
 		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{}, revoked: map[string]int64{},
 		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{},
+		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{},
 	}
 }
 
@@ -88,6 +92,10 @@ func (c *checker) operate(p *simProc) {
 		c.read(p, key)
 		return
 	}
+	if c.s.cfg.careful && c.s.chance(0.1) {
+		c.lock(p, fmt.Sprintf("l%d", key%2))
+		return
+	}
 	switch x := c.s.r.Float64(); {
 	case x < 0.60:
 		c.read(p, key)
@@ -135,6 +143,41 @@ func (c *checker) read(p *simProc, key int) {
 			c.s.stats.Unsure++
 		}
 	})
+}
+
+// lock takes or frees a lock: a Set on condition that the key is absent, and a Delete.
+func (c *checker) lock(p *simProc, token string) {
+	w := &simWrite{kind: "lock", token: token, begin: c.s.now, end: never64}
+	b := &pb.Write{Key: token, Value: []byte("held"), IfAbsent: true}
+	if c.s.chance(0.3) {
+		w.kind, b = "unlock", &pb.Write{Key: token, Kind: pb.Kind_TOMBSTONE}
+		c.freed[token] = append(c.freed[token], w)
+	}
+	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) {
+		if r.Status != pb.Status_OK {
+			return
+		}
+		w.end = c.s.now
+		if b.IfAbsent {
+			c.won[token] = append(c.won[token], w)
+		}
+		c.s.logf("%s: %s %s (began %.3f)", p.name, w.kind, token, f(w.begin))
+	})
+}
+
+// locks judges that no two held a lock at once: between two that won it lies something that may have freed it. A Delete may take
+// effect more than once while it is under way, for it is sent again when a session breaks; so this is not linearizability.
+func (c *checker) locks() {
+	for token, won := range c.won {
+		for i := 1; i < len(won); i++ { // in the order in which they were told
+			a, b := won[i-1], won[i]
+			freed := func(w *simWrite) bool { return w.begin < b.end && w.end > min(a.begin, b.begin) }
+			if !slices.ContainsFunc(c.freed[token], freed) && !slices.ContainsFunc(c.freed[""], freed) {
+				c.fail("lock %s won at %.3f (from %.3f on) and at %.3f (from %.3f on), with nothing between that frees it",
+					token, f(a.end), f(a.begin), f(b.end), f(b.begin))
+			}
+		}
+	}
 }
 
 // judge: is the value read older than a write that was confirmed before the read began (P1, P6)?
@@ -244,6 +287,8 @@ func (c *checker) clear(p *simProc, tag string) {
 	var tags []string
 	if tag != "" {
 		tags = []string{tag}
+	} else {
+		c.freed[""] = append(c.freed[""], w)
 	}
 	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) { c.ended(p, w, r) })
 }
@@ -297,6 +342,7 @@ func (c *checker) end() {
 	if !c.s.cfg.careful {
 		return
 	}
+	c.locks()
 	for key := range c.s.cfg.keys {
 		token := c.token(key)
 		var last *simWrite
