@@ -183,19 +183,20 @@ type Machine struct {
 	allowanceAt int64
 	toPull      int // partitions that were to be pulled when the present round of hand-over began
 
-	mySuspects []uint64
-	askedAt    int64
-	reportedAt int64
-	joinedAt   int64
-	sweptHold  int
-	lostAt     int64 // since when the majority has been out of touch; 0: in touch
-	lost       bool  // and that was announced
-	foundAfter int64 // no founding before
-	metAt      int64 // when the last new peer was met
-	reached    bool
-	leaving    bool
-	left       bool
-	forgotten  map[string]bool
+	mySuspects  []uint64
+	suspectedAt int64 // when a member last told whom it does not hear
+	askedAt     int64
+	reportedAt  int64
+	joinedAt    int64
+	sweptHold   int
+	lostAt      int64 // since when the majority has been out of touch; 0: in touch
+	lost        bool  // and that was announced
+	foundAfter  int64 // no founding before
+	metAt       int64 // when the last new peer was met
+	reached     bool
+	leaving     bool
+	left        bool
+	forgotten   map[string]bool
 
 	Counters Counters
 }

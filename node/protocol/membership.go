@@ -35,6 +35,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 	case *pb.Message_Suspect:
 		if same {
 			p.suspects, p.suspectsAt = b.Suspect.Members, m.env.Now()
+			m.suspectedAt = p.suspectsAt
 		}
 	case *pb.Message_Prepare:
 		if next(b.Prepare.Number) && b.Prepare.Ballot.GetProposer() == p.member.Id {
@@ -203,6 +204,9 @@ func (m *Machine) sameMembers(v *pb.View) bool {
 // desired returns the view that should follow, or nil if this one is right.
 func (m *Machine) desired(now int64) *pb.View {
 	v := m.lay.view
+	if len(m.mySuspects)+len(m.joiners)+len(m.leavers)+len(v.History)+len(v.Leaving) == 0 && now-m.suspectedAt >= reportLife {
+		return nil // settled, and nobody has anything to say: nearly always
+	}
 	remove := m.condemned(now)
 	synced := m.inSyncNow()
 	for _, id := range m.lay.ids {
