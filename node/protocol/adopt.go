@@ -40,14 +40,14 @@ func (pt *part) reset() {
 func (m *Machine) adopt(v *pb.View) {
 	now := m.env.Now()
 	old := m.lay
-	lay, err := m.lays.layout(v)
+	lay, err := m.lays.layout(v, m.self.Id)
 	if err != nil {
 		m.log.Error("view without a ring", "view", v.Number, "error", err)
 		return
 	}
 	hist := make([]*layout, 0, len(v.History))
 	for _, s := range v.History {
-		h, err := m.lays.layout(&pb.View{Chain: v.Chain, Number: s.Number, Members: s.Members})
+		h, err := m.lays.layout(&pb.View{Chain: v.Chain, Number: s.Number, Members: s.Members}, m.self.Id)
 		if err != nil {
 			m.log.Error("view without a ring", "view", s.Number, "error", err)
 			return
@@ -65,7 +65,7 @@ func (m *Machine) adopt(v *pb.View) {
 	}
 	m.lay, m.hist = lay, hist
 	m.ahead, m.pleaseAt = false, 0
-	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
+	m.vote, m.campaign, m.prospected, m.wantedAt, m.mySuspects = vote{}, nil, nil, 0, nil
 	for _, id := range lay.ids {
 		delete(m.joiners, id)
 	}
@@ -143,12 +143,12 @@ func (m *Machine) adoptPart(p int, old *layout, now int64) {
 	if old != nil {
 		wasOwner = old.owner(p)
 		for _, h := range m.between(old) {
-			hold, own := h.holds(m.self.Id, p)
+			hold, own := h.mine(p)
 			wasHolder = wasHolder && hold
 			wasActing = wasActing && own
 		}
 	}
-	holder, owner := m.lay.holds(m.self.Id, p)
+	holder, owner := m.lay.mine(p)
 	pt.holder, pt.owner, pt.pulling, pt.after, pt.started = holder, owner, false, "", false
 
 	// Near copies go when the owner changes, and when the part here changes (rule 8).
@@ -199,7 +199,7 @@ func (m *Machine) adoptPart(p int, old *layout, now int64) {
 
 func (m *Machine) heldInHistory(p int) bool {
 	for _, h := range m.hist {
-		if hold, _ := h.holds(m.self.Id, p); hold {
+		if hold, _ := h.mine(p); hold {
 			return true
 		}
 	}
@@ -271,10 +271,14 @@ func (m *Machine) publish() {
 	}
 	n := len(m.parts)
 	r := &route{partitions: n, leases: make([]*Lease, n), near: make([]*Lease, n), owned: make([]bool, n)}
+	peers := make([]*peer, len(m.lay.ids))
+	for i, id := range m.lay.ids {
+		peers[i] = m.peers[id]
+	}
 	for p := range m.parts {
 		pt := &m.parts[p]
 		r.leases[p], r.near[p] = never, never
-		switch o := m.peers[m.lay.owner(p)]; {
+		switch o := peers[m.lay.table.Owner(p)]; {
 		case pt.owner && pt.acting:
 			r.leases[p], r.owned[p] = m.lease, true
 		case pt.owner || o == nil:

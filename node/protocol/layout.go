@@ -14,6 +14,7 @@ type layout struct {
 	table *ring.Table
 	ids   []uint64 // in the order of view.Members, which is the ring's
 	index map[uint64]int
+	self  int // this node's place among ids; -1: it is not a member
 
 	adoptedAt int64 // when this node adopted it
 }
@@ -48,12 +49,15 @@ func (l *layout) holds(id uint64, p int) (holder, owner bool) {
 	if !ok {
 		return false, false
 	}
-	for k, o := range l.table.Owners(p) {
-		if int(o) == i {
-			return true, k == 0
-		}
-	}
-	return false, false
+	return l.place(i, p)
+}
+
+// mine tells whether this node holds partition p, and whether as its owner.
+func (l *layout) mine(p int) (holder, owner bool) { return l.place(l.self, p) }
+
+func (l *layout) place(i, p int) (holder, owner bool) {
+	k := slices.Index(l.table.Owners(p), uint16(i)) // -1 is no member's place: there are fewer than that
+	return k >= 0, k == 0
 }
 
 // quorum is the number of members, of n, that must agree.
@@ -104,7 +108,8 @@ func (c *layoutCache) table(members []*pb.Member) (*ring.Table, error) {
 	return t, nil
 }
 
-func (c *layoutCache) layout(v *pb.View) (*layout, error) {
+// layout makes the layout of a view, as the node self sees it.
+func (c *layoutCache) layout(v *pb.View, self uint64) (*layout, error) {
 	t, err := c.table(v.Members)
 	if err != nil {
 		return nil, err
@@ -113,6 +118,10 @@ func (c *layoutCache) layout(v *pb.View) (*layout, error) {
 	for i, m := range v.Members {
 		l.ids[i] = m.Id
 		l.index[m.Id] = i
+	}
+	l.self = -1
+	if i, ok := l.index[self]; ok {
+		l.self = i
 	}
 	return l, nil
 }

@@ -155,12 +155,13 @@ type Machine struct {
 	chosen   *pb.View         // the newest view that waits for its rings
 	building map[string]int64 // rings asked for, and when
 
-	vote     vote
-	campaign *campaign
-	wantedAt int64 // since when a change of the view has been wanted
-	rivalAt  int64 // when another member last tried to have one chosen
-	joiners  map[uint64]*joiner
-	leavers  map[uint64]int64
+	vote       vote
+	campaign   *campaign
+	prospected *pb.View // what the members were last told is about to be proposed
+	wantedAt   int64    // since when a change of the view has been wanted
+	rivalAt    int64    // when another member last tried to have one chosen
+	joiners    map[uint64]*joiner
+	leavers    map[uint64]int64
 
 	parts      []part
 	waiting    []int           // owned partitions whose take-over is not complete
@@ -169,6 +170,7 @@ type Machine struct {
 	behind     map[uint64]bool // members of earlier views not known to have adopted this one
 	missing    int             // partitions held that are not complete
 	pulls      map[uint64]*pull
+	pullNext   int // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
 
 	ops       map[uint64]*op

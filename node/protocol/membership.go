@@ -47,9 +47,14 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 			m.onPromise(p.member.Id, b.Promise)
 		}
 	case *pb.Message_Accept:
-		if v := b.Accept.Value; validView(v) && next(v.Number) && v.Chain == m.lay.view.Chain {
+		v, hint := b.Accept.Value, b.Accept.Ballot == nil
+		switch {
+		case !validView(v):
+		case m.lay == nil && hint, next(v.Number) && v.Chain == m.lay.view.Chain:
 			m.prepared(v) // its ring is made now, so that it is there when the view is chosen
-			m.send(p, &pb.Message{Body: &pb.Message_Accepted{Accepted: m.accept(b.Accept)}})
+			if !hint {
+				m.send(p, &pb.Message{Body: &pb.Message_Accepted{Accepted: m.accept(b.Accept)}})
+			}
 		}
 	case *pb.Message_Accepted:
 		if next(b.Accepted.Number) {
@@ -182,6 +187,9 @@ func (m *Machine) tickMembership(now int64) {
 	if m.lay.view.History != nil && m.sameMembers(want) {
 		wait -= batchDelay // settling need not gather
 	}
+	if rank == 0 && now-m.wantedAt >= wait-batchDelay*3/4 {
+		m.prospect(want)
+	}
 	if now-m.wantedAt < wait {
 		return
 	}
@@ -194,6 +202,20 @@ func (m *Machine) tickMembership(now int64) {
 	}
 	if m.campaign == nil || now-m.campaign.since > ballotLife+int64(m.env.Random()%uint64(pause)) {
 		m.propose(want)
+	}
+}
+
+// prospect tells the members of a view that is about to be proposed, so that their rings are made when it is chosen: until the last
+// of them has its own, what changes hands waits.
+func (m *Machine) prospect(v *pb.View) {
+	if m.prospected != nil && slices.Equal(namesOf(m.prospected.Members), namesOf(v.Members)) || m.sameMembers(v) {
+		return
+	}
+	m.prospected = v
+	for _, mem := range v.Members {
+		if mem.Id != m.self.Id {
+			m.send(m.peers[mem.Id], &pb.Message{Body: &pb.Message_Accept{Accept: &pb.Accept{Value: v}}})
+		}
 	}
 }
 

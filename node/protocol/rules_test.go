@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -238,7 +239,7 @@ func TestRules(t *testing.T) {
 			b.pass(40*ms, 2)
 			var pull letter
 			for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
-				if l.msg.GetPull().Partition == uint32(p) {
+				if slices.Contains(l.msg.GetPull().Partitions, uint32(p)) {
 					pull = l
 				}
 			}
@@ -250,7 +251,7 @@ func TestRules(t *testing.T) {
 			}}}}))
 			b.pass(100*ms, 2)
 			b.from(2, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
-				Partition: uint32(p), Done: true, Entries: []*pb.Entry{{Key: key, Value: []byte("old"), Version: 2<<viewShift + 5}},
+				Done: uint32(len(pull.msg.GetPull().Partitions)), Entries: []*pb.Entry{{Key: key, Value: []byte("old"), Version: 2<<viewShift + 5}},
 			}}}))
 			if !b.m.parts[p].complete.Load() {
 				b.t.Fatal("the pull is not complete")
@@ -383,10 +384,10 @@ func TestRepairRate(t *testing.T) {
 	for end := b.now + seconds*sec; b.now < end; {
 		b.pass(20*ms, 2)
 		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
-			p := l.msg.GetPull().Partition // the source never comes to its end
+			p := l.msg.GetPull().Partitions[0] // the source never comes to its end
 			n++
 			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
-				Partition: p, Entries: []*pb.Entry{{Key: keyOf(int(p)), Value: make([]byte, 400), Version: 2<<viewShift + uint64(n)}},
+				Entries: []*pb.Entry{{Key: keyOf(int(p)), Value: make([]byte, 400), Version: 2<<viewShift + uint64(n)}},
 			}}}))
 		}
 	}

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	leastPulls = 8         // chunks under way, over all partitions: so many at a low rate,
-	mostPulls  = 64        // and so many at a high one, for most partitions are small and cost a round trip
+	leastPulls = 2         // chunks under way at a low rate,
+	mostPulls  = 8         // and at a high one
 	chunkBytes = 128 << 10 // of one chunk
+	chunkParts = 64        // partitions in one chunk: most are small, and each message costs as much as several entries
 )
 
-// pull is one chunk asked for.
+// pull is one chunk asked for: several partitions of one source.
 type pull struct {
-	part          int
+	parts         []int
 	peer, session uint64
 }
 
@@ -37,15 +38,19 @@ func (m *Machine) tickTransfer(now int64) {
 		m.allowanceAt = now
 		m.allowance = min(m.allowance+int64(float64(rate)*float64(passed)/float64(sec)), max(rate/10, 1))
 	}
-	for p := range m.parts {
-		pt := &m.parts[p]
-		if !pt.holder || pt.complete.Load() || pt.pulling {
-			continue
-		}
-		if len(m.pulls) >= m.pullsAtOnce() || !m.mayPull() {
+	m.pullMore()
+}
+
+// pullMore asks for as many chunks as may be under way.
+func (m *Machine) pullMore() {
+	for range len(m.parts) {
+		if m.missing == 0 || len(m.pulls) >= m.pullsAtOnce() || !m.mayPull() {
 			return
 		}
-		m.pull(p)
+		m.pullNext = (m.pullNext + 1) % len(m.parts)
+		if q := m.sourceOf(m.pullNext); q != nil {
+			m.pull(m.pullNext, q)
+		}
 	}
 }
 
@@ -60,21 +65,39 @@ func (m *Machine) pullsAtOnce() int {
 // mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.
 func (m *Machine) mayPull() bool { return m.cfg.RepairRate <= 0 || m.allowance > 0 }
 
-// pull asks for the next chunk of a partition. A first source that is out of reach goes to the end of the line.
-func (m *Machine) pull(p int) {
+// sourceOf is the node to pull a partition from next; nil: none, or it is being pulled. A source out of reach goes to the end of the
+// line.
+func (m *Machine) sourceOf(p int) *peer {
 	pt := &m.parts[p]
+	if !pt.holder || pt.complete.Load() || pt.pulling {
+		return nil
+	}
 	for range pt.sources {
-		q := m.peers[pt.sources[0]]
-		if q != nil && q.session != 0 {
-			id := m.nextID()
-			pt.pulling = true
-			m.pulls[id] = &pull{part: p, peer: q.member.Id, session: q.session}
-			m.send(q, &pb.Message{Id: id, Body: &pb.Message_Pull{Pull: &pb.Pull{Partition: uint32(p), After: pt.after, Started: pt.started, MaxBytes: chunkBytes}}})
-			return
+		if q := m.peers[pt.sources[0]]; q != nil && q.session != 0 {
+			return q
 		}
 		pt.sources = append(pt.sources[1:], pt.sources[0])
 		pt.after, pt.started = "", false
 	}
+	return nil
+}
+
+// pull asks a source for the next chunk of a partition, and for others that are to be pulled from there.
+func (m *Machine) pull(first int, q *peer) {
+	b := &pb.Pull{After: m.parts[first].after, Started: m.parts[first].started, MaxBytes: chunkBytes}
+	pl := &pull{peer: q.member.Id, session: q.session}
+	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
+		p := (first + i) % len(m.parts)
+		if i > 0 && (m.parts[p].started || m.sourceOf(p) != q) {
+			continue
+		}
+		m.parts[p].pulling = true
+		pl.parts = append(pl.parts, p)
+		b.Partitions = append(b.Partitions, uint32(p))
+	}
+	id := m.nextID()
+	m.pulls[id] = pl
+	m.send(q, &pb.Message{Id: id, Body: &pb.Message_Pull{Pull: b}})
 }
 
 // nextSource: the first source has been pulled, or given up.
@@ -95,22 +118,31 @@ func (m *Machine) nextSource(p int) {
 }
 
 func (m *Machine) onPull(p *peer, msg *pb.Message, b *pb.Pull) {
-	r := &pb.PullReply{Partition: b.Partition}
-	part := int(b.Partition)
-	if part >= len(m.parts) {
-		r.Status = pb.Status_NOT_OWNER
-	} else {
-		es, done := m.store.List(part, b.After, b.Started, min(int(b.MaxBytes), 1<<20))
+	r := &pb.PullReply{}
+	after, started, left := b.After, b.Started, min(int(b.MaxBytes), 1<<20)
+	for _, part := range b.Partitions[:min(len(b.Partitions), chunkParts)] {
+		if int(part) >= len(m.parts) {
+			r = &pb.PullReply{Status: pb.Status_NOT_OWNER}
+			break
+		}
+		es, done := m.store.List(int(part), after, started, left)
 		for _, e := range es {
+			left -= e.Size()
 			if m.is("no-tombstone-handoff") && e.Kind != store.Live {
 				continue
 			}
 			r.Entries = append(r.Entries, m.entryTo(e))
 		}
-		r.Done = done
-		if !b.Started {
-			r.Cuts = m.cutRecords()
+		if !done {
+			break
 		}
+		r.Done++
+		if after, started = "", false; left <= 0 {
+			break
+		}
+	}
+	if r.Status == pb.Status_OK && (!b.Started || len(b.Partitions) > 1) {
+		r.Cuts = m.cutRecords() // with the first chunk of each partition
 	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_PullReply{PullReply: r}})
 }
@@ -121,33 +153,33 @@ func (m *Machine) onPullReply(q *peer, msg *pb.Message, b *pb.PullReply) {
 		return
 	}
 	delete(m.pulls, msg.Id)
-	p := pl.part
-	pt := &m.parts[p]
-	pt.pulling = false
-	if b.Status != pb.Status_OK || len(pt.sources) == 0 || pt.sources[0] != q.member.Id {
-		return
+	for _, p := range pl.parts {
+		m.parts[p].pulling = false
 	}
+	if b.Status == pb.Status_OK {
+		m.pulled(pl, b)
+	}
+	m.pullMore() // if the rate allows; else the next tick goes on
+}
+
+// pulled takes a chunk: entries in the order of its partitions, of which some at the beginning are complete with it.
+func (m *Machine) pulled(pl *pull, b *pb.PullReply) {
 	m.applyCuts(b.Cuts)
-	now := m.env.Now()
+	now, i := m.env.Now(), 0
 	for _, x := range b.Entries {
-		m.merge(p, x, now)
-		pt.after, pt.started = x.Key, true
+		of := ring.PartitionOf(x.Key, len(m.parts))
+		for i < len(pl.parts) && pl.parts[i] != of {
+			i++
+		}
+		if i == len(pl.parts) {
+			return // not what was asked for
+		}
+		m.merge(of, x, now)
+		m.parts[of].after, m.parts[of].started = x.Key, true
 	}
-	if b.Done {
-		m.nextSource(p)
-	}
-	if !m.mayPull() {
-		return // the next tick goes on
-	}
-	if !pt.complete.Load() && len(pt.sources) > 0 {
-		m.pull(p)
-		return
-	}
-	for i := 1; i < len(m.parts); i++ { // the next partition that lacks something takes the free place
-		o := (p + i) % len(m.parts)
-		if next := &m.parts[o]; next.holder && !next.complete.Load() && !next.pulling && len(next.sources) > 0 {
-			m.pull(o)
-			return
+	for _, p := range pl.parts[:min(int(b.Done), len(pl.parts))] {
+		if s := m.parts[p].sources; len(s) > 0 && s[0] == pl.peer {
+			m.nextSource(p)
 		}
 	}
 }
@@ -176,7 +208,9 @@ func (m *Machine) merge(p int, x *pb.Entry, now int64) {
 func (m *Machine) failPulls(id uint64) {
 	for n, pl := range m.pulls {
 		if pl.peer == id {
-			m.parts[pl.part].pulling = false
+			for _, p := range pl.parts {
+				m.parts[p].pulling = false
+			}
 			delete(m.pulls, n)
 		}
 	}

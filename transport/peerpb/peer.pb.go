@@ -1437,6 +1437,7 @@ func (x *Promise) GetOk() bool {
 	return false
 }
 
+// Accept without a ballot only tells what is about to be proposed.
 type Accept struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ballot        *Ballot                `protobuf:"bytes,1,opt,name=ballot,proto3" json:"ballot,omitempty"`
@@ -2339,9 +2340,10 @@ func (*InvalidateReply) Descriptor() ([]byte, []int) {
 	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
 }
 
+// Pull asks for the entries of partitions, one after the other; of the first one only those after a key, if it was started before.
 type Pull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Partition     uint32                 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	Partitions    []uint32               `protobuf:"varint,1,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
 	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	Started       bool                   `protobuf:"varint,3,opt,name=started,proto3" json:"started,omitempty"`
 	MaxBytes      uint32                 `protobuf:"varint,4,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
@@ -2379,11 +2381,11 @@ func (*Pull) Descriptor() ([]byte, []int) {
 	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
 }
 
-func (x *Pull) GetPartition() uint32 {
+func (x *Pull) GetPartitions() []uint32 {
 	if x != nil {
-		return x.Partition
+		return x.Partitions
 	}
-	return 0
+	return nil
 }
 
 func (x *Pull) GetAfter() string {
@@ -2410,10 +2412,9 @@ func (x *Pull) GetMaxBytes() uint32 {
 type PullReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
-	Partition     uint32                 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
-	Entries       []*Entry               `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
-	Done          bool                   `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
-	Cuts          []*CutRecord           `protobuf:"bytes,5,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	Entries       []*Entry               `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"` // by partition in the order asked for, each in the order of the keys
+	Done          uint32                 `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`      // how many of the partitions, from the first on, are complete
+	Cuts          []*CutRecord           `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2455,13 +2456,6 @@ func (x *PullReply) GetStatus() Status {
 	return Status_OK
 }
 
-func (x *PullReply) GetPartition() uint32 {
-	if x != nil {
-		return x.Partition
-	}
-	return 0
-}
-
 func (x *PullReply) GetEntries() []*Entry {
 	if x != nil {
 		return x.Entries
@@ -2469,11 +2463,11 @@ func (x *PullReply) GetEntries() []*Entry {
 	return nil
 }
 
-func (x *PullReply) GetDone() bool {
+func (x *PullReply) GetDone() uint32 {
 	if x != nil {
 		return x.Done
 	}
-	return false
+	return 0
 }
 
 func (x *PullReply) GetCuts() []*CutRecord {
@@ -3083,18 +3077,19 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"Invalidate\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"\x11\n" +
-	"\x0fInvalidateReply\"q\n" +
-	"\x04Pull\x12\x1c\n" +
-	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x14\n" +
+	"\x0fInvalidateReply\"s\n" +
+	"\x04Pull\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x01 \x03(\rR\n" +
+	"partitions\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\tR\x05after\x12\x18\n" +
 	"\astarted\x18\x03 \x01(\bR\astarted\x12\x1b\n" +
-	"\tmax_bytes\x18\x04 \x01(\rR\bmaxBytes\"\xcd\x01\n" +
+	"\tmax_bytes\x18\x04 \x01(\rR\bmaxBytes\"\xaf\x01\n" +
 	"\tPullReply\x12.\n" +
-	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x1c\n" +
-	"\tpartition\x18\x02 \x01(\rR\tpartition\x12/\n" +
-	"\aentries\x18\x03 \x03(\v2\x15.huddle.peer.v1.EntryR\aentries\x12\x12\n" +
-	"\x04done\x18\x04 \x01(\bR\x04done\x12-\n" +
-	"\x04cuts\x18\x05 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\"\x1b\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12/\n" +
+	"\aentries\x18\x02 \x03(\v2\x15.huddle.peer.v1.EntryR\aentries\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\rR\x04done\x12-\n" +
+	"\x04cuts\x18\x04 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\"\x1b\n" +
 	"\aPullKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\"}\n" +
 	"\fPullKeyReply\x12.\n" +
