@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"flag"
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,9 +12,8 @@ import (
 
 var simScale = flag.String("sim.scale", "3,10,50", "sizes of clusters of TestScale, separated by commas")
 
-// TestScale measures what membership costs, over the size of the cluster, on a network without faults: the times are virtual, so
-// they say how many rounds the protocol takes, and the processor time is what the machines took for them. A cluster that does
-// not come to rest fails. DESIGN.md has the figures for up to 1,000 nodes.
+// TestScale measures what membership costs, over the size of the cluster, on a network without faults. The times are virtual: they say
+// how many rounds the protocol takes. A cluster that does not come to rest fails. DESIGN.md has the figures for up to 1,000 nodes.
 func TestScale(t *testing.T) {
 	for _, field := range strings.Split(*simScale, ",") {
 		n, err := strconv.Atoi(field)
@@ -36,7 +34,6 @@ func scale(t *testing.T, n int) {
 	step := func(name string, members int) {
 		t.Helper()
 		began, wall := s.now, time.Now()
-		msgs, bytes, _ := s.sentNow()
 		next := s.now
 		s.play(s.now+120*sec, func() bool {
 			if s.now < next {
@@ -48,38 +45,35 @@ func scale(t *testing.T, n int) {
 		if !s.atRest(members) {
 			t.Fatalf("%s: not at rest after %.0f s", name, f(s.now-began))
 		}
-		took := s.now - began
-		m, b, top := s.sentNow()
-		t.Logf("%4d nodes: %-12s %6.2f s, %8.0f messages and %9.0f bytes a node, %d messages of the busiest; %.1f s of processor time",
-			n, name, f(took), float64(m-msgs)/float64(members), float64(b-bytes)/float64(members), top, time.Since(wall).Seconds())
+		msgs, bytes, busiest := s.sentSince()
+		t.Logf("%4d nodes: %-13s %5.2f s, %5d messages and %7d bytes a node, %6d messages of the busiest; %5.1f s on this machine",
+			n, name, f(s.now-began), msgs/members, bytes/members, busiest, time.Since(wall).Seconds())
 	}
 	step("cold start", n)
-	msgs, bytes, _ := s.sentNow()
 	wall := time.Now()
 	s.play(s.now+2*sec, func() bool { return false })
-	m, b, _ := s.sentNow()
-	t.Logf("%4d nodes: at rest, a node and second: %.0f messages, %.0f bytes, %.2f ms of processor time",
-		n, float64(m-msgs)/float64(n)/2, float64(b-bytes)/float64(n)/2, time.Since(wall).Seconds()*1000/float64(n)/2)
+	msgs, bytes, _ := s.sentSince()
+	t.Logf("%4d nodes: at rest, a node and second: %d messages, %d bytes; %.2f ms on this machine",
+		n, msgs/n/2, bytes/n/2, time.Since(wall).Seconds()*1000/float64(n)/2)
 
 	s.procs = append(s.procs, nil)
 	s.start(n)
 	step("one joins", n+1)
-	victim := s.procs[n/2]
-	s.kill(victim, false)
+	s.kill(s.procs[n/2], false)
 	step("one is killed", n)
-	leaver := s.procs[n-1]
-	leaver.m.Leave()
+	s.procs[n-1].m.Leave()
 	step("one leaves", n-1)
 }
 
-// sentNow sums what all processes have sent.
-func (s *sim) sentNow() (msgs, bytes, most int) {
+// sentSince sums what all processes have sent since it was last asked, and what the busiest of them has.
+func (s *sim) sentSince() (msgs, bytes, busiest int) {
 	for _, p := range s.procs {
 		msgs += p.sent
 		bytes += p.bytes
-		most = max(most, p.sent)
+		busiest = max(busiest, p.sent)
+		p.sent, p.bytes = 0, 0
 	}
-	return
+	return msgs, bytes, busiest
 }
 
 // atRest tells whether all processes that are not gone are in sync in one settled view of so many members.
@@ -98,5 +92,5 @@ func (s *sim) atRest(members int) bool {
 		}
 		n++
 	}
-	return n == members && fmt.Sprint(first.view.Leaving) == "[]"
+	return n == members && len(first.view.Leaving) == 0
 }
