@@ -162,6 +162,7 @@ func (m *Machine) startOver(why string) {
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
 	m.pulls, m.keyPulls = map[uint64]*pull{}, map[string]*keyPull{}
+	m.held = nil
 	m.abandonWrites()
 	m.restartCuts()
 	m.holders = 0

@@ -37,6 +37,7 @@ const (
 	joinEvery    = 200 * ms
 	joinLife     = 1500 * ms
 	stashLimit   = 1 << 14
+	holdLife     = sec
 )
 
 // Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
@@ -173,6 +174,7 @@ type Machine struct {
 	pullNext   int // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
 
+	held      []heldGet
 	ops       map[uint64]*op
 	parked    []*op
 	writes    map[uint64]*write

@@ -113,6 +113,7 @@ func (m *Machine) unpark() {
 		return
 	}
 	m.unparking = true
+	m.release()
 	list := m.parked
 	m.parked = nil
 	for _, o := range list {
@@ -329,6 +330,7 @@ func sortOps(ops []*op) {
 
 // tickOps ends what is over its time and tries the parked again.
 func (m *Machine) tickOps(now int64) {
+	m.release()
 	if len(m.ops) == 0 {
 		return
 	}

@@ -105,10 +105,55 @@ func (m *Machine) sweepHolders(now int64) {
 	}
 }
 
+// heldGet is a read that came while its partition is being taken over: it is answered as soon as this node acts as the owner, and
+// not asked again some ticks later. Writes are not held: one that its caller has given up must not take effect much later.
+type heldGet struct {
+	from    *peer
+	session uint64
+	msg     *pb.Message
+	part    int
+	at      int64
+}
+
+func (m *Machine) hold(p *peer, msg *pb.Message, part int) bool {
+	if len(m.held) >= stashLimit {
+		return false
+	}
+	m.held = append(m.held, heldGet{p, p.session, msg, part, m.env.Now()})
+	return true
+}
+
+// release answers the reads held whose partition is served now, or whose view has gone by. Others are not sure after a while.
+func (m *Machine) release() {
+	if len(m.held) == 0 {
+		return
+	}
+	now, held := m.env.Now(), m.held
+	m.held = nil
+	for _, h := range held {
+		switch {
+		case h.from.session != h.session || m.lay == nil: // the asker knows
+		case h.msg.View != m.lay.number():
+			if !m.answerAcross(h.from, h.msg) {
+				m.refuse(h.from, h.msg)
+			}
+		case m.parts[h.part].acting && m.leased():
+			m.onGet(h.from, h.msg, h.msg.GetGet())
+		case now-h.at > holdLife:
+			m.reply(h.from, h.msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{Status: pb.Status_UNSURE}}})
+		default:
+			m.held = append(m.held, h)
+		}
+	}
+}
+
 func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 	part := ring.PartitionOf(b.Key, len(m.parts))
 	pt := &m.parts[part]
 	session := p.session
+	if pt.owner && !(pt.acting && m.leased()) && m.hold(p, msg, part) {
+		return
+	}
 	if !pt.owner {
 		// A copy answers for an owner that the asker cannot reach, under the lease it has from that owner.
 		r := &pb.GetReply{Status: pb.Status_UNSURE}

@@ -351,6 +351,40 @@ func TestReadsGoOn(t *testing.T) {
 	}
 }
 
+// A read that comes while its partition is being taken over is answered the moment that is done; a write is refused, for its caller
+// may have given it up by then.
+func TestReadsWaitForTheTakeOver(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 3 && holdersAmong(t, 2, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 5})
+	b.enter(3, 2, 3)
+	b.confirm(2)
+	b.from(2, b.stamp(900, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}}))
+	b.from(2, b.stamp(901, &pb.Message{Body: &pb.Message_Write{Write: &pb.Write{Key: keyOf(p), Value: []byte("w")}}}))
+	answers := func() []letter {
+		return b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil || m.GetWriteReply() != nil })
+	}
+	if got := answers(); len(got) != 1 || got[0].msg.GetWriteReply().GetStatus() != pb.Status_UNSURE {
+		t.Fatalf("before the old owner knows: %v", got)
+	}
+	b.from(3, b.stamp(0, &pb.Message{Body: &pb.Message_LeaseGrant{LeaseGrant: &pb.LeaseGrant{}}})) // it knows now
+	if got := answers(); len(got) != 1 || got[0].msg.GetGetReply().GetStatus() != pb.Status_OK {
+		t.Fatalf("when it knows: %v", got)
+	}
+
+	b.enter(4, 3, 2, 3) // and away again, while a read is held: the asker is told
+	b.m.held = append(b.m.held, heldGet{
+		from: b.m.peers[2], session: 2, part: p, at: b.now,
+		msg: &pb.Message{Id: 902, Chain: 9, View: 3, Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}},
+	})
+	b.m.Tick()
+	if got := answers(); len(got) != 1 || got[0].msg.GetGetReply().GetStatus() != pb.Status_NOT_OWNER {
+		t.Fatalf("after the next view: %v", got)
+	}
+}
+
 // A revocation goes on after its caller has given up, and is counted when it is confirmed (P3).
 func TestLateRevocation(t *testing.T) {
 	b := newBench(t, "")
