@@ -358,7 +358,11 @@ func (e *env) Announce(chain, view uint64, size int) {
 }
 
 func (e *env) Event(kind, member, text string) {
-	e.log.Info(text, "event", kind)
+	level := slog.LevelInfo
+	if kind == "name-taken" { // nothing but somebody's help ends it
+		level = slog.LevelWarn
+	}
+	e.log.Log(context.Background(), level, text, "event", kind)
 	(*Node)(e).publish(Event{Time: time.Now(), Kind: kind, Member: member, View: e.view.Load(), Text: text})
 }
 

@@ -115,6 +115,7 @@ func (m *Machine) tickOutside(now int64) {
 		m.finishLeave()
 		return
 	}
+	m.watchName(now)
 	chains, alone, smallest, met := false, true, true, 1
 	for _, id := range m.order {
 		p := m.peers[id]
@@ -166,6 +167,7 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
+	m.clash.with = nil
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
 	for _, id := range slices.Clone(old) {

@@ -199,6 +199,7 @@ type Machine struct {
 	leaving     bool
 	left        bool
 	forgotten   map[string]bool
+	clash       clash
 
 	Counters Counters
 }
