@@ -41,13 +41,16 @@ func TestTwoLiveNodesOfOneName(t *testing.T) {
 	if second.InSync() || first.Stats().NameHeldBy != "" {
 		t.Errorf("the second in sync: %v; the first is kept out by %q", second.InSync(), first.Stats().NameHeldBy)
 	}
-	for e := range events {
-		if e.Kind == "name-taken" {
-			if e.Member != "shop" || !strings.Contains(e.Text, first.Addr()) {
-				t.Errorf("event %+v", e)
-			}
-			break
+	var said Event
+	eventually(t, "an event", func() bool {
+		select {
+		case said = <-events:
+		default:
 		}
+		return said.Kind == "name-taken"
+	})
+	if said.Member != "shop" || !strings.Contains(said.Text, first.Addr()) {
+		t.Errorf("event %+v", said)
 	}
 	if out := log.String(); strings.Count(out, "event=name-taken") != 1 || !strings.Contains(out, "level=WARN") {
 		t.Errorf("logged: %s", out)

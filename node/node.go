@@ -383,14 +383,17 @@ func (n *Node) Addr() string { return n.transport.Addr() }
 func (n *Node) Name() string { return n.cfg.Name }
 
 // Forget takes the named lost member out of the count of the majority: if what remains within reach is a majority
-// without it, these nodes start over as a new, empty cluster.
+// without it, these nodes start over as a new, empty cluster. A name that no member of the present view has, or one that is
+// alive, is refused with ErrInvalid, and the text says what the names are.
 func (n *Node) Forget(ctx context.Context, name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: no name", ErrInvalid)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.m.Forget(name)
+	if err := n.m.Forget(name); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	return ctx.Err()
 }
 

@@ -196,7 +196,7 @@ func (c *forgetCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Forget(ctx, c.Name); err != nil {
-		return about(c.Name, err)
+		return err
 	}
 	return c.say(io, api.Done{OK: true}, term.Clean(c.Name)+" is no longer counted")
 }
