@@ -208,7 +208,7 @@ func checkPod(t *testing.T, m *manifest) {
 	if s := spec.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0 || s.FSGroup == nil {
 		t.Errorf("security context %+v", s)
 	}
-	if *spec.TerminationGracePeriodSeconds < 20 {
+	if *spec.TerminationGracePeriodSeconds < 5+25+2 { // preStop, the hand-over, the rest
 		t.Errorf("%d s are too short to leave", *spec.TerminationGracePeriodSeconds)
 	}
 	names := map[string]bool{}
