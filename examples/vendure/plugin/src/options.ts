@@ -15,7 +15,7 @@ export interface HuddleOptions {
      * random name that lasts as long as the process.
      */
     name?: string;
-    /** `--listen`: `host:port` for the other nodes, UDP and TCP. Default `127.0.0.1:7400`. Processes on one host need one each. */
+    /** `--listen`: `host:port` for the other nodes: TCP, and UDP where there is no key. Default `127.0.0.1:7400`. Processes on one host need one each. */
     listen?: string;
     /** `--advertise`: where the other nodes reach this one. Default: the address listened on. */
     advertise?: string;
