@@ -358,7 +358,11 @@ func (e *env) Announce(chain, view uint64, size int) {
 }
 
 func (e *env) Event(kind, member, text string) {
-	e.log.Info(text, "event", kind)
+	level := slog.LevelInfo
+	if kind == "name-taken" { // nothing but somebody's help ends it
+		level = slog.LevelWarn
+	}
+	e.log.Log(context.Background(), level, text, "event", kind)
 	(*Node)(e).publish(Event{Time: time.Now(), Kind: kind, Member: member, View: e.view.Load(), Text: text})
 }
 
@@ -379,14 +383,17 @@ func (n *Node) Addr() string { return n.transport.Addr() }
 func (n *Node) Name() string { return n.cfg.Name }
 
 // Forget takes the named lost member out of the count of the majority: if what remains within reach is a majority
-// without it, these nodes start over as a new, empty cluster.
+// without it, these nodes start over as a new, empty cluster. A name that no member of the present view has, or one that is
+// alive, is refused with ErrInvalid, and the text says what the names are.
 func (n *Node) Forget(ctx context.Context, name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: no name", ErrInvalid)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.m.Forget(name)
+	if err := n.m.Forget(name); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	return ctx.Err()
 }
 

@@ -57,6 +57,9 @@ type Stats struct {
 	Owned      int    `json:"owned"`   // partitions owned
 	Pending    int    `json:"pending"` // partitions still to be pulled
 	ToPull     int    `json:"to_pull"` // of so many, when the hand-over under way began
+	// NameHeldBy is the address of another live process that has this node's name and thereby keeps it out of the cluster.
+	// Empty: there is none.
+	NameHeldBy string `json:"name_held_by,omitempty"`
 	// Entries
 	Entries    int   `json:"entries"` // live entries owned or copied here
 	Near       int   `json:"near"`    // near copies kept here
@@ -93,7 +96,7 @@ func (n *Node) Stats() Stats {
 	st, c := n.store.Stats(), &n.m.Counters
 	s := Stats{
 		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Settled: v.Settled,
-		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending, ToPull: v.ToPull,
+		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending, ToPull: v.ToPull, NameHeldBy: v.NameHeldBy.GetAddr(),
 		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
 		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),
 		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
@@ -106,7 +109,7 @@ func (n *Node) Stats() Stats {
 // Event is something that happened to the node's view of the cluster.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "view", "ready", "lost-majority", "regained", "started-over", "left"
+	Kind   string    `json:"kind"` // "view", "ready", "name-taken", "lost-majority", "regained", "started-over", "left", "refused"
 	Member string    `json:"member,omitempty"`
 	View   uint64    `json:"view"`
 	Text   string    `json:"text"`

@@ -31,7 +31,11 @@ if ((${#missing[@]})); then
   # Run level 1: the package must not start a Redis server of its own.
   RUNLEVEL=1 apt-get install -q -y --no-install-recommends "${missing[@]}"
 fi
-echo "$(go version), $(protoc --version), $(redis-server --version)"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+. scripts/node.sh
+need_node "$tmp" # now, and not after everything else has been tested
+echo "$(go version), $(protoc --version), $(redis-server --version), node $(node --version)"
 
 step "go vet"
 go vet ./...
@@ -47,12 +51,10 @@ step "staticcheck"
 go tool -modfile=tools/go.mod staticcheck ./...
 
 step "generated code"
-before=$(mktemp -d)
-trap 'rm -rf "$before"' EXIT
-cp -R transport/peerpb "$before/"
+cp -R transport/peerpb "$tmp/"
 scripts/generate.sh
 # The lines that only name the generator's version may differ.
-diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$before/peerpb" transport/peerpb ||
+diff -r -I '^//.*[[:space:]]protoc[-a-z]*[[:space:]]*v[0-9]' "$tmp/peerpb" transport/peerpb ||
   { echo "transport/peerpb was not what peer.proto generates; it is now: commit it"; exit 1; }
 
 step "scripts/bench: a module of its own"
@@ -71,15 +73,15 @@ lane() { # the flag of go vet and go test, and the modules
     (cd "$module" && go vet $flag ./... && go test $flag ./...) || return 1
   done
 }
-lane -race strategy/gorillastore strategy/gocachestore strategy/ginstore examples/fiber >"$before/race.log" 2>&1 &
+lane -race strategy/gorillastore strategy/gocachestore strategy/ginstore examples/fiber >"$tmp/race.log" 2>&1 &
 race=$!
 # These run a library's own tests, and the program: there is no concurrency of theirs to look at.
-lane "" strategy/fibertest examples/deploy >"$before/plain.log" 2>&1 &
+lane "" strategy/fibertest examples/deploy >"$tmp/plain.log" 2>&1 &
 plain=$!
 failed=0
 wait "$race" || failed=1
 wait "$plain" || failed=1
-cat "$before/race.log" "$before/plain.log"
+cat "$tmp/race.log" "$tmp/plain.log"
 ((!failed))
 
 step "1,000 simulated schedules of faults"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"container/list"
 	"context"
 	"flag"
 	"fmt"
@@ -158,6 +159,125 @@ func TestMemoryOfTheProcess(t *testing.T) {
 			if float64(found) < 0.7*float64(sample) {
 				t.Error("that is too few")
 			}
+			hitRate(t, c, at, size)
 		})
 	}
+}
+
+// hitRate reads through the full cluster, in Zipf order over four times as many keys as it has room for, and compares the share of
+// hits with that of one cache of the same policy and room, simulated beside it. A key is read through one node, as with sessions
+// that stick to a replica, or through all in turn.
+func hitRate(t *testing.T, c *cluster.Cluster, at []*redis.Client, size int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	entries := 0
+	for _, n := range c.Nodes() {
+		st, err := n.Client().Status(ctx, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries += st.Entries
+	}
+	room := entries / 2 // of each there are two copies
+	for _, sticks := range []bool{true, false} {
+		least := 0.97
+		if !sticks {
+			least = 0.88 // each copy sees the reads of its own node alone
+		}
+		keys, reads := 4*room, min(6*room, 120_000)
+		z := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.01, 1, uint64(keys-1))
+		simulated := sieve{room: room, seen: map[uint64]*list.Element{}}
+		hits, ideal, counted := 0, 0, 0
+		value := make([]byte, size)
+		for first := 0; first < reads; first += 100 {
+			w := first / 100 % len(at)
+			var batch []uint64
+			var got []*redis.IntCmd
+			for len(batch) < 100 {
+				k := z.Uint64()
+				if sticks && int(k)%len(at) != w {
+					continue
+				}
+				batch = append(batch, k)
+			}
+			key := func(k uint64) string { return fmt.Sprint("page:", sticks, ":", k) }
+			_, err := at[w].Pipelined(ctx, func(p redis.Pipeliner) error {
+				for _, k := range batch {
+					got = append(got, p.StrLen(ctx, key(k)))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = at[w].Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, k := range batch {
+					if got[i].Val() == 0 {
+						p.Set(ctx, key(k), value, 0)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			warm := first >= reads/2
+			for i, k := range batch {
+				in := simulated.use(k)
+				if !warm {
+					continue
+				}
+				counted++
+				if got[i].Val() == int64(size) {
+					hits++
+				}
+				if in {
+					ideal++
+				}
+			}
+		}
+		have, want := float64(hits)/float64(counted), float64(ideal)/float64(counted)
+		t.Logf("a key through one node: %v; %d keys, room for %d: %.3f of %d reads hit, simulated %.3f", sticks, keys, room, have, counted, want)
+		if want < 0.3 || have < least*want {
+			t.Errorf("the hit rate is %.3f, that of one cache of this room %.3f", have, want)
+		}
+	}
+}
+
+// sieve is the policy by which a store evicts, for a number of keys.
+type sieve struct {
+	room  int
+	order list.List // of *kept, the newest in front
+	hand  *list.Element
+	seen  map[uint64]*list.Element
+}
+
+type kept struct {
+	key     uint64
+	visited bool
+}
+
+// use reads a key, puts it in if it is not there, and tells whether it was.
+func (s *sieve) use(key uint64) bool {
+	if e := s.seen[key]; e != nil {
+		e.Value.(*kept).visited = true
+		return true
+	}
+	for s.order.Len() >= s.room {
+		e := s.hand
+		if e == nil {
+			e = s.order.Back()
+		}
+		for e.Value.(*kept).visited {
+			e.Value.(*kept).visited = false
+			if e = e.Prev(); e == nil {
+				e = s.order.Back()
+			}
+		}
+		s.hand = e.Prev()
+		delete(s.seen, s.order.Remove(e).(*kept).key)
+	}
+	s.seen[key] = s.order.PushFront(&kept{key: key})
+	return false
 }

@@ -93,7 +93,7 @@ func TestDockerfile(t *testing.T) {
 	}
 	for word, want := range map[string]string{
 		"FROM": "scratch", "USER": "65532:65532", "ENTRYPOINT": `["/huddle"]`, "CMD": `["serve"]`, "STOPSIGNAL": "SIGTERM",
-		"EXPOSE": "7400/tcp 7400/udp 7379/tcp 7480/tcp",
+		"EXPOSE": "7400/tcp 7379/tcp 7480/tcp",
 	} {
 		if got := instruction(t, word); got != want {
 			t.Errorf("%s %s, want %s", word, got, want)

@@ -187,8 +187,11 @@ func checkPolicy(t *testing.T, m *manifest) {
 			if p.Port.Type != intstr.String || !ok || at.Protocol != *p.Protocol {
 				t.Errorf("the policy lets in %v by %v, which no container has", p.Port, *p.Protocol)
 			}
+			if at.ContainerPort == 7400 && at.Protocol != corev1.ProtocolTCP {
+				t.Errorf("%s by %s: with a key the nodes speak TCP only", at.Name, at.Protocol)
+			}
 			open[at.Name] = true
-			if strings.HasPrefix(at.Name, "peers-") && (len(rule.From) != 1 || rule.From[0].PodSelector == nil ||
+			if at.Name == "peers" && (len(rule.From) != 1 || rule.From[0].PodSelector == nil ||
 				!matches(rule.From[0].PodSelector.MatchLabels, m.template.Labels)) {
 				t.Errorf("%s is open to others than the nodes", at.Name)
 			}
@@ -208,7 +211,7 @@ func checkPod(t *testing.T, m *manifest) {
 	if s := spec.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0 || s.FSGroup == nil {
 		t.Errorf("security context %+v", s)
 	}
-	if *spec.TerminationGracePeriodSeconds < 20 {
+	if *spec.TerminationGracePeriodSeconds < 5+25+2 { // preStop, the hand-over, the rest
 		t.Errorf("%d s are too short to leave", *spec.TerminationGracePeriodSeconds)
 	}
 	names := map[string]bool{}

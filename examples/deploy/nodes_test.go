@@ -52,6 +52,7 @@ type machine struct {
 
 // run runs three nodes by the plan: until they are ready, through a rolling restart, to the end.
 func (p *plan) run(t *testing.T) {
+	p.leaves(t)
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
 		t.Fatal(err)
@@ -94,6 +95,27 @@ func (p *plan) run(t *testing.T) {
 	nodes[1].healthy(t)
 	for _, m := range nodes {
 		m.stop(t)
+	}
+}
+
+// leaves looks whether the hand-over fits into the time that the node has to end, and a second to close its doors.
+func (p *plan) leaves(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command(build(t), "serve", "--help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	help := strings.Join(strings.Fields(string(out)), " ")
+	_, about, _ := strings.Cut(help, "--leave-timeout=TIME ")
+	_, about, _ = strings.Cut(about, "Default: ")
+	value, _, _ := strings.Cut(about, " ")
+	for _, arg := range p.args {
+		if given, ok := strings.CutPrefix(arg, "--leave-timeout="); ok {
+			value = given
+		}
+	}
+	if d, err := time.ParseDuration(value); err != nil || d < 20*time.Second || d+time.Second > p.grace {
+		t.Errorf("--leave-timeout is %q, the node has %v to end (%v)", value, p.grace, err)
 	}
 }
 

@@ -59,10 +59,6 @@ func planOf(t *testing.T, m *manifest) *plan {
 			p.files[value], p.password = "password", true
 		case "--resp":
 			_, p.redis, _ = strings.Cut(value, ":")
-		case "--leave-timeout":
-			if d, err := time.ParseDuration(value); err != nil || d >= p.grace {
-				t.Errorf("%s leaves no time within %v", arg, p.grace)
-			}
 		}
 	}
 	for path := range p.files {

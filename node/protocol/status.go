@@ -11,12 +11,16 @@ type Status struct {
 	Members                    int
 	Acting, InSync, Settled    bool
 	Partitions, Owned, Pending int
-	ToPull                     int // partitions that were to be pulled when the hand-over under way began
+	ToPull                     int        // partitions that were to be pulled when the hand-over under way began
+	NameHeldBy                 *pb.Member // another live process of this one's name, which keeps this one out
 }
 
 // Status returns the present summary.
 func (m *Machine) Status() Status {
 	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing, ToPull: m.toPull}
+	if m.clashing(m.env.Now()) {
+		s.NameHeldBy = m.clash.with
+	}
 	if m.lay == nil {
 		return s
 	}

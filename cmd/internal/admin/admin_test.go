@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +28,7 @@ type fakeNode struct {
 	err     error
 	unsure  int // that many lookups are unsure
 	inSync  bool
+	heldBy  string // the address of who has this node's name
 	revoked []string
 	users   []string
 	forgot  []string
@@ -48,7 +50,7 @@ func (f *fakeNode) InSync() bool {
 }
 
 func (f *fakeNode) Stats() node.Stats {
-	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021}
+	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021, NameHeldBy: f.heldBy}
 }
 
 func (f *fakeNode) Members() []node.Member {
@@ -397,6 +399,44 @@ func TestClusterViews(t *testing.T) {
 	}
 	if !slices.Equal(f.users, []string{"u/1"}) || !slices.Equal(f.forgot, []string{"n 3"}) {
 		t.Errorf("users %q, forgot %q", f.users, f.forgot)
+	}
+}
+
+func TestForgetSaysWhyNot(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	f.err = fmt.Errorf("%w: %q is alive", node.ErrInvalid, "n2")
+	if err := dial(ts, "").Forget(t.Context(), "n2"); codeOf(err) != api.CodeInvalid || err.Error() != `"n2" is alive` {
+		t.Errorf("got %v", err)
+	}
+	f.err = node.ErrClosed
+	if err := dial(ts, "").Forget(t.Context(), "n2"); codeOf(err) != api.CodeClosed {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestReadinessSaysWhoHasTheName(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	ready := func() (int, string) {
+		resp, err := http.Get(ts.URL + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	f.inSync = false
+	if code, body := ready(); code != 503 || body != "not in sync\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	f.heldBy = "10.0.0.9:7400"
+	if code, body := ready(); code != 503 || !strings.Contains(body, "10.0.0.9:7400, has the name n1") || !strings.Contains(body, "--name") {
+		t.Errorf("%d %q", code, body)
 	}
 }
 

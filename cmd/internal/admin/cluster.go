@@ -2,10 +2,13 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/node"
 )
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
@@ -94,11 +97,14 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := s.opContext(r)
 	defer cancel()
-	if err := s.cfg.Backend.Forget(ctx, name); err != nil {
-		// Unlike a key, a node's name is no secret: what the node says of it helps.
+	// Unlike a key, a node's name is no secret: what the node says of it helps.
+	switch err := s.cfg.Backend.Forget(ctx, name); {
+	case errors.Is(err, node.ErrInvalid):
+		fail(w, http.StatusBadRequest, api.CodeInvalid, strings.TrimPrefix(err.Error(), node.ErrInvalid.Error()+": "))
+	case err != nil:
 		s.cfg.Logger.Warn("forget failed", "name", name, "error", err)
 		failure(w, err)
-		return
+	default:
+		done(w)
 	}
-	done(w)
 }

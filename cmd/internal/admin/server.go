@@ -167,5 +167,9 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "in sync")
 		return
 	}
+	if addr := s.cfg.Backend.Stats().NameHeldBy; addr != "" {
+		text(w, http.StatusServiceUnavailable, "not in sync: another live process, at "+addr+", has the name "+s.cfg.Backend.Name()+"; give each node a name of its own (--name)")
+		return
+	}
 	text(w, http.StatusServiceUnavailable, "not in sync")
 }

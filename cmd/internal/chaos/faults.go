@@ -119,8 +119,8 @@ func (s step) tell(nodes []*cluster.Node) string {
 	return fmt.Sprintf("%s %s for %v", verb, s.names(nodes), s.hold.Round(time.Millisecond))
 }
 
-// leaveWithin bounds a graceful leave.
-const leaveWithin = 20 * time.Second
+// leaveWithin bounds a graceful leave. It is longer than --leave-timeout.
+const leaveWithin = 30 * time.Second
 
 // do carries s out. When it returns the victims have been started or resumed, but need not be ready. It is not cut short by
 // the end of ctx, only hurried: no node is left down or paused.

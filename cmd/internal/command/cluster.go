@@ -45,6 +45,10 @@ func statusLines(st api.Status, s term.Style) []string {
 		{"cluster", fmt.Sprintf("%s, view %s, %s", term.Clean(st.Cluster), term.Count(st.View), counted(st.Stats.Members, "member", "members"))},
 		{"address", st.Addr},
 	}
+	if st.NameHeldBy != "" {
+		rows = append(rows, [2]string{"name", fmt.Sprintf("%s is that of another live process, at %s; give each node a name of its own (--name)",
+			term.Clean(st.Name), term.Clean(st.NameHeldBy))})
+	}
 	if st.RESP != "" {
 		rows = append(rows, [2]string{"redis", st.RESP})
 	}
@@ -75,6 +79,8 @@ func syncWord(st api.Status, s term.Style) string {
 		return s.Green("in sync") + ", " + s.Yellow("shares are moving")
 	case st.Acting:
 		return s.Yellow("catching up")
+	case st.NameHeldBy != "":
+		return s.Red("outside the cluster: its name is taken")
 	default:
 		return s.Red("without a majority")
 	}
@@ -190,7 +196,7 @@ func (c *forgetCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Forget(ctx, c.Name); err != nil {
-		return about(c.Name, err)
+		return err
 	}
 	return c.say(io, api.Done{OK: true}, term.Clean(c.Name)+" is no longer counted")
 }

@@ -46,7 +46,7 @@ type serveCmd struct {
 	Lease        time.Duration `default:"1s" placeholder:"TIME" help:"Length of the leases under which reads are served; about how long a crash delays. Equal on all nodes. Default: ${default}."`
 	ForgetAfter  time.Duration `default:"10m" placeholder:"TIME" help:"A node that has had no majority for so long starts over, empty. 0: never. Default: ${default}."`
 	Profile      string        `enum:"local,lan,wan" default:"lan" placeholder:"HOW" help:"How patient gossip is: local, lan or wan. Default: ${default}."`
-	LeaveTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long the hand-over at SIGTERM or SIGINT may take. A second signal ends at once. Default: ${default}."`
+	LeaveTimeout time.Duration `default:"25s" placeholder:"TIME" help:"How long the hand-over at SIGTERM or SIGINT may take. A second signal ends at once. Default: ${default}."`
 
 	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Form of the log on standard error: text or json. Default: ${default}."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"Least weight of what is logged: debug, info, warn or error. Default: ${default}."`

@@ -8,7 +8,7 @@ import (
 )
 
 // leaveWithin is longer than a node takes to leave by itself (--leave-timeout).
-const leaveWithin = 20 * time.Second
+const leaveWithin = 30 * time.Second
 
 // With a single copy of each session, nodes that leave hand over all they have.
 func TestRollingRestartWithOneCopy(t *testing.T) {

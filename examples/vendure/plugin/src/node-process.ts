@@ -11,6 +11,7 @@ import { Settings } from './options';
 
 const firstPause = 100; // ms before a node that died is started again; doubled each time
 const longestPause = 5000;
+const pauseWithoutBinary = 60_000; // nothing but somebody's help ends that
 const steady = 10_000; // ms after which a node counts as having run well
 
 /**
@@ -103,12 +104,17 @@ export class NodeProcess extends EventEmitter {
     }
 
     private async supervise(): Promise<void> {
-        for (let pause = firstPause; !this.stopping; pause = Math.min(2 * pause, longestPause)) {
+        let longest = longestPause;
+        for (let pause = firstPause; !this.stopping; pause = Math.min(2 * pause, longest)) {
             const begun = performance.now();
             const end = await this.runOnce();
             if (this.stopping) return;
             if (performance.now() - begun > steady) pause = firstPause;
-            this.log.error(`the node ended (${end}); it is started again in ${pause} ms, until then sessions come from the database`);
+            const advice = this.withoutBinary(end);
+            longest = advice ? pauseWithoutBinary : longestPause;
+            this.log.error(
+                `the node ended (${end}${advice}); it is started again in ${pause} ms, until then sessions come from the database`,
+            );
             await new Promise<void>(resolve => {
                 const timer = setTimeout(resolve, pause);
                 this.wake = () => {
@@ -117,6 +123,13 @@ export class NodeProcess extends EventEmitter {
                 };
             });
         }
+    }
+
+    /** What to do if the shell could not start the binary, else nothing. */
+    private withoutBinary(end: string): string {
+        const what = { 'with status 127': 'was not found', 'with status 126': 'cannot be executed' }[end];
+        if (!what) return '';
+        return `: the binary "${this.settings.binary}" ${what}; install it where PATH finds it, or name it with HUDDLE_BINARY or the option "binary"`;
     }
 
     /** Runs the node to its end and tells how it ended. */

@@ -15,7 +15,7 @@ export interface HuddleOptions {
      * random name that lasts as long as the process.
      */
     name?: string;
-    /** `--listen`: `host:port` for the other nodes, UDP and TCP. Default `127.0.0.1:7400`. Processes on one host need one each. */
+    /** `--listen`: `host:port` for the other nodes: TCP, and UDP where there is no key. Default `127.0.0.1:7400`. Processes on one host need one each. */
     listen?: string;
     /** `--advertise`: where the other nodes reach this one. Default: the address listened on. */
     advertise?: string;
@@ -42,7 +42,7 @@ export interface HuddleOptions {
     sessionTtl?: number;
     /** Milliseconds that the shop's start waits for the node to be in sync; then it goes on without. Default 5000. */
     startTimeout?: number;
-    /** `--leave-timeout` in milliseconds: the bound of the hand-over when the shop ends. Default 10000. */
+    /** `--leave-timeout` in milliseconds: the bound of the hand-over when the shop ends. Default 25000. */
     leaveTimeout?: number;
 }
 
@@ -62,7 +62,7 @@ export interface Settings {
 export function settings(options: HuddleOptions, env: NodeJS.ProcessEnv = process.env): Settings {
     const join = [options.join ?? []].flat();
     const flags = ['--when-unsure', 'miss', '--delete', 'revoke', '--log-format', 'json'];
-    const leaveTimeout = positive('leaveTimeout', options.leaveTimeout, 10_000);
+    const leaveTimeout = positive('leaveTimeout', options.leaveTimeout, 25_000);
     const give = (flag: string, value: string | number | undefined) => {
         if (value !== undefined) flags.push(flag, String(value));
     };

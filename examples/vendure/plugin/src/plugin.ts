@@ -98,7 +98,7 @@ export class HuddleService implements OnApplicationBootstrap {
         if (HuddlePlugin.options.cacheService !== false) config.systemOptions.cacheStrategy = new HuddleCacheStrategy(huddle);
         return config;
     },
-    compatibility: '^3.1.0',
+    compatibility: '^3.2.0',
 })
 export class HuddlePlugin {
     private static options: HuddlePluginOptions = {};

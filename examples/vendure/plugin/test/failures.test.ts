@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { settings } from '../src/options';
@@ -78,7 +79,7 @@ test('without a binary the shop runs, without a cache', async t => {
     t.after(() => replica.stop());
     await replica.start();
     assert.ok(replica.log.has('warn the node is not in sync after 300 ms'));
-    assert.ok(replica.log.has(/^error .*\/nonexistent\/huddle/));
+    assert.ok(replica.log.has(/^error the node ended .*"\/nonexistent\/huddle" was not found; .*HUDDLE_BINARY/), replica.log.lines.join('\n'));
     const s = session(1);
     await soon(replica.sessions.set(s));
     assert.equal(await soon(replica.sessions.get(s.token)), undefined);
@@ -87,6 +88,17 @@ test('without a binary the shop runs, without a cache', async t => {
     await soon(replica.items.set('a', 1, { tags: ['x'] }));
     assert.equal(await soon(replica.items.get('a')), undefined);
     await soon(replica.items.invalidateTags(['x']));
+});
+
+test('a binary that cannot be executed is told', async t => {
+    const dir = mkdtempSync(join(tmpdir(), 'huddle-test-'));
+    t.after(() => rmSync(dir, { recursive: true }));
+    const binary = join(dir, 'huddle');
+    writeFileSync(binary, '', { mode: 0o600 });
+    const replica = new Replica({ binary, startTimeout: 300 });
+    t.after(() => replica.stop());
+    await replica.start();
+    assert.ok(replica.log.has(/^error the node ended .*huddle" cannot be executed; .*HUDDLE_BINARY/), replica.log.lines.join('\n'));
 });
 
 test('a mistake in the flags is told', async t => {
