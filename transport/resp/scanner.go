@@ -23,7 +23,7 @@ const tooLarge = "\x00too large"
 var errLater = errors.New("later")
 
 // scanner cuts what a client sends into whole commands. It keeps no more than one command of a permitted size, lets nothing
-// through that redcon would stumble over (it trusts lengths), and turns inline commands into the usual form.
+// through that redcon, which reads the commands, would stumble over, and turns inline commands into the usual form.
 type scanner struct {
 	buf   []byte
 	start int // everything before has been handed over
