@@ -36,12 +36,11 @@ type client struct {
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
 	name    atomic.Pointer[string]
 
-	rest   [][][]byte      // commands of the batch that come after the present one
-	ahead  []lookup        // answers to the reads at the start of rest
-	made   []plannedWrite  // writes made for the commands at the start of rest
-	ctx    context.Context // of the present command; nil until it is needed
-	cancel context.CancelFunc
-	tx     transaction
+	rest  [][][]byte     // commands of the batch that come after the present one
+	ahead []lookup       // answers to the reads at the start of rest
+	made  []plannedWrite // writes made for the commands at the start of rest
+	ctx   *bounded       // of the present command; nil until it is needed
+	tx    transaction
 
 	slowWrites int // of the last writes of a pipeline, one after the other
 }
@@ -101,7 +100,7 @@ func (c *client) serve() {
 }
 
 // next returns the commands that have been received whole; none means that more has to be received. Their arguments lie in the
-// buffer that is received into: what is to be kept longer than the batch has to be copied. False: the client broke the protocol.
+// buffer that is received into: what is kept longer than the batch has to be copied. False: the client broke the protocol.
 func (c *client) next() ([][][]byte, bool) {
 	lim := limits{args: maxArgs, bulk: c.srv.cfg.MaxValueBytes, frame: c.srv.cfg.maxCommandBytes(), commands: c.srv.cfg.MaxPipeline}
 	if !c.authed {
@@ -239,15 +238,15 @@ func (c *client) run(batch [][][]byte) {
 // context returns the context of the present command, made when it is first asked for.
 func (c *client) context() context.Context {
 	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithTimeout(c.srv.ctx, c.srv.cfg.Timeout)
+		c.ctx = newBounded(c.srv.ctx, c.srv.cfg.Timeout)
 	}
 	return c.ctx
 }
 
 func (c *client) endContext() {
 	if c.ctx != nil {
-		c.cancel()
-		c.ctx, c.cancel = nil, nil
+		c.ctx.end()
+		c.ctx = nil
 	}
 }
 

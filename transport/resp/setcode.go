@@ -59,10 +59,10 @@ func IsSet(stored []byte) bool {
 	return k != plain
 }
 
-// wrap returns the stored form of a plain value: a copy, for what a client sent lies in a buffer that is used again.
+// wrap returns the stored form of a plain value.
 func wrap(value []byte) []byte {
 	if len(value) < len(magic) || string(value[:len(magic)]) != magic {
-		return append(make([]byte, 0, len(value)), value...)
+		return value
 	}
 	return append(append([]byte(magic), markPlain), value...)
 }
