@@ -107,8 +107,19 @@ func (c *client) next() ([][][]byte, bool) {
 		// One at a time, for the next may be AUTH.
 		lim = limits{args: maxArgsNoAuth, bulk: maxBulkNoAuth, frame: 2 * maxArgsNoAuth * maxBulkNoAuth, commands: 1, strict: true}
 	}
-	frames, err := c.frames.next(lim)
 	c.args, c.batch = c.args[:0], c.batch[:0]
+	for len(c.batch) < lim.commands {
+		n := len(c.args)
+		args, ok := c.frames.quick(lim, c.args)
+		if !ok {
+			break
+		}
+		c.args, c.batch = args, append(c.batch, args[n:len(args):len(args)])
+	}
+	if len(c.batch) > 0 {
+		return c.batch, true
+	}
+	frames, err := c.frames.next(lim)
 	for whole := true; whole && len(frames) > 0 && err == nil; {
 		n := len(c.args)
 		var args [][]byte
