@@ -57,9 +57,9 @@ func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
 
 // Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
 func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
-	e, out := n.m.Read(n.tokens.key(key))
+	e, out, now := n.m.ReadAt(n.tokens.key(key))
 	if out == protocol.Hit {
-		entry, err := n.entry(key, e)
+		entry, err := n.entry(key, e, now)
 		return entry, err == nil, err == nil
 	}
 	return Entry{}, false, out == protocol.Absent
@@ -74,33 +74,35 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	if e == nil {
 		return Entry{}, false, err
 	}
-	entry, err := n.entry(key, e)
+	entry, err := n.entry(key, e, n.clock.now())
 	return entry, err == nil, err
 }
 
 // LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	stored := n.tokens.key(key)
-	e, out := n.m.Read(stored)
+	e, out, now := n.m.ReadAt(stored)
 	if out != protocol.Hit {
 		var t Ticket
 		var err error
 		if e, t, err = n.ask(ctx, key, stored, true); e == nil {
 			return Entry{}, false, t, err
 		}
+		now = n.clock.now()
 	}
-	entry, err := n.entry(key, e)
+	entry, err := n.entry(key, e, now)
 	return entry, err == nil, 0, err
 }
 
-func (n *Node) entry(key string, e *store.Entry) (Entry, error) {
+// entry is what callers see of an entry at the time now.
+func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 	value, err := n.tokens.open(key, e.Value)
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
 	out := Entry{Value: value, Version: e.Version, Tags: e.Tags}
 	if e.Expires != 0 {
-		out.TTL = max(time.Duration(e.Expires-n.clock.now()), 1)
+		out.TTL = max(time.Duration(e.Expires-now), 1)
 	}
 	return out, nil
 }

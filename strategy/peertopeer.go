@@ -92,7 +92,9 @@ func (p *PeerToPeer) Get(ctx context.Context, token string) (CachedSession, bool
 		return CachedSession{}, false, nil
 	}
 	if known != nil && bytes.Equal(known.raw, e.Value) {
-		return known.session.Clone(), true, nil
+		session := known.session
+		session.User = session.User.clone()
+		return session, true, nil
 	}
 	session, err := p.decode(key, token, e.Value)
 	if err != nil {

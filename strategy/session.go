@@ -60,38 +60,59 @@ type ChannelPermissions struct {
 
 // Clone returns a copy that shares nothing with s that can be changed.
 func (s CachedSession) Clone() CachedSession {
-	if s.User == nil {
-		return s
+	s.User = s.User.clone()
+	return s
+}
+
+// roomFor is what a user with one channel, which is what most have, and its permissions take, in one allocation.
+type roomFor[P any] struct {
+	user        CachedSessionUser
+	channel     [1]ChannelPermissions
+	permissions P
+}
+
+func (u *CachedSessionUser) clone() *CachedSessionUser {
+	if u == nil {
+		return nil
 	}
-	// The user and a single channel, which is what most sessions have, take one allocation; all permissions take another.
-	from := s.User
-	if len(from.ChannelPermissions) == 1 {
-		room := &struct {
-			user    CachedSessionUser
-			channel [1]ChannelPermissions
-		}{*from, [1]ChannelPermissions{from.ChannelPermissions[0]}}
-		room.user.ChannelPermissions = room.channel[:]
-		s.User = &room.user
-	} else {
-		user := *from
-		if from.ChannelPermissions != nil {
-			user.ChannelPermissions = append(make([]ChannelPermissions, 0, len(from.ChannelPermissions)), from.ChannelPermissions...)
+	if len(u.ChannelPermissions) == 1 {
+		// What is allocated has a fixed type, hence the steps.
+		switch n := len(u.ChannelPermissions[0].Permissions); {
+		case n <= 4:
+			room := new(roomFor[[4]string])
+			return u.into(&room.user, room.channel[:], room.permissions[:0])
+		case n <= 8:
+			room := new(roomFor[[8]string])
+			return u.into(&room.user, room.channel[:], room.permissions[:0])
+		case n <= 16:
+			room := new(roomFor[[16]string])
+			return u.into(&room.user, room.channel[:], room.permissions[:0])
 		}
-		s.User = &user
 	}
 	total := 0
-	for i := range from.ChannelPermissions {
-		total += len(from.ChannelPermissions[i].Permissions)
+	for i := range u.ChannelPermissions {
+		total += len(u.ChannelPermissions[i].Permissions)
 	}
-	flat := make([]string, 0, total)
-	for i := range s.User.ChannelPermissions {
-		if p := &s.User.ChannelPermissions[i].Permissions; *p != nil {
+	return u.into(new(CachedSessionUser), make([]ChannelPermissions, len(u.ChannelPermissions)), make([]string, 0, total))
+}
+
+// into copies u to to, its channels to channels, which are as many, and their permissions to flat, which has room for them.
+func (u *CachedSessionUser) into(to *CachedSessionUser, channels []ChannelPermissions, flat []string) *CachedSessionUser {
+	*to = *u
+	if u.ChannelPermissions == nil {
+		return to
+	}
+	to.ChannelPermissions = channels
+	for i := range u.ChannelPermissions {
+		from, ch := &u.ChannelPermissions[i], &channels[i]
+		*ch = *from
+		if from.Permissions != nil {
 			start := len(flat)
-			flat = append(flat, *p...)
-			*p = flat[start:len(flat):len(flat)]
+			flat = append(flat, from.Permissions...)
+			ch.Permissions = flat[start:len(flat):len(flat)]
 		}
 	}
-	return s
+	return to
 }
 
 // Validate tells whether the session can be stored: it has a token, and a CacheExpiry that is a number. The error is ErrInvalid.

@@ -161,13 +161,19 @@ const (
 // lease is taken before the entry, and the clock is read after both, so that the entry was current when the lease was
 // still running, and a lease that was ended in between is found ended.
 func (m *Machine) Read(key string) (*store.Entry, Outcome) {
+	e, out, _ := m.ReadAt(key)
+	return e, out
+}
+
+// ReadAt is Read; it also returns the time it has read the clock at, 0 if it has not.
+func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	r := m.route.Load()
 	if r == nil {
-		return nil, Ask
+		return nil, Ask, 0
 	}
 	p := ring.PartitionOf(key, r.partitions)
-	e := m.store.Look(p, key)
-	now := m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
+	e = m.store.Look(p, key)
+	now = m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
 	if e != nil && e.Expired(now) {
 		e = nil
 	}
@@ -175,21 +181,21 @@ func (m *Machine) Read(key string) (*store.Entry, Outcome) {
 	if e != nil && e.Near {
 		l = r.near[p]
 	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
-		return nil, Ask
+		return nil, Ask, now
 	}
 	if now >= l.until.Load() && !m.is("no-lease-check") {
-		return nil, Ask
+		return nil, Ask, now
 	}
 	switch {
 	case e == nil || e.Kind != store.Live && !e.IsProvisional():
 		m.Counters.Misses.Add(1)
-		return nil, Absent
+		return nil, Absent, now
 	case e.IsProvisional():
-		return nil, Ask
+		return nil, Ask, now
 	}
 	m.Counters.Hits.add(p)
 	if e.Near {
 		m.Counters.NearHits.add(p)
 	}
-	return e, Hit
+	return e, Hit, now
 }

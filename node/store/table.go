@@ -11,10 +11,16 @@ import (
 // of them. A reader loads the control word, compares seven 7-bit fingerprints at once, and follows a pointer only where
 // one agrees. An entry never moves within a table, so that a reader cannot miss it; growing builds a new table, and
 // whoever still reads the old one sees the moment before.
+//
+// A table of one group has it beside its head. A reader then need not load the one to learn where the other is; with thousands
+// of partitions most tables are that small, and each load is a cache miss.
 type table struct {
-	groups []group
-	full   int // entries
-	taken  int // entries and deleted slots
+	mask  uint64  // groups less one; they are a power of two
+	more  []group // the groups, unless first is the only one
+	full  int     // entries
+	taken int     // entries and deleted slots
+	_     [16]byte
+	first group
 }
 
 const slotsPerGroup = 7
@@ -36,25 +42,37 @@ const (
 )
 
 func newTable(groups int) *table {
-	t := &table{groups: make([]group, groups)}
-	for i := range t.groups {
-		t.groups[i].ctrl.Store(ctrlInit)
+	t := &table{mask: uint64(groups) - 1}
+	if groups > 1 {
+		t.more = make([]group, groups)
+	}
+	for i := range uint64(groups) {
+		t.group(i).ctrl.Store(ctrlInit)
 	}
 	return t
 }
 
+func (t *table) group(i uint64) *group {
+	if t.mask == 0 {
+		return &t.first
+	}
+	return &t.more[i]
+}
+
+func (t *table) groups() int { return int(t.mask) + 1 }
+
 // zeros has the high bit of the lowest zero byte of x set; bits above it may be wrong.
 func zeros(x uint64) uint64 { return (x - lows) &^ x & highs }
 
-func (t *table) capacity() int { return len(t.groups) * (slotsPerGroup - 1) }
+func (t *table) capacity() int { return t.groups() * (slotsPerGroup - 1) }
 
 // find returns the entry with the key, or nil. It may run beside a writer.
 func (t *table) find(hash uint64, key string) *Entry {
-	mask := uint64(len(t.groups) - 1)
+	mask := t.mask
 	fingerprint := (ctrlFull | hash&0x7f) * lows
 	i := hash >> 7 & mask
-	for range t.groups {
-		g := &t.groups[i]
+	for range t.groups() {
+		g := t.group(i)
 		word := g.ctrl.Load()
 		for m := zeros(word ^ fingerprint); m != 0; m &= m - 1 {
 			slot := bits.TrailingZeros64(m) >> 3
@@ -75,11 +93,11 @@ func (t *table) find(hash uint64, key string) *Entry {
 
 // locate is find for the writer: where the entry with the key is.
 func (t *table) locate(hash uint64, key string) (*group, int) {
-	mask := uint64(len(t.groups) - 1)
+	mask := t.mask
 	fingerprint := (ctrlFull | hash&0x7f) * lows
 	i := hash >> 7 & mask
-	for range t.groups {
-		g := &t.groups[i]
+	for range t.groups() {
+		g := t.group(i)
 		word := g.ctrl.Load()
 		for m := zeros(word ^ fingerprint); m != 0; m &= m - 1 {
 			slot := bits.TrailingZeros64(m) >> 3
@@ -100,9 +118,8 @@ func (t *table) locate(hash uint64, key string) (*group, int) {
 
 // insert adds an entry whose key is not there. The caller has seen to it that there is room.
 func (t *table) insert(hash uint64, e *Entry) {
-	mask := uint64(len(t.groups) - 1)
-	for i := hash >> 7 & mask; ; i = (i + 1) & mask {
-		g := &t.groups[i]
+	for i := hash >> 7 & t.mask; ; i = (i + 1) & t.mask {
+		g := t.group(i)
 		word := g.ctrl.Load()
 		for slot := range slotsPerGroup {
 			b := byte(word >> (8 * slot))
@@ -138,8 +155,8 @@ func (t *table) each(f func(*Entry) bool) {
 	if t == nil {
 		return
 	}
-	for i := range t.groups {
-		g := &t.groups[i]
+	for i := range t.mask + 1 {
+		g := t.group(i)
 		for slot := range slotsPerGroup {
 			if e := g.slots[slot].Load(); e != nil && !f(e) {
 				return
@@ -175,7 +192,7 @@ func (x *index) set(hash uint64, e *Entry, hashOf func(string) uint64) {
 		x.p.Store(t)
 		return
 	case t.taken >= t.capacity():
-		n := len(t.groups)
+		n := t.groups()
 		if t.full >= t.capacity()*3/4 {
 			n *= 2
 		}
@@ -201,8 +218,8 @@ func (x *index) remove(hash uint64, key string, hashOf func(string) uint64) {
 	switch {
 	case t.full == 0:
 		x.p.Store(nil)
-	case len(t.groups) >= 4 && t.full < t.capacity()/8:
-		x.p.Store(t.rebuilt(len(t.groups)/4, hashOf))
+	case t.groups() >= 4 && t.full < t.capacity()/8:
+		x.p.Store(t.rebuilt(t.groups()/4, hashOf))
 	}
 }
 

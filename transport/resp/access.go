@@ -47,11 +47,11 @@ func (c *client) read(key []byte) (Entry, bool, error) {
 	if !ok {
 		keys := [][]byte{key}
 		for _, cmd := range c.rest {
-			command := c.srv.find(cmd.Args[0])
-			if command == nil || !command.reads || !command.fits(len(cmd.Args)) || c.tx.open {
+			command := c.srv.find(cmd[0])
+			if command == nil || !command.reads || !command.fits(len(cmd)) || c.tx.open {
 				break
 			}
-			keys = append(keys, cmd.Args[1])
+			keys = append(keys, cmd[1])
 		}
 		all := c.readAll(keys)
 		l, c.ahead = all[0], all[1:]

@@ -30,7 +30,8 @@ type InfoSection struct {
 }
 
 // Backend is the cache that is served. Its methods are called concurrently. They observe ctx, and return the errors of this
-// package (or others that wrap them) where these fit. A key passed may be kept, a value passed too: neither changes afterwards.
+// package (or others that wrap them) where these fit. A key passed may be kept; a value passed is the client's own bytes, which
+// change as soon as the call has returned: what is kept of it has to be copied.
 type Backend interface {
 	// Lookup returns what key holds. Absent is (Entry{}, false, nil); not known just now is ErrUnsure, which Lookup may return
 	// at once or after waiting for certainty within ctx.

@@ -260,7 +260,7 @@ func TestOneWriteForABatch(t *testing.T) {
 	w := dial(t, s.Addr())
 	w.do("ping")
 	before := counting.writes.Load()
-	const n = 150 // commands of different sizes, more than redcon takes in one piece
+	const n = 150 // commands of different sizes, more than are taken in one piece
 	var b strings.Builder
 	for i := range n {
 		b.WriteString(cmd("set", "k", strings.Repeat("x", i)))

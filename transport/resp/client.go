@@ -11,8 +11,8 @@ import (
 	"github.com/tidwall/redcon"
 )
 
-// client is one connection: the net.Conn that redcon reads commands from, and the state of the client. All of it belongs to the
-// connection's goroutine, but for what is atomic and for Conn.Close.
+// client is one connection and the state of the client. All of it belongs to the connection's goroutine, but for what is atomic
+// and for Conn.Close.
 type client struct {
 	net.Conn
 	srv     *Server
@@ -20,12 +20,13 @@ type client struct {
 	started time.Time
 
 	frames scanner
-	ready  []byte // whole commands, to be handed to redcon
-	out    []byte // replies not yet sent
-	over   bool   // the present reply is over maxReplyBytes
-	dead   bool   // sending failed
-	held   int    // bytes of the buffer of frames that the server accounts for
-	shook  bool   // the TLS handshake is done
+	args   [][]byte   // the arguments of a batch of commands, which lie in the buffer of frames
+	batch  [][][]byte // its commands
+	out    []byte     // replies not yet sent
+	sendBy time.Time  // the write deadline of Conn
+	over   bool       // the present reply is over maxReplyBytes
+	dead   bool       // sending failed
+	held   int        // bytes of the buffer of frames that the server accounts for
 
 	authed  bool
 	loginBy time.Time // when a client that is not authed is cut off
@@ -35,12 +36,11 @@ type client struct {
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
 	name    atomic.Pointer[string]
 
-	rest   []redcon.Command // commands of the batch that come after the present one
-	ahead  []lookup         // answers to the reads at the start of rest
-	made   []plannedWrite   // writes made for the commands at the start of rest
-	ctx    context.Context  // of the present command; nil until it is needed
-	cancel context.CancelFunc
-	tx     transaction
+	rest  [][][]byte     // commands of the batch that come after the present one
+	ahead []lookup       // answers to the reads at the start of rest
+	made  []plannedWrite // writes made for the commands at the start of rest
+	ctx   *bounded       // of the present command; nil until it is needed
+	tx    transaction
 
 	slowWrites int // of the last writes of a pipeline, one after the other
 }
@@ -61,68 +61,79 @@ func newClient(s *Server, conn net.Conn) *client {
 	return c
 }
 
-// Read hands whole commands to redcon. Before it waits for the client it sends the replies collected, so that a batch of
+// serve runs what the client sends, until it goes or is cut off. Replies are sent before more is waited for, so that a batch of
 // commands costs one write.
-func (c *client) Read(p []byte) (int, error) {
-	for len(c.ready) == 0 {
-		if err := c.fill(); err != nil {
-			return 0, err
+func (c *client) serve() {
+	if c.handshake() != nil {
+		return
+	}
+	for {
+		for {
+			whole, ok := c.next()
+			if !ok {
+				return
+			}
+			if len(whole) == 0 {
+				break
+			}
+			c.run(whole)
+			if c.quit {
+				c.flush()
+				return
+			}
+		}
+		if c.flush(); c.dead {
+			return
+		}
+		room, err := c.room()
+		if err == nil {
+			err = c.limitLogin()
+		}
+		if err != nil {
+			return
+		}
+		n, err := c.Conn.Read(room)
+		if c.frames.received(n); err != nil && n == 0 {
+			return
 		}
 	}
-	n := copy(p, c.ready)
-	c.ready = c.ready[n:]
-	return n, nil
 }
 
-// Write is called by redcon, which has nothing to say: replies are collected in c.out.
-func (c *client) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	c.out = append(c.out, p...)
-	c.flush()
-	if c.dead {
-		return 0, net.ErrClosed
-	}
-	return len(p), nil
-}
-
-// fill finds the next commands among the bytes received, or else receives more.
-func (c *client) fill() error {
+// next returns the commands that have been received whole; none means that more has to be received. Their arguments lie in the
+// buffer that is received into: what is kept longer than the batch has to be copied. False: the client broke the protocol.
+func (c *client) next() ([][][]byte, bool) {
 	lim := limits{args: maxArgs, bulk: c.srv.cfg.MaxValueBytes, frame: c.srv.cfg.maxCommandBytes(), commands: c.srv.cfg.MaxPipeline}
 	if !c.authed {
 		// One at a time, for the next may be AUTH.
 		lim = limits{args: maxArgsNoAuth, bulk: maxBulkNoAuth, frame: 2 * maxArgsNoAuth * maxBulkNoAuth, commands: 1, strict: true}
 	}
-	ready, err := c.frames.next(lim)
+	c.args, c.batch = c.args[:0], c.batch[:0]
+	for len(c.batch) < lim.commands {
+		n := len(c.args)
+		args, ok := c.frames.quick(lim, c.args)
+		if !ok {
+			break
+		}
+		c.args, c.batch = args, append(c.batch, args[n:len(args):len(args)])
+	}
+	if len(c.batch) > 0 {
+		return c.batch, true
+	}
+	frames, err := c.frames.next(lim)
+	for whole := true; whole && len(frames) > 0 && err == nil; {
+		n := len(c.args)
+		var args [][]byte
+		if whole, args, _, frames, err = redcon.ReadNextCommand(frames, c.args[n:]); whole && err == nil {
+			c.args = append(c.args[:n], args...)
+			c.batch = append(c.batch, c.args[n:len(c.args):len(c.args)])
+		}
+	}
 	if err != nil {
 		c.out = redcon.AppendError(c.out, "ERR Protocol error: "+err.Error())
 		c.flush()
 		c.srv.log.Debug("client broke the protocol", "client", c.id, "error", err)
-		return io.EOF
 	}
-	if c.ready = ready; len(ready) > 0 {
-		return nil
-	}
-	if c.flush(); c.dead {
-		return net.ErrClosed
-	}
-	if err := c.handshake(); err != nil {
-		return err
-	}
-	room, err := c.room()
-	if err == nil {
-		err = c.limitLogin()
-	}
-	if err != nil {
-		return err
-	}
-	n, err := c.Conn.Read(room)
-	c.frames.received(n)
-	if n > 0 {
-		return nil
-	}
-	return err
+	return c.batch, err == nil
 }
 
 // limitLogin lets a client that owes the password wait no longer than Config says, however slowly it sends.
@@ -161,10 +172,6 @@ func (c *client) room() ([]byte, error) {
 }
 
 func (c *client) handshake() error {
-	if c.shook {
-		return nil
-	}
-	c.shook = true
 	conn, ok := c.Conn.(*tls.Conn)
 	if !ok {
 		return nil
@@ -181,7 +188,12 @@ func (c *client) flush() {
 		c.out = c.out[:0]
 		return
 	}
-	err := c.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+	// To set a deadline takes a good part of what sending takes, so each is used for half as long again.
+	var err error
+	if now, timeout := time.Now(), c.srv.cfg.WriteTimeout; c.sendBy.Sub(now) < timeout {
+		c.sendBy = now.Add(timeout + timeout/2)
+		err = c.SetWriteDeadline(c.sendBy)
+	}
 	if err == nil {
 		_, err = c.Conn.Write(c.out)
 	}
@@ -196,10 +208,13 @@ func (c *client) flush() {
 }
 
 // run executes a batch of commands.
-func (c *client) run(first redcon.Command, rest []redcon.Command) {
-	const enough = 64 << 10 // bytes of replies after which they are sent before the batch is done
-	for args := first.Args; ; {
-		c.rest = rest
+func (c *client) run(batch [][][]byte) {
+	const (
+		enough = 64 << 10 // bytes of replies after which they are sent before the batch is done
+		keep   = 1 << 10
+	)
+	for i, args := range batch {
+		c.rest = batch[i+1:]
 		before := len(c.out)
 		c.dispatch(args)
 		if c.over {
@@ -218,26 +233,31 @@ func (c *client) run(first redcon.Command, rest []redcon.Command) {
 		if len(c.out) > enough {
 			c.flush()
 		}
-		if len(rest) == 0 || c.quit || c.dead {
+		if c.quit || c.dead {
 			break
 		}
-		args, rest = rest[0].Args, rest[1:]
 	}
 	c.rest, c.ahead, c.made = nil, nil, nil
+	// A buffer that has been replaced is not to be kept alive by the arguments of the past.
+	clear(c.args)
+	clear(c.batch)
+	if cap(c.args) > keep {
+		c.args, c.batch = nil, nil
+	}
 }
 
 // context returns the context of the present command, made when it is first asked for.
 func (c *client) context() context.Context {
 	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithTimeout(c.srv.ctx, c.srv.cfg.Timeout)
+		c.ctx = newBounded(c.srv.ctx, c.srv.cfg.Timeout)
 	}
 	return c.ctx
 }
 
 func (c *client) endContext() {
 	if c.ctx != nil {
-		c.cancel()
-		c.ctx, c.cancel = nil, nil
+		c.ctx.end()
+		c.ctx = nil
 	}
 }
 

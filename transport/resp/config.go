@@ -46,7 +46,8 @@ type Config struct {
 	WhenUnsure string
 	// Timeout bounds each command; the commands of one EXEC together. Default 5 s.
 	Timeout time.Duration
-	// WriteTimeout bounds the sending of replies. A client that does not read for so long is disconnected. Default 10 s.
+	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
+	// disconnected. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
 	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; what all clients together

@@ -70,46 +70,40 @@ func (l *unixListener) Close() error {
 	return err
 }
 
-// gate is the listener that redcon accepts from: it lets in no more than MaxConns, and hands out connections that carry only whole,
-// valid and bounded commands.
-type gate struct{ s *Server }
-
-func (g *gate) Addr() net.Addr { return g.s.ln.Addr() }
-
-// Close is called by redcon once Accept has failed. Close of the Server closes the listener itself.
-func (g *gate) Close() error { return nil }
-
-// Accept returns the next admitted connection; its only error is net.ErrClosed.
-func (g *gate) Accept() (net.Conn, error) {
+// accept lets in no more than MaxConns connections, each with a goroutine of its own, until Close.
+func (s *Server) accept() {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
 	for {
-		conn, err := g.s.ln.Accept()
+		conn, err := s.ln.Accept()
 		if err != nil {
-			if g.s.ctx.Err() != nil {
-				return nil, net.ErrClosed
+			if s.ctx.Err() != nil {
+				return
 			}
-			g.s.log.Warn("cannot accept a client", "error", err, "pause", pause)
-			if !sleep(g.s.ctx, pause) {
-				return nil, net.ErrClosed
+			s.log.Warn("cannot accept a client", "error", err, "pause", pause)
+			if !sleep(s.ctx, pause) {
+				return
 			}
 			pause = min(2*pause, longest)
 			continue
 		}
 		pause = shortest
-		c := newClient(g.s, conn)
-		switch full, closed := g.s.admit(c); {
+		c := newClient(s, conn)
+		switch full, closed := s.admit(c); {
 		case closed:
 			_ = conn.Close()
-			return nil, net.ErrClosed
+			return
 		case full:
-			g.s.log.Warn("too many clients", "limit", g.s.cfg.MaxConns)
-			refuse(conn, g.s.cfg.TLS)
+			s.log.Warn("too many clients", "limit", s.cfg.MaxConns)
+			refuse(conn, s.cfg.TLS)
 			continue
 		}
-		g.s.served.Add(1)
-		g.s.log.Debug("client connected", "client", c.id, "addr", conn.RemoteAddr().String())
-		return c, nil
+		s.served.Add(1)
+		s.log.Debug("client connected", "client", c.id, "addr", conn.RemoteAddr().String())
+		go func() {
+			defer s.ended(c)
+			c.serve()
+		}()
 	}
 }
 

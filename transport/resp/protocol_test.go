@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidwall/redcon"
 )
 
 // TestRawBytes sends bytes and compares all that comes back.
@@ -334,6 +336,38 @@ func FuzzServer(f *testing.F) {
 		}
 		if got := dial(t, s.Addr()).do("ping"); got != "+PONG\r\n" {
 			t.Errorf("another client is answered %q", got)
+		}
+	})
+}
+
+// FuzzQuick: what the quick way takes, the other takes too, and reads the same in it.
+func FuzzQuick(f *testing.F) {
+	f.Add([]byte(cmd("get", "k")))
+	f.Add([]byte(cmd("set", "k", strings.Repeat("v", 100)) + cmd("get", "")))
+	for _, odd := range []string{
+		"*2\r\n$3\r\nget\r\n$01\r\nk\r\n", "*02\r\n$3\r\nget\r\n$1\r\nk\r\n", "*1\r\n$\r\n\r\n", "*\r\n", "*0\r\n", "*1\r\n$-0\r\n\r\n",
+		"*1\r\n$00000004\r\nping\r\n", "*1\r\n$4\r\npingpong", "*1\r\n$4\nping\r\n", "*1\r\n$0\r\n\r\n", "*1\r\n$4\r\nping\r",
+	} {
+		f.Add([]byte(odd))
+	}
+	lim := limits{args: 20, bulk: 200, frame: 500, commands: 1}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		quick := scanner{buf: raw[:len(raw):len(raw)]}
+		args, ok := quick.quick(lim, nil)
+		if !ok {
+			if len(args) != 0 || quick.start != 0 {
+				t.Fatalf("%q is not taken, but %q of it is", raw, args)
+			}
+			return
+		}
+		slow := scanner{buf: raw[:len(raw):len(raw)]}
+		frame, err := slow.next(lim)
+		if err != nil || len(frame) != quick.start || slow.start != quick.start {
+			t.Fatalf("of %q the quick way takes %d bytes, the other %d and %v", raw, quick.start, len(frame), err)
+		}
+		_, want, _, rest, err := redcon.ReadNextCommand(frame, nil)
+		if err != nil || len(rest) != 0 || !slices.EqualFunc(args, want, bytes.Equal) {
+			t.Fatalf("%q is read as %q, and as %q, %v", raw, args, want, err)
 		}
 	})
 }

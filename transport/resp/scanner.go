@@ -23,7 +23,7 @@ const tooLarge = "\x00too large"
 var errLater = errors.New("later")
 
 // scanner cuts what a client sends into whole commands. It keeps no more than one command of a permitted size, lets nothing
-// through that redcon would stumble over (it trusts lengths), and turns inline commands into the usual form.
+// through that redcon, which reads the commands, would stumble over, and turns inline commands into the usual form.
 type scanner struct {
 	buf   []byte
 	start int // everything before has been handed over
@@ -56,6 +56,51 @@ func (s *scanner) room() []byte {
 }
 
 func (s *scanner) received(n int) { s.buf = s.buf[:len(s.buf)+n] }
+
+// quick appends the arguments of the next command to args if it is whole, within the limits and written as clients write them,
+// and moves behind it. False: next has to look at it. The arguments are valid until room is called.
+func (s *scanner) quick(lim limits, args [][]byte) (_ [][]byte, ok bool) {
+	b, before := s.buf[s.start:], len(args)
+	if s.begun || len(b) == 0 || b[0] != '*' {
+		return args, false
+	}
+	n, i := quickNumber(b, 1)
+	for range n {
+		size, at := 0, 0
+		if i < len(b) && b[i] == '$' {
+			size, at = quickNumber(b, i+1)
+		}
+		i = at + size + 2
+		if at == 0 || i > len(b) || b[i-2] != '\r' || b[i-1] != '\n' || size > lim.bulk {
+			clear(args[before:])
+			return args[:before], false
+		}
+		args = append(args, b[at:i-2:i-2])
+	}
+	if n == 0 || n > lim.args || i > lim.frame {
+		clear(args[before:])
+		return args[:before], false
+	}
+	s.start += i
+	s.pos = s.start
+	return args, true
+}
+
+// quickNumber reads a number of up to seven digits that stands at i with CR LF behind it, and returns what follows that; 0: it is not so.
+func quickNumber(b []byte, i int) (n, next int) {
+	first := i
+	for end := min(i+7, len(b)-2); i <= end; i++ {
+		switch c := b[i]; {
+		case '0' <= c && c <= '9' && (n > 0 || i == first):
+			n = 10*n + int(c-'0')
+		case c == '\r' && b[i+1] == '\n' && i > first:
+			return n, i + 2
+		default:
+			return 0, 0
+		}
+	}
+	return 0, 0
+}
 
 // next returns the next whole commands, encoded; nothing means that more has to be received. The bytes are valid until room is
 // called. An error is the end of the connection.

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidwall/redcon"
 )
 
 // Server is a listening front. Its methods are safe for concurrent use.
@@ -72,7 +70,8 @@ func (s *Server) Serve() error {
 	s.mu.Unlock()
 	defer s.serving.Done()
 	s.serving.Go(s.sweep)
-	return redcon.Serve(&gate{s}, s.handle, nil, s.ended)
+	s.accept()
+	return nil
 }
 
 // Addr is the address listened on: "host:port" with the port that was bound, or "unix:/path".
@@ -100,26 +99,9 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// handle runs one batch of pipelined commands. It is called on the connection's own goroutine.
-func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
-	c, ok := conn.NetConn().(*client)
-	if !ok {
-		_ = conn.Close()
-		return
-	}
-	c.run(first, conn.ReadPipeline())
-	if c.quit {
-		c.flush()
-		_ = conn.Close()
-	}
-}
-
 // ended is called when the goroutine of a connection is about to end.
-func (s *Server) ended(conn redcon.Conn, _ error) {
-	c, ok := conn.NetConn().(*client)
-	if !ok {
-		return
-	}
+func (s *Server) ended(c *client) {
+	_ = c.Conn.Close()
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()

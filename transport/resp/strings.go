@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 	"sync/atomic"
@@ -85,8 +84,7 @@ func cmdMset(c *client, args [][]byte) {
 			failed.CompareAndSwap(nil, &err)
 		}
 	}
-	// A value is copied, lest each entry keep the whole command in memory.
-	value := func(i int) []byte { return wrap(bytes.Clone(args[last[string(args[i])]])) }
+	value := func(i int) []byte { return wrap(args[last[string(args[i])]]) }
 	if c.tx.running {
 		for _, i := range order {
 			one(c.store(args[i], value(i), SetArgs{}))

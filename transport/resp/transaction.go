@@ -101,7 +101,13 @@ func (c *client) enqueue(args [][]byte) {
 		c.writeError("ERR huddle: transaction over the size limit")
 		return
 	}
-	c.tx.queue = append(c.tx.queue, args)
+	kept := make([][]byte, len(args)) // copies, for the batch is over before EXEC
+	room := make([]byte, 0, size)
+	for i, arg := range args {
+		room = append(room, arg...)
+		kept[i] = room[len(room)-len(arg) : len(room) : len(room)]
+	}
+	c.tx.queue = append(c.tx.queue, kept)
 	c.tx.size += size
 	c.writeSimple("QUEUED")
 }

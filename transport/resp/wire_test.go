@@ -179,3 +179,41 @@ func need(t testing.TB, program, debian string) string {
 	}
 	return bin
 }
+
+// What is kept of a command outlives it: the next one is received into the same buffer.
+func TestWhatIsKeptIsCopied(t *testing.T) {
+	w := dial(t, start(t, Config{}).Addr())
+	noise := func() { w.do("echo", strings.Repeat("#", 400)) }
+	noise()
+	for _, write := range [][]string{
+		{"set", "set", "1"},
+		{"set", "options", "2", "ex", "100"},
+		{"setex", "setex", "100", "3"},
+		{"setnx", "setnx", "4"},
+		{"getset", "getset", "5"},
+		{"mset", "mset1", "6", "mset2", "7"},
+		{"sadd", "sadd", "8"},
+	} {
+		w.do(write...)
+		noise()
+	}
+	w.send(cmd("set", "ahead1", "9") + cmd("set", "ahead2", "10"))
+	w.reply()
+	w.reply()
+	noise()
+	w.do("multi")
+	w.do("set", "queued", "11")
+	noise()
+	w.do("exec")
+	noise()
+	for key, want := range map[string]string{
+		"set": "1", "options": "2", "setex": "3", "setnx": "4", "getset": "5", "mset1": "6", "mset2": "7", "ahead1": "9", "ahead2": "10", "queued": "11",
+	} {
+		if got := w.do("get", key); got != fmt.Sprintf("$%d\r\n%s\r\n", len(want), want) {
+			t.Errorf("%s: %q, want %s", key, got, want)
+		}
+	}
+	if got := w.do("sismember", "sadd", "8"); got != ":1\r\n" {
+		t.Errorf("sadd: %q", got)
+	}
+}

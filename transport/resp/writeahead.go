@@ -56,11 +56,11 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 	}
 	all := []plannedWrite{first}
 	for _, next := range c.rest {
-		command := c.srv.find(next.Args[0])
-		if len(all) == mostAhead || command == nil || command.plan == nil || !command.fits(len(next.Args)) || command.namesPart(next.Args) {
+		command := c.srv.find(next[0])
+		if len(all) == mostAhead || command == nil || command.plan == nil || !command.fits(len(next)) || command.namesPart(next) {
 			break
 		}
-		p, ok := command.plan(next.Args)
+		p, ok := command.plan(next)
 		if !ok || holdsKey(all, p.key) {
 			break
 		}
