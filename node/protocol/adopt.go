@@ -112,6 +112,11 @@ func (m *Machine) adopt(v *pb.View) {
 		m.dropIfUseless(id)
 	}
 	m.askLeases(now)
+	if !lay.has(m.self.Id) { // nor has it anything to ask: the new owners of what it held wait to hear that it knows
+		for _, id := range lay.ids {
+			m.send(m.peers[id], &pb.Message{})
+		}
+	}
 	m.rewrite()
 	m.restartCuts()
 	m.moveOps()
