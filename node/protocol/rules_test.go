@@ -281,6 +281,26 @@ func TestRules(t *testing.T) {
 			b.pass(100*ms, 2, 3)
 			return write(&pb.Write{Value: []byte("old"), Ticket: ticket}) == pb.Status_STALE_FILL
 		}},
+		{"resend-void", "a new copy is not sent the value of a write under way that was cut meanwhile (7, 10)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool {
+				return holdersAmong(b.t, 3, p)[0] == 1 && holdersAmong(b.t, 4, p)[0] == 1 && holds(holdersAmong(b.t, 4, p), 4)
+			})
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(2*sec, 2, 3)
+			b.m.Write(&pb.Write{Key: keyOf(p), Value: []byte("v")}, b.now+sec, 0, func(Result) {})
+			cut := &pb.CutRecord{All: true, Version: b.m.clock + 1}
+			b.from(2, b.stamp(800, &pb.Message{Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: []*pb.CutRecord{cut}}}}))
+			b.take(func(m *pb.Message) bool { return m.GetCopy() != nil })
+			b.enter(3, 4, 3)
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+				if l.to == 4 {
+					return l.msg.GetCopy().Entry.Kind != pb.Kind_LIVE
+				}
+			}
+			b.t.Fatal("the new copy was sent nothing")
+			return false
+		}},
 		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
 			b.enter(1, 1)
 			b.pass(sec)

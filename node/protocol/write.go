@@ -334,12 +334,19 @@ func (m *Machine) resend(p *peer) {
 	}
 }
 
-// newest is what a copy is sent for a write under way: the key's present entry if that is newer.
+// newest is what a copy is sent again for a write under way: what is here of the key now. If the value written is here no more, for it
+// has been cut, has ended or was evicted, it is no value that a new copy gets: that one may not know of the cut yet.
 func (m *Machine) newest(w *write) *store.Entry {
-	if e := m.store.Get(w.part, w.entry.Key); e != nil && e.Version > w.entry.Version && !e.IsProvisional() && !e.Near {
+	e := m.store.Get(w.part, w.entry.Key)
+	switch {
+	case e != nil && e.Version >= w.entry.Version && !e.IsProvisional() && !e.Near:
 		return e
+	case w.entry.Kind != store.Live || m.is("resend-void"):
+		return w.entry
 	}
-	return w.entry
+	return &store.Entry{
+		Key: w.entry.Key, Version: w.entry.Version, Kind: store.Tombstone, Expires: m.env.Now() + min(m.cfg.Retention, m.cfg.Tombstone),
+	}
 }
 
 func sortedWrites(ws map[uint64]*write) []*write {
