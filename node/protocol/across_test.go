@@ -81,7 +81,7 @@ func TestTicketOfAnOwnerBehind(t *testing.T) {
 			own = k
 		}
 	}
-	get(ahead, own) // a ticket of the next view
+	get(ahead, own)                                                                // a ticket of the next view
 	s.until(400*ms, func() bool { return owner.m.clock >= (number+1)<<viewShift }) // should a message bring that one's clock here
 	miss := get(reader, key)
 	if miss.Status != pb.Status_ABSENT || miss.Ticket == 0 {
@@ -97,5 +97,56 @@ func TestTicketOfAnOwnerBehind(t *testing.T) {
 	if r := write(reader, &pb.Write{Value: []byte("old"), Ticket: miss.Ticket}); r.Status != pb.Status_STALE_FILL {
 		t.Errorf("a fill that was read before a confirmed Set: %v; ticket of view %d, taken over in view %d",
 			r.Status, miss.Ticket>>viewShift, joiner.m.parts[partOf(key)].since)
+	}
+}
+
+// A node that starts over and comes into a chain with lower numbers may still have a load under way, under a ticket of its former chain. That
+// is above all that is written here, and orders nothing (P6).
+func TestTicketOfAnotherChain(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	write := func(w *pb.Write) pb.Status {
+		w.Key = keyOf(p)
+		b.from(2, b.stamp(900, &pb.Message{Body: &pb.Message_Write{Write: w}}))
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+		}
+		replies := b.take(func(m *pb.Message) bool { return m.GetWriteReply() != nil })
+		if len(replies) != 1 {
+			t.Fatalf("%d answers", len(replies))
+		}
+		return replies[0].msg.GetWriteReply().Status
+	}
+	if s := write(&pb.Write{Kind: pb.Kind_TOMBSTONE}); s != pb.Status_OK {
+		t.Fatalf("the delete: %v", s)
+	}
+	if s := write(&pb.Write{Value: []byte("old"), Ticket: 60<<viewShift + 5}); s != pb.Status_STALE_FILL {
+		t.Errorf("a fill under a ticket of another chain: %v", s)
+	}
+}
+
+// Versions are of the view their owner is in, whatever the clocks of others say: what a new owner writes must beat what an earlier
+// one has left at some copies, also when it has not heard of that (rule 9).
+func TestVersionOfAnOwnerBehind(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	b.from(3, &pb.Message{Chain: 9, View: 3, Clock: 3<<viewShift + 9, Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}})
+	b.m.Write(&pb.Write{Key: keyOf(p), Value: []byte("v")}, b.now+sec, 0, func(Result) {})
+	copies := b.take(func(m *pb.Message) bool { return m.GetCopy() != nil })
+	if len(copies) != 1 {
+		t.Fatalf("%d copies were sent", len(copies))
+	}
+	if v := copies[0].msg.GetCopy().Entry.Version; v>>viewShift != 2 {
+		t.Errorf("in view 2 a write has a version of view %d", v>>viewShift)
+	}
+	b.enter(3, 3, 3)
+	if b.m.clock < 3<<viewShift+9 {
+		t.Error("the clock of the view is not taken once it is adopted")
 	}
 }
