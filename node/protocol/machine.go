@@ -375,14 +375,16 @@ func (m *Machine) Receive(id, session uint64, msg *pb.Message) {
 		p.proven = true
 		m.proved(p)
 	}
-	if msg.Clock > m.clock && msg.Clock>>viewShift < 1<<23 {
-		m.clock = msg.Clock
-	}
 	m.handle(p, msg)
 }
 
 // handle sorts a message by the view it was sent in (rule 3).
 func (m *Machine) handle(p *peer, msg *pb.Message) {
+	// A clock of a later view is taken with the messages of that view, once this node is in it too: until then its versions and tickets
+	// are of the present one, below all that a new owner gives (rules 9 and 13).
+	if msg.Clock > m.clock && msg.Clock>>viewShift <= m.lay.number() {
+		m.clock = msg.Clock
+	}
 	if m.handleMembership(p, msg) {
 		return
 	}

@@ -111,6 +111,7 @@ type simProc struct {
 	view    uint64
 	size    int
 	leaving bool
+	busy    int64 // further time that it takes to make a ring
 
 	// In a calm schedule: what it has sent, and what gossip has told of it.
 	sent, bytes int
@@ -216,18 +217,24 @@ func (p *simProc) Now() int64 { return p.offset + int64(float64(p.s.now-p.born)*
 func (p *simProc) Random() uint64 { return p.s.r.Uint64() }
 
 func (p *simProc) Build(names []string) {
-	p.s.at(p.s.between(0, 40*ms), p, func() {
-		key := cacheKey(names)
-		t := p.s.rings[key]
-		if t == nil {
-			var err error
-			if t, err = ring.Build(names, p.s.cfg.replicas, p.s.cfg.ring); err != nil {
-				p.s.check.fail("no ring: %v", err)
-			}
-			p.s.rings[key] = t
+	p.s.at(p.s.between(0, 40*ms)+p.busy, p, func() {
+		t, err := p.s.ring(names)
+		if err != nil {
+			p.s.check.fail("no ring: %v", err)
 		}
 		p.m.Built(names, t)
 	})
+}
+
+// ring makes each ring once.
+func (s *sim) ring(names []string) (t *ring.Table, err error) {
+	key := cacheKey(names)
+	if t = s.rings[key]; t == nil {
+		if t, err = ring.Build(names, s.cfg.replicas, s.cfg.ring); err == nil {
+			s.rings[key] = t
+		}
+	}
+	return t, err
 }
 
 func (p *simProc) Event(kind, member, text string) {

@@ -162,9 +162,9 @@ func (pt *part) wrote(e *store.Entry) {
 
 // staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell? What was
 // written since may have ended by its TTL or been evicted, a tombstone too: the partition remembers the latest version
-// that did.
+// that did. A ticket of a later view is one of another chain, which its asker was in before it started over.
 func (m *Machine) staleFill(p int, b *pb.Write) bool {
-	return m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
+	return b.Ticket>>viewShift > m.lay.number() || m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
 		m.store.CutSince(b.Tags, b.Ticket) || m.store.Ended(p) > b.Ticket && !m.is("forget-ended")
 }
 
