@@ -150,3 +150,46 @@ func TestVersionOfAnOwnerBehind(t *testing.T) {
 		t.Error("the clock of the view is not taken once it is adopted")
 	}
 }
+
+// A request for a ring may be lost (the queue of those that make them is bounded). Whoever has learned of a view asks again, though
+// nobody tells it of that view any more.
+func TestRingsAreAskedForAgain(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	next := &pb.View{Chain: 9, Number: 3, Members: benchMembers[:2], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}}
+	b.m.learn(next)
+	b.want = nil
+	for end := b.now + 20*sec; b.now < end && len(b.want) == 0; {
+		b.now += 20 * ms
+		b.m.Tick()
+		for _, l := range b.take(func(*pb.Message) bool { return true }) {
+			switch {
+			case l.to != 2:
+			case l.msg.GetViewPlease() != nil:
+				b.from(2, &pb.Message{Chain: 9, View: 3, Body: &pb.Message_Decide{Decide: next}})
+			case l.msg.GetLeaseAsk() != nil:
+				b.from(2, &pb.Message{Chain: 9, View: 3}) // a hint
+			}
+		}
+	}
+	if len(b.want) == 0 {
+		t.Error("the ring is never asked for again")
+	}
+}
+
+// Once a view is chosen there is nothing to propose until it is gone by, however long its rings take.
+func TestNothingIsProposedTwice(t *testing.T) {
+	s := rested(t, 10)
+	s.sentSince()
+	for _, p := range s.procs {
+		p.busy = 2 * sec
+	}
+	s.kill(s.procs[5], false)
+	if !s.until(60*sec, func() bool { return s.atRest(9) }) {
+		t.Fatal("not at rest")
+	}
+	if msgs, bytes, busiest := s.sentSince(); busiest > 1000 {
+		t.Errorf("%d messages of the busiest, %d messages and %d bytes in all", busiest, msgs, bytes)
+	}
+}

@@ -115,7 +115,13 @@ func (m *Machine) hint(p *peer) {
 
 // catchUp asks a peer that is ahead for its view: one at a time, the next after 50 ms.
 func (m *Machine) catchUp(now int64) {
-	if !m.ahead || m.chosen != nil || now-m.pleaseAt < 50*ms {
+	if v := m.chosen; v != nil { // known: only its rings are not there yet
+		if m.prepared(v) {
+			m.learn(v)
+		}
+		return
+	}
+	if !m.ahead || now-m.pleaseAt < 50*ms {
 		return
 	}
 	next, _ := slices.BinarySearch(m.order, m.pleased+1)
@@ -190,7 +196,7 @@ func (m *Machine) tickMembership(now int64) {
 	if rank == 0 && now-m.wantedAt >= wait-batchDelay*3/4 {
 		m.prospect(want)
 	}
-	if now-m.wantedAt < wait {
+	if now-m.wantedAt < wait || m.chosen != nil { // the next one has been chosen
 		return
 	}
 	pause := ballotLife
