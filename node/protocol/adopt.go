@@ -185,7 +185,7 @@ func (m *Machine) adoptPart(p int, old *layout, now int64) {
 	case !holder:
 		pt.complete.Store(false)
 		pt.sources, pt.written = nil, nil
-		if !m.heldInHistory(p) {
+		if !m.heldInHistory(p) { // near copies too: an Invalidate sent in the view before is refused in this one
 			m.store.Wipe(p)
 		}
 	case wasHolder && pt.complete.Load():
