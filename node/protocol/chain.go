@@ -143,14 +143,15 @@ func (m *Machine) tickOutside(now int64) {
 		return
 	}
 	m.watchName(now)
-	chains, alone, smallest, met := false, true, true, 1
+	chains, alone, smallest := false, true, true
+	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	for _, id := range m.order {
 		p := m.peers[id]
 		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) {
 			continue
 		}
 		alone = false
-		met++
+		met[p.member.Name] = true
 		if p.chain != 0 {
 			chains = true
 		} else if id < m.self.Id {
@@ -170,7 +171,7 @@ func (m *Machine) tickOutside(now int64) {
 	}
 	switch {
 	case m.cfg.Solo && alone:
-	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, met < m.cfg.Expect:
+	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect:
 		return
 	}
 	m.learn(&pb.View{Chain: m.env.Random() | 1, Number: 1, Members: []*pb.Member{m.self}})
@@ -186,7 +187,7 @@ func (m *Machine) startOver(why string) {
 		m.parts[p].reset()
 	}
 	m.lay, m.hist, m.chosen, m.ahead = nil, nil, nil, false
-	m.vote, m.campaign, m.wantedAt, m.mySuspects = vote{}, nil, 0, nil
+	m.vote, m.campaign, m.prospected, m.wantedAt, m.mySuspects = vote{}, nil, nil, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
 	m.pulls, m.keyPulls = map[uint64]*pull{}, map[string]*keyPull{}

@@ -451,3 +451,21 @@ func TestRepairRate(t *testing.T) {
 		t.Errorf("%d bytes in %d s at %d bytes a second", got, seconds, rate)
 	}
 }
+
+// Expect counts nodes by their names: one that was restarted, whose earlier process gossip still knows, is one node.
+func TestExpectCountsNames(t *testing.T) {
+	b := newBench(t, "")
+	for _, p := range benchMembers[1:] {
+		b.m.Down(p.Id, p.Id)
+	}
+	b.m.cfg.Expect, b.m.reached = 3, true
+	b.m.Found(&pb.Member{Name: "b", Id: 20, Addr: "b"}, 0, 0, 0)
+	b.m.Found(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 0, 0, 0)
+	if b.pass(5 * sec); b.m.lay != nil || b.m.chosen != nil {
+		t.Fatal("founded with two of three nodes")
+	}
+	b.m.Found(benchMembers[2], 0, 0, 0)
+	if b.pass(5 * sec); b.m.lay == nil && b.m.chosen == nil {
+		t.Fatal("not founded with all three")
+	}
+}
