@@ -85,6 +85,9 @@ func (m *Machine) sourceOf(p int) *peer {
 // pull asks a source for the next chunk of a partition, and for others that are to be pulled from there.
 func (m *Machine) pull(first int, q *peer) {
 	b := &pb.Pull{After: m.parts[first].after, Started: m.parts[first].started, MaxBytes: chunkBytes}
+	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
+		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
+	}
 	pl := &pull{peer: q.member.Id, session: q.session}
 	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
 		p := (first + i) % len(m.parts)
