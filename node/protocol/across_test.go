@@ -167,7 +167,7 @@ func TestRingsAreAskedForAgain(t *testing.T) {
 			switch {
 			case l.to != 2:
 			case l.msg.GetViewPlease() != nil:
-				b.from(2, &pb.Message{Chain: 9, View: 3, Body: &pb.Message_Decide{Decide: next}})
+				b.from(2, &pb.Message{Chain: 9, View: 3, Body: &pb.Message_Decide{Decide: &pb.Decide{View: next}}})
 			case l.msg.GetLeaseAsk() != nil:
 				b.from(2, &pb.Message{Chain: 9, View: 3}) // a hint
 			}

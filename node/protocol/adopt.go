@@ -64,6 +64,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	m.lay, m.hist = lay, hist
+	m.forgetFences()
 	m.ahead, m.pleaseAt = false, 0
 	m.vote, m.campaign, m.prospected, m.wantedAt, m.mySuspects = vote{}, nil, nil, 0, nil
 	for _, id := range lay.ids {
@@ -296,15 +297,21 @@ func (m *Machine) publish() {
 	m.route.Store(r)
 }
 
-// checkBarrier completes take-overs: at once where every earlier owner is known to have adopted the present view, else
-// when the leases of earlier views have ended.
+// checkBarrier completes take-overs: at once where every earlier owner is known to have adopted the present view, or its lease to have
+// ended (fence.go), else when all leases of earlier views have ended.
 func (m *Machine) checkBarrier() {
 	if m.lay == nil || m.barrierOff && len(m.waiting) == 0 {
 		return
 	}
 	now := m.env.Now()
 	over := now >= m.barrier
-	m.barrierOff = m.barrierOff || over || len(m.behind) == 0
+	m.barrierOff = m.barrierOff || over
+	if !m.barrierOff {
+		m.barrierOff = true
+		for id := range m.behind {
+			m.barrierOff = m.barrierOff && m.ended(id, now)
+		}
+	}
 	if len(m.waiting) > 0 {
 		rest := m.waiting[:0]
 		for _, p := range m.waiting {
@@ -312,7 +319,7 @@ func (m *Machine) checkBarrier() {
 			if !ok {
 				ok = true
 				for _, h := range m.hist {
-					if !m.adopted(h.owner(p)) {
+					if id := h.owner(p); !m.adopted(id) && !m.ended(id, now) {
 						ok = false
 						break
 					}

@@ -41,6 +41,9 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 	}
 	now := m.env.Now()
 	grant := &pb.LeaseGrant{Asked: b.Asked, Confirm: m.vote.accepted == nil || m.is("confirm-after-accept")}
+	if grant.Confirm {
+		p.confirmedAt = now
+	}
 	// A pair lease never outlives our own view lease: whoever takes over after us waits for that one only.
 	if left := m.lease.until.Load() - now; left > 0 {
 		grant.Pair = min(m.cfg.Lease, left)

@@ -29,12 +29,21 @@ func (m *Machine) alone() bool {
 // Left tells whether the departure is complete.
 func (m *Machine) Left() bool { return m.left }
 
+// onLeave notes a member that wants to go.
+func (m *Machine) onLeave(id uint64) {
+	now := m.env.Now()
+	if _, known := m.leavers[id]; !known {
+		m.gatheredAt = now
+	}
+	m.leavers[id] = now
+}
+
 func (m *Machine) askLeaves(now int64) {
 	if m.alone() {
 		m.finishLeave()
 		return
 	}
-	m.leavers[m.self.Id] = now
+	m.onLeave(m.self.Id)
 	if now-m.joinedAt < joinEvery {
 		return
 	}

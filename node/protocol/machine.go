@@ -28,7 +28,8 @@ const (
 	// viewShift places the view's number in the high part of a version (rule 9).
 	viewShift = 40
 
-	batchDelay   = 200 * ms // membership changes gather for so long
+	batchDelay   = 200 * ms // membership changes gather for so long,
+	gatherMore   = 800 * ms // and joins and departures for up to so much longer, while more come
 	askEvery     = 3        // leases are renewed every Lease/askEvery
 	refusedGrace = 150 * ms // a member whose port refuses connections for so long is taken for dead
 	reportEvery  = 200 * ms
@@ -114,7 +115,8 @@ type peer struct {
 	confirm int64  // when we asked for its latest confirmation of the present view; 0: none
 
 	// What we grant to it.
-	grantEnd int64 // until when it may serve under our grants, on our clock
+	grantEnd    int64 // until when it may serve under our grants, on our clock
+	confirmedAt int64 // when we last confirmed a view to it
 
 	adopted uint64 // highest view of our chain it is known to have adopted
 	inSync  uint64 // highest view of our chain it is known to be in sync in
@@ -160,16 +162,18 @@ type Machine struct {
 	campaign   *campaign
 	prospected *pb.View // what the members were last told is about to be proposed
 	wantedAt   int64    // since when a change of the view has been wanted
+	gatheredAt int64    // when a process first asked to be let in, or to go
 	rivalAt    int64    // when another member last tried to have one chosen
 	joiners    map[uint64]*joiner
 	leavers    map[uint64]int64
 
 	parts      []part
-	waiting    []int           // owned partitions whose take-over is not complete
-	barrier    int64           // when every lease of earlier views has ended (rule 8)
-	barrierOff bool            // every member of earlier views has adopted this one
-	behind     map[uint64]bool // members of earlier views not known to have adopted this one
-	missing    int             // partitions held that are not complete
+	waiting    []int            // owned partitions whose take-over is not complete
+	barrier    int64            // when every lease of earlier views has ended (rule 8)
+	barrierOff bool             // every member of earlier views has adopted this one
+	behind     map[uint64]bool  // members of earlier views not known to have adopted this one
+	fences     map[uint64]int64 // for members that a view left out: until when their view leases may run
+	missing    int              // partitions held that are not complete
 	pulls      map[uint64]*pull
 	pullNext   int // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
@@ -240,7 +244,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
-		forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
+		fences: map[uint64]int64{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
 	return m
@@ -409,6 +413,10 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 		p.adopted = msg.View
 		if m.adopted(p.member.Id) {
 			delete(m.behind, p.member.Id)
+			if !m.lay.has(p.member.Id) { // it has left, and serves nothing any more, near copies either
+				p.grantEnd = 0
+				m.finishWrites()
+			}
 		}
 		m.checkBarrier()
 	}

@@ -30,7 +30,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		case !m.lay.has(p.member.Id) && m.lay.has(m.self.Id):
 			m.sendView(p)
 		default:
-			m.leavers[p.member.Id] = m.env.Now()
+			m.onLeave(p.member.Id)
 		}
 	case *pb.Message_Suspect:
 		if same {
@@ -61,8 +61,9 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 			m.onAccepted(p.member.Id, b.Accepted)
 		}
 	case *pb.Message_Decide:
-		if validView(b.Decide) {
-			m.learn(b.Decide)
+		if v := b.Decide.GetView(); validView(v) {
+			m.heed(b.Decide)
+			m.learn(v)
 		}
 	case *pb.Message_ViewPlease:
 		p.decidedAt = 0
@@ -100,7 +101,7 @@ func validView(v *pb.View) bool {
 func (m *Machine) sendView(p *peer) {
 	if now := m.env.Now(); m.lay != nil && (p.decidedAt == 0 || now-p.decidedAt > 50*ms) {
 		p.decidedAt = now
-		m.send(p, &pb.Message{Body: &pb.Message_Decide{Decide: m.lay.view}})
+		m.send(p, &pb.Message{Body: &pb.Message_Decide{Decide: m.decided(m.lay.view)}})
 	}
 }
 
@@ -172,9 +173,6 @@ func (m *Machine) tickMembership(now int64) {
 	if m.wantedAt == 0 {
 		m.wantedAt = now
 	}
-	if want != nil {
-		m.prepared(want)
-	}
 	if want == nil {
 		want = m.next(m.lay.view.Members, m.lay.view.Leaving) // some value: the accepted one goes first
 	}
@@ -190,18 +188,22 @@ func (m *Machine) tickMembership(now int64) {
 			rank++
 		}
 	}
+	since := m.wantedAt
+	if m.keepsAll(want) {
+		since = min(max(since, m.gatheredAt), since+gatherMore)
+	}
 	if m.lay.view.History != nil && m.sameMembers(want) {
 		wait -= batchDelay // settling need not gather
 	}
-	if rank == 0 && now-m.wantedAt >= wait-batchDelay*3/4 {
+	if rank == 0 && now-since >= wait-batchDelay/2 {
 		m.prospect(want)
 	}
-	if now-m.wantedAt < wait || m.chosen != nil { // the next one has been chosen
+	if now-since < wait || m.chosen != nil { // the next one has been chosen
 		return
 	}
 	pause := ballotLife
 	if rank > 0 {
-		if patience := wait + 10*ballotLife; now-m.wantedAt < patience && now-m.rivalAt < ballotLife*(2+rank) {
+		if patience := wait + 10*ballotLife; now-since < patience && now-m.rivalAt < ballotLife*(2+rank) {
 			return
 		}
 		pause += ballotLife * int64(len(m.lay.ids)) // none of the others got through either: spread out
@@ -218,11 +220,23 @@ func (m *Machine) prospect(v *pb.View) {
 		return
 	}
 	m.prospected = v
+	m.prepared(v)
 	for _, mem := range v.Members {
 		if mem.Id != m.self.Id {
 			m.send(m.peers[mem.Id], &pb.Message{Body: &pb.Message_Accept{Accept: &pb.Accept{Value: v}}})
 		}
 	}
+}
+
+// keepsAll tells whether a view expels nobody: who joins or goes by itself can wait for others that do.
+func (m *Machine) keepsAll(v *pb.View) bool {
+	in := make(map[uint64]bool, len(v.Members)+len(v.Leaving))
+	for _, ms := range [][]*pb.Member{v.Members, v.Leaving} {
+		for _, mem := range ms {
+			in[mem.Id] = true
+		}
+	}
+	return !slices.ContainsFunc(m.lay.ids, func(id uint64) bool { return !in[id] })
 }
 
 func (m *Machine) sameMembers(v *pb.View) bool {

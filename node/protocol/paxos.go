@@ -20,7 +20,8 @@ type campaign struct {
 	highest  *pb.Ballot
 	promises map[uint64]bool
 	accepts  map[uint64]bool
-	second   bool // in phase two
+	fences   map[uint64]int64 // for those whom the proposal leaves out: until when their leases may run, as far as the acceptors know
+	second   bool             // in phase two
 	since    int64
 }
 
@@ -59,7 +60,7 @@ func (m *Machine) propose(v *pb.View) {
 	}
 	m.campaign = &campaign{
 		ballot: &pb.Ballot{Round: round, Proposer: m.self.Id}, value: v,
-		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, since: m.env.Now(),
+		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, fences: map[uint64]int64{}, since: m.env.Now(),
 	}
 	msg := &pb.Prepare{Ballot: m.campaign.ballot, Number: v.Number}
 	for _, id := range m.lay.ids {
@@ -141,10 +142,12 @@ func (m *Machine) outbid(b *pb.Ballot) {
 // accept answers an Accept. From then on this node confirms the present view to nobody (rule 5).
 func (m *Machine) accept(b *pb.Accept) *pb.Accepted {
 	ok := !less(b.Ballot, m.vote.promised)
+	var fences []*pb.Fence
 	if ok {
 		m.vote.promised, m.vote.accepted, m.vote.value = b.Ballot, b.Ballot, b.Value
+		fences = m.testify(b.Value)
 	}
-	return &pb.Accepted{Ballot: b.Ballot, Number: b.Value.GetNumber(), Promised: m.vote.promised, Ok: ok}
+	return &pb.Accepted{Ballot: b.Ballot, Number: b.Value.GetNumber(), Promised: m.vote.promised, Ok: ok, Fences: fences}
 }
 
 func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
@@ -157,18 +160,25 @@ func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
 		return
 	}
 	c.accepts[from] = true
+	m.collect(c, b.Fences)
 	if !m.enough(len(c.accepts)) {
 		return
 	}
-	v := c.proposal
 	m.campaign = nil
+	for _, id := range leftOut(c.proposal) {
+		if end, ok := c.fences[id]; ok {
+			m.raise(id, end)
+		}
+	}
+	v := c.proposal
+	decide := m.decided(v)
 	// Chosen. Tell the old members, the new ones and those that leave; then go on in it.
 	told := map[uint64]bool{m.self.Id: true}
 	tell := func(ms []*pb.Member) {
 		for _, mem := range ms {
 			if !told[mem.Id] {
 				told[mem.Id] = true
-				m.send(m.meet(mem), &pb.Message{Body: &pb.Message_Decide{Decide: v}})
+				m.send(m.meet(mem), &pb.Message{Body: &pb.Message_Decide{Decide: decide}})
 			}
 		}
 	}

@@ -83,6 +83,14 @@ func (b *bench) enter(number uint64, n int, history ...int) {
 	}
 }
 
+// told is enter, by the message that tells of a chosen view and has a fence.
+func (b *bench) told(f *pb.Fence, number uint64, n int, before int) {
+	b.t.Helper()
+	v := &pb.View{Chain: 9, Number: number, Members: benchMembers[:n], History: []*pb.MemberSet{{Number: number - 1, Members: benchMembers[:before]}}}
+	b.m.heed(&pb.Decide{View: v, Fences: []*pb.Fence{f}})
+	b.enter(number, n, before)
+}
+
 // confirm answers, for a peer, every request for leases that was sent to it. The peer has thereby adopted the view.
 func (b *bench) confirm(peers ...uint64) {
 	for _, l := range b.take(func(m *pb.Message) bool { return m.GetLeaseAsk() != nil }) {
@@ -301,6 +309,32 @@ func TestRules(t *testing.T) {
 			b.t.Fatal("the new copy was sent nothing")
 			return false
 		}},
+		{"no-fence-wait", "a new owner acts when the lease of one that was left out has ended, no sooner and, if it knows, no later (8)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 3 && holdersAmong(b.t, 2, p)[0] == 1 })
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.told(&pb.Fence{Member: 3, Left: 300 * ms}, 3, 2, 3)
+			b.pass(280*ms, 2)
+			early := b.m.parts[p].acting
+			b.pass(40*ms, 2)
+			if !b.m.parts[p].acting || !b.m.barrierOff {
+				b.t.Fatal("the new owner waits longer than it has to")
+			}
+			return !early
+		}},
+		{"fence-without-adoption", "who adopted a view late does not know what leases were carried into it (8)", func(b *bench) bool {
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(400*ms, 2)
+			next := &pb.View{Chain: 9, Number: 3, Members: benchMembers[:2], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}}
+			b.from(2, b.stamp(0, &pb.Message{Body: &pb.Message_Accept{Accept: &pb.Accept{Ballot: &pb.Ballot{Round: 1, Proposer: 2}, Value: next}}}))
+			said := b.take(func(m *pb.Message) bool { return m.GetAccepted() != nil })
+			if len(said) != 1 || len(said[0].msg.GetAccepted().Fences) != 1 {
+				b.t.Fatalf("%d answers, not one with one fence", len(said))
+			}
+			f := said[0].msg.GetAccepted().Fences[0]
+			return f.Member == 3 && f.Left >= 600*ms && f.Left <= 616*ms
+		}},
 		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
 			b.enter(1, 1)
 			b.pass(sec)
@@ -467,5 +501,95 @@ func TestExpectCountsNames(t *testing.T) {
 	b.m.Found(benchMembers[2], 0, 0, 0)
 	if b.pass(5 * sec); b.m.lay == nil && b.m.chosen == nil {
 		t.Fatal("not founded with all three")
+	}
+}
+
+// A proposer believes the latest of what the acceptors say of a member's lease, and of who says nothing the worst.
+func TestFences(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		said []*pb.Fence
+		want int64 // what b says, at most; the proposer's own knowledge is older
+	}{
+		{"over", []*pb.Fence{{Member: 3}}, 0},
+		{"still running", []*pb.Fence{{Member: 3, Left: 700 * ms}}, 700 * ms},
+		{"of another only", []*pb.Fence{{Member: 4}}, sec + sec/driftShare},
+		{"endless", []*pb.Fence{{Member: 3, Left: 1 << 60}}, sec + sec/driftShare},
+		{"nothing", nil, sec + sec/driftShare},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			var accept []letter
+			for end := b.now + 5*sec; len(accept) == 0 && b.now < end; { // c is silent
+				b.pass(20*ms, 2)
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetPrepare() != nil }) {
+					p := l.msg.GetPrepare()
+					b.from(l.to, b.stamp(0, &pb.Message{Body: &pb.Message_Promise{Promise: &pb.Promise{Ballot: p.Ballot, Number: p.Number, Ok: true}}}))
+				}
+				accept = b.take(func(m *pb.Message) bool { return m.GetAccept().GetBallot() != nil })
+			}
+			if len(accept) == 0 {
+				t.Fatal("no view without c is proposed")
+			}
+			v := accept[0].msg.GetAccept()
+			b.from(2, b.stamp(0, &pb.Message{Body: &pb.Message_Accepted{Accepted: &pb.Accepted{Ballot: v.Ballot, Number: 3, Ok: true, Fences: c.said}}}))
+			told := b.take(func(m *pb.Message) bool { return m.GetDecide() != nil })
+			if len(told) == 0 {
+				t.Fatal("nobody is told")
+			}
+			f := told[0].msg.GetDecide().Fences
+			if len(f) != 1 || f[0].Member != 3 || f[0].Left != c.want {
+				t.Errorf("told %v, want c at %d", f, c.want)
+			}
+		})
+	}
+}
+
+// A member that has left, and has said so, serves nothing more: no write waits for the lease of its near copies.
+func TestNoWaitForWhoHasLeft(t *testing.T) {
+	for _, said := range []bool{true, false} {
+		b := newBench(t, "")
+		p := partition(t, func(p int) bool {
+			return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 2, p)[0] == 1 && !contains(holdersAmong(t, 3, p), 3)
+		})
+		key := keyOf(p)
+		write := func() (done *bool) {
+			done = new(bool)
+			b.m.Write(&pb.Write{Key: key, Value: []byte("v")}, b.now+3*sec, 0, func(r Result) { *done = r.Status == pb.Status_OK })
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+			}
+			return done
+		}
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		b.pass(2*sec, 2, 3)
+		if !*write() {
+			t.Fatal("not written")
+		}
+		b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+		b.from(3, b.stamp(601, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+		if len(b.m.parts[p].holders[key]) != 1 {
+			t.Fatal("c is no holder")
+		}
+		b.m.learn(&pb.View{
+			Chain: 9, Number: 3, Members: benchMembers[:2], Leaving: benchMembers[2:3],
+			History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}},
+		})
+		b.enter(3, 2) // its rings
+		b.confirm(2)
+		done := write()
+		b.take(func(m *pb.Message) bool { return m.GetCopy() != nil })
+		if *done {
+			t.Fatal("the write did not wait for c, which may be serving")
+		}
+		if said {
+			b.from(3, b.stamp(0, &pb.Message{}))
+		}
+		if *done != said {
+			t.Errorf("c has said that it left: %v; the write is confirmed: %v", said, *done)
+		}
 	}
 }

@@ -9,10 +9,9 @@ import (
 )
 
 const (
-	leastPulls = 2         // chunks under way at a low rate,
-	mostPulls  = 8         // and at a high one
-	chunkBytes = 128 << 10 // of one chunk
-	chunkParts = 64        // partitions in one chunk: most are small, and each message costs as much as several entries
+	pullsAtOnce = 2        // chunks under way: while one is taken the next is read. More would queue at the sources, before their readers
+	chunkBytes  = 64 << 10 // of one chunk
+	chunkParts  = 64       // partitions in one chunk: most are small, and each message costs as much as several entries
 )
 
 // pull is one chunk asked for: several partitions of one source.
@@ -44,7 +43,7 @@ func (m *Machine) tickTransfer(now int64) {
 // pullMore asks for as many chunks as may be under way.
 func (m *Machine) pullMore() {
 	for range len(m.parts) {
-		if m.missing == 0 || len(m.pulls) >= m.pullsAtOnce() || !m.mayPull() {
+		if m.missing == 0 || len(m.pulls) >= pullsAtOnce || !m.mayPull() {
 			return
 		}
 		m.pullNext = (m.pullNext + 1) % len(m.parts)
@@ -52,14 +51,6 @@ func (m *Machine) pullMore() {
 			m.pull(m.pullNext, q)
 		}
 	}
-}
-
-// pullsAtOnce grows with the rate, so that what is under way is a small part of a second's allowance where there is much.
-func (m *Machine) pullsAtOnce() int {
-	if m.cfg.RepairRate <= 0 {
-		return mostPulls
-	}
-	return int(min(max(m.cfg.RepairRate/(8*chunkBytes), leastPulls), mostPulls))
 }
 
 // mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.

@@ -226,7 +226,9 @@ func (m *Machine) finishWrite(w *write) {
 		return
 	}
 	now := m.env.Now()
-	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool { return now >= h.until || h.adopts && m.adopted(h.peer) })
+	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool {
+		return now >= h.until || m.adopted(h.peer) && (h.adopts || !m.lay.has(h.peer))
+	})
 	pt := &m.parts[w.part]
 	if len(w.waits) > 0 || pt.fresh && !m.barrierOff || !pt.acting || !m.leased() {
 		return

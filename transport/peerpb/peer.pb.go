@@ -771,7 +771,7 @@ func (x *Message) GetAccepted() *Accepted {
 	return nil
 }
 
-func (x *Message) GetDecide() *View {
+func (x *Message) GetDecide() *Decide {
 	if x != nil {
 		if x, ok := x.Body.(*Message_Decide); ok {
 			return x.Decide
@@ -1012,7 +1012,7 @@ type Message_Accepted struct {
 }
 
 type Message_Decide struct {
-	Decide *View `protobuf:"bytes,17,opt,name=decide,proto3,oneof"`
+	Decide *Decide `protobuf:"bytes,17,opt,name=decide,proto3,oneof"`
 }
 
 type Message_ViewPlease struct {
@@ -1490,19 +1490,74 @@ func (x *Accept) GetValue() *View {
 	return nil
 }
 
+// Fence bounds how long the view lease of a member that a view leaves out may still run.
+type Fence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        uint64                 `protobuf:"fixed64,1,opt,name=member,proto3" json:"member,omitempty"`
+	Left          int64                  `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"` // ns, from when the message was sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fence) Reset() {
+	*x = Fence{}
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fence) ProtoMessage() {}
+
+func (x *Fence) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fence.ProtoReflect.Descriptor instead.
+func (*Fence) Descriptor() ([]byte, []int) {
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Fence) GetMember() uint64 {
+	if x != nil {
+		return x.Member
+	}
+	return 0
+}
+
+func (x *Fence) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+// Accepted has a fence for each member that the value leaves out: from now on the sender confirms the present view to nobody.
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ballot        *Ballot                `protobuf:"bytes,1,opt,name=ballot,proto3" json:"ballot,omitempty"`
 	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	Promised      *Ballot                `protobuf:"bytes,3,opt,name=promised,proto3" json:"promised,omitempty"`
 	Ok            bool                   `protobuf:"varint,4,opt,name=ok,proto3" json:"ok,omitempty"`
+	Fences        []*Fence               `protobuf:"bytes,5,rep,name=fences,proto3" json:"fences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1569,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1582,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Accepted) GetBallot() *Ballot {
@@ -1558,6 +1613,66 @@ func (x *Accepted) GetOk() bool {
 	return false
 }
 
+func (x *Accepted) GetFences() []*Fence {
+	if x != nil {
+		return x.Fences
+	}
+	return nil
+}
+
+// Decide tells a view that was chosen, and what the sender knows of those whom it leaves out.
+type Decide struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	View          *View                  `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	Fences        []*Fence               `protobuf:"bytes,2,rep,name=fences,proto3" json:"fences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decide) Reset() {
+	*x = Decide{}
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decide) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decide) ProtoMessage() {}
+
+func (x *Decide) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decide.ProtoReflect.Descriptor instead.
+func (*Decide) Descriptor() ([]byte, []int) {
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Decide) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+func (x *Decide) GetFences() []*Fence {
+	if x != nil {
+		return x.Fences
+	}
+	return nil
+}
+
 type ViewPlease struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1566,7 +1681,7 @@ type ViewPlease struct {
 
 func (x *ViewPlease) Reset() {
 	*x = ViewPlease{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1693,7 @@ func (x *ViewPlease) String() string {
 func (*ViewPlease) ProtoMessage() {}
 
 func (x *ViewPlease) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1706,7 @@ func (x *ViewPlease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewPlease.ProtoReflect.Descriptor instead.
 func (*ViewPlease) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
 }
 
 // Forget takes a lost member out of the count of the majority (an operator's word).
@@ -1604,7 +1719,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1731,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1744,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Forget) GetName() string {
@@ -1650,7 +1765,7 @@ type LeaseAsk struct {
 
 func (x *LeaseAsk) Reset() {
 	*x = LeaseAsk{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1777,7 @@ func (x *LeaseAsk) String() string {
 func (*LeaseAsk) ProtoMessage() {}
 
 func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1790,7 @@ func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAsk.ProtoReflect.Descriptor instead.
 func (*LeaseAsk) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaseAsk) GetAsked() int64 {
@@ -1703,7 +1818,7 @@ type LeaseGrant struct {
 
 func (x *LeaseGrant) Reset() {
 	*x = LeaseGrant{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1830,7 @@ func (x *LeaseGrant) String() string {
 func (*LeaseGrant) ProtoMessage() {}
 
 func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1843,7 @@ func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGrant.ProtoReflect.Descriptor instead.
 func (*LeaseGrant) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseGrant) GetAsked() int64 {
@@ -1767,7 +1882,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1894,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1907,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Entry) GetKey() string {
@@ -1855,7 +1970,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1982,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1995,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Get) GetKey() string {
@@ -1916,7 +2031,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2043,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2056,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetReply) GetStatus() Status {
@@ -1992,7 +2107,7 @@ type Write struct {
 
 func (x *Write) Reset() {
 	*x = Write{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2119,7 @@ func (x *Write) String() string {
 func (*Write) ProtoMessage() {}
 
 func (x *Write) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2132,7 @@ func (x *Write) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Write.ProtoReflect.Descriptor instead.
 func (*Write) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Write) GetKind() Kind {
@@ -2115,7 +2230,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2242,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2255,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WriteReply) GetStatus() Status {
@@ -2173,7 +2288,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2300,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2313,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Copy) GetEntry() *Entry {
@@ -2217,7 +2332,7 @@ type CopyReply struct {
 
 func (x *CopyReply) Reset() {
 	*x = CopyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2229,7 +2344,7 @@ func (x *CopyReply) String() string {
 func (*CopyReply) ProtoMessage() {}
 
 func (x *CopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2242,7 +2357,7 @@ func (x *CopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyReply.ProtoReflect.Descriptor instead.
 func (*CopyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CopyReply) GetStatus() Status {
@@ -2262,7 +2377,7 @@ type Invalidate struct {
 
 func (x *Invalidate) Reset() {
 	*x = Invalidate{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2389,7 @@ func (x *Invalidate) String() string {
 func (*Invalidate) ProtoMessage() {}
 
 func (x *Invalidate) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2402,7 @@ func (x *Invalidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invalidate.ProtoReflect.Descriptor instead.
 func (*Invalidate) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Invalidate) GetKey() string {
@@ -2312,7 +2427,7 @@ type InvalidateReply struct {
 
 func (x *InvalidateReply) Reset() {
 	*x = InvalidateReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2439,7 @@ func (x *InvalidateReply) String() string {
 func (*InvalidateReply) ProtoMessage() {}
 
 func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2452,7 @@ func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateReply.ProtoReflect.Descriptor instead.
 func (*InvalidateReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
 // Pull asks for the entries of partitions, one after the other; of the first one only those after a key, if it was started before.
@@ -2353,7 +2468,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2480,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2493,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pull) GetPartitions() []uint32 {
@@ -2421,7 +2536,7 @@ type PullReply struct {
 
 func (x *PullReply) Reset() {
 	*x = PullReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2548,7 @@ func (x *PullReply) String() string {
 func (*PullReply) ProtoMessage() {}
 
 func (x *PullReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2561,7 @@ func (x *PullReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullReply.ProtoReflect.Descriptor instead.
 func (*PullReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PullReply) GetStatus() Status {
@@ -2486,7 +2601,7 @@ type PullKey struct {
 
 func (x *PullKey) Reset() {
 	*x = PullKey{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2613,7 @@ func (x *PullKey) String() string {
 func (*PullKey) ProtoMessage() {}
 
 func (x *PullKey) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2626,7 @@ func (x *PullKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKey.ProtoReflect.Descriptor instead.
 func (*PullKey) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PullKey) GetKey() string {
@@ -2532,7 +2647,7 @@ type PullKeyReply struct {
 
 func (x *PullKeyReply) Reset() {
 	*x = PullKeyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2659,7 @@ func (x *PullKeyReply) String() string {
 func (*PullKeyReply) ProtoMessage() {}
 
 func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2672,7 @@ func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKeyReply.ProtoReflect.Descriptor instead.
 func (*PullKeyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PullKeyReply) GetStatus() Status {
@@ -2592,7 +2707,7 @@ type CutRecord struct {
 
 func (x *CutRecord) Reset() {
 	*x = CutRecord{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2719,7 @@ func (x *CutRecord) String() string {
 func (*CutRecord) ProtoMessage() {}
 
 func (x *CutRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2732,7 @@ func (x *CutRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutRecord.ProtoReflect.Descriptor instead.
 func (*CutRecord) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CutRecord) GetTag() string {
@@ -2649,7 +2764,7 @@ type CutClock struct {
 
 func (x *CutClock) Reset() {
 	*x = CutClock{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2776,7 @@ func (x *CutClock) String() string {
 func (*CutClock) ProtoMessage() {}
 
 func (x *CutClock) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2789,7 @@ func (x *CutClock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClock.ProtoReflect.Descriptor instead.
 func (*CutClock) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 type CutClockReply struct {
@@ -2685,7 +2800,7 @@ type CutClockReply struct {
 
 func (x *CutClockReply) Reset() {
 	*x = CutClockReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2812,7 @@ func (x *CutClockReply) String() string {
 func (*CutClockReply) ProtoMessage() {}
 
 func (x *CutClockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2825,7 @@ func (x *CutClockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClockReply.ProtoReflect.Descriptor instead.
 func (*CutClockReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 type Cut struct {
@@ -2722,7 +2837,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2734,7 +2849,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2747,7 +2862,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Cut) GetCuts() []*CutRecord {
@@ -2766,7 +2881,7 @@ type CutReply struct {
 
 func (x *CutReply) Reset() {
 	*x = CutReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2893,7 @@ func (x *CutReply) String() string {
 func (*CutReply) ProtoMessage() {}
 
 func (x *CutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2906,7 @@ func (x *CutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutReply.ProtoReflect.Descriptor instead.
 func (*CutReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CutReply) GetStatus() Status {
@@ -2811,7 +2926,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +2938,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2951,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Scan) GetPartition() uint32 {
@@ -2864,7 +2979,7 @@ type ScanReply struct {
 
 func (x *ScanReply) Reset() {
 	*x = ScanReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2991,7 @@ func (x *ScanReply) String() string {
 func (*ScanReply) ProtoMessage() {}
 
 func (x *ScanReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3004,7 @@ func (x *ScanReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanReply.ProtoReflect.Descriptor instead.
 func (*ScanReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ScanReply) GetStatus() Status {
@@ -2949,7 +3064,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\aleaving\x18\x05 \x03(\v2\x16.huddle.peer.v1.MemberR\aleaving\":\n" +
 	"\x06Ballot\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\x04R\x05round\x12\x1a\n" +
-	"\bproposer\x18\x02 \x01(\x06R\bproposer\"\xd2\r\n" +
+	"\bproposer\x18\x02 \x01(\x06R\bproposer\"\xd4\r\n" +
 	"\aMessage\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\x06R\x05chain\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x0e\n" +
@@ -2962,8 +3077,8 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\aprepare\x18\r \x01(\v2\x17.huddle.peer.v1.PrepareH\x00R\aprepare\x123\n" +
 	"\apromise\x18\x0e \x01(\v2\x17.huddle.peer.v1.PromiseH\x00R\apromise\x120\n" +
 	"\x06accept\x18\x0f \x01(\v2\x16.huddle.peer.v1.AcceptH\x00R\x06accept\x126\n" +
-	"\baccepted\x18\x10 \x01(\v2\x18.huddle.peer.v1.AcceptedH\x00R\baccepted\x12.\n" +
-	"\x06decide\x18\x11 \x01(\v2\x14.huddle.peer.v1.ViewH\x00R\x06decide\x12=\n" +
+	"\baccepted\x18\x10 \x01(\v2\x18.huddle.peer.v1.AcceptedH\x00R\baccepted\x120\n" +
+	"\x06decide\x18\x11 \x01(\v2\x16.huddle.peer.v1.DecideH\x00R\x06decide\x12=\n" +
 	"\vview_please\x18\x12 \x01(\v2\x1a.huddle.peer.v1.ViewPleaseH\x00R\n" +
 	"viewPlease\x120\n" +
 	"\x06forget\x18\x13 \x01(\v2\x16.huddle.peer.v1.ForgetH\x00R\x06forget\x127\n" +
@@ -3013,12 +3128,19 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x02ok\x18\x06 \x01(\bR\x02ok\"d\n" +
 	"\x06Accept\x12.\n" +
 	"\x06ballot\x18\x01 \x01(\v2\x16.huddle.peer.v1.BallotR\x06ballot\x12*\n" +
-	"\x05value\x18\x02 \x01(\v2\x14.huddle.peer.v1.ViewR\x05value\"\x96\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x14.huddle.peer.v1.ViewR\x05value\"3\n" +
+	"\x05Fence\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\x06R\x06member\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\x03R\x04left\"\xc5\x01\n" +
 	"\bAccepted\x12.\n" +
 	"\x06ballot\x18\x01 \x01(\v2\x16.huddle.peer.v1.BallotR\x06ballot\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x122\n" +
 	"\bpromised\x18\x03 \x01(\v2\x16.huddle.peer.v1.BallotR\bpromised\x12\x0e\n" +
-	"\x02ok\x18\x04 \x01(\bR\x02ok\"\f\n" +
+	"\x02ok\x18\x04 \x01(\bR\x02ok\x12-\n" +
+	"\x06fences\x18\x05 \x03(\v2\x15.huddle.peer.v1.FenceR\x06fences\"a\n" +
+	"\x06Decide\x12(\n" +
+	"\x04view\x18\x01 \x01(\v2\x14.huddle.peer.v1.ViewR\x04view\x12-\n" +
+	"\x06fences\x18\x02 \x03(\v2\x15.huddle.peer.v1.FenceR\x06fences\"\f\n" +
 	"\n" +
 	"ViewPlease\"\x1c\n" +
 	"\x06Forget\x12\x12\n" +
@@ -3148,7 +3270,7 @@ func file_transport_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_transport_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_transport_peerpb_peer_proto_goTypes = []any{
 	(Kind)(0),               // 0: huddle.peer.v1.Kind
 	(Status)(0),             // 1: huddle.peer.v1.Status
@@ -3166,31 +3288,33 @@ var file_transport_peerpb_peer_proto_goTypes = []any{
 	(*Prepare)(nil),         // 13: huddle.peer.v1.Prepare
 	(*Promise)(nil),         // 14: huddle.peer.v1.Promise
 	(*Accept)(nil),          // 15: huddle.peer.v1.Accept
-	(*Accepted)(nil),        // 16: huddle.peer.v1.Accepted
-	(*ViewPlease)(nil),      // 17: huddle.peer.v1.ViewPlease
-	(*Forget)(nil),          // 18: huddle.peer.v1.Forget
-	(*LeaseAsk)(nil),        // 19: huddle.peer.v1.LeaseAsk
-	(*LeaseGrant)(nil),      // 20: huddle.peer.v1.LeaseGrant
-	(*Entry)(nil),           // 21: huddle.peer.v1.Entry
-	(*Get)(nil),             // 22: huddle.peer.v1.Get
-	(*GetReply)(nil),        // 23: huddle.peer.v1.GetReply
-	(*Write)(nil),           // 24: huddle.peer.v1.Write
-	(*WriteReply)(nil),      // 25: huddle.peer.v1.WriteReply
-	(*Copy)(nil),            // 26: huddle.peer.v1.Copy
-	(*CopyReply)(nil),       // 27: huddle.peer.v1.CopyReply
-	(*Invalidate)(nil),      // 28: huddle.peer.v1.Invalidate
-	(*InvalidateReply)(nil), // 29: huddle.peer.v1.InvalidateReply
-	(*Pull)(nil),            // 30: huddle.peer.v1.Pull
-	(*PullReply)(nil),       // 31: huddle.peer.v1.PullReply
-	(*PullKey)(nil),         // 32: huddle.peer.v1.PullKey
-	(*PullKeyReply)(nil),    // 33: huddle.peer.v1.PullKeyReply
-	(*CutRecord)(nil),       // 34: huddle.peer.v1.CutRecord
-	(*CutClock)(nil),        // 35: huddle.peer.v1.CutClock
-	(*CutClockReply)(nil),   // 36: huddle.peer.v1.CutClockReply
-	(*Cut)(nil),             // 37: huddle.peer.v1.Cut
-	(*CutReply)(nil),        // 38: huddle.peer.v1.CutReply
-	(*Scan)(nil),            // 39: huddle.peer.v1.Scan
-	(*ScanReply)(nil),       // 40: huddle.peer.v1.ScanReply
+	(*Fence)(nil),           // 16: huddle.peer.v1.Fence
+	(*Accepted)(nil),        // 17: huddle.peer.v1.Accepted
+	(*Decide)(nil),          // 18: huddle.peer.v1.Decide
+	(*ViewPlease)(nil),      // 19: huddle.peer.v1.ViewPlease
+	(*Forget)(nil),          // 20: huddle.peer.v1.Forget
+	(*LeaseAsk)(nil),        // 21: huddle.peer.v1.LeaseAsk
+	(*LeaseGrant)(nil),      // 22: huddle.peer.v1.LeaseGrant
+	(*Entry)(nil),           // 23: huddle.peer.v1.Entry
+	(*Get)(nil),             // 24: huddle.peer.v1.Get
+	(*GetReply)(nil),        // 25: huddle.peer.v1.GetReply
+	(*Write)(nil),           // 26: huddle.peer.v1.Write
+	(*WriteReply)(nil),      // 27: huddle.peer.v1.WriteReply
+	(*Copy)(nil),            // 28: huddle.peer.v1.Copy
+	(*CopyReply)(nil),       // 29: huddle.peer.v1.CopyReply
+	(*Invalidate)(nil),      // 30: huddle.peer.v1.Invalidate
+	(*InvalidateReply)(nil), // 31: huddle.peer.v1.InvalidateReply
+	(*Pull)(nil),            // 32: huddle.peer.v1.Pull
+	(*PullReply)(nil),       // 33: huddle.peer.v1.PullReply
+	(*PullKey)(nil),         // 34: huddle.peer.v1.PullKey
+	(*PullKeyReply)(nil),    // 35: huddle.peer.v1.PullKeyReply
+	(*CutRecord)(nil),       // 36: huddle.peer.v1.CutRecord
+	(*CutClock)(nil),        // 37: huddle.peer.v1.CutClock
+	(*CutClockReply)(nil),   // 38: huddle.peer.v1.CutClockReply
+	(*Cut)(nil),             // 39: huddle.peer.v1.Cut
+	(*CutReply)(nil),        // 40: huddle.peer.v1.CutReply
+	(*Scan)(nil),            // 41: huddle.peer.v1.Scan
+	(*ScanReply)(nil),       // 42: huddle.peer.v1.ScanReply
 }
 var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	3,  // 0: huddle.peer.v1.Frame.hello:type_name -> huddle.peer.v1.Hello
@@ -3207,30 +3331,30 @@ var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	13, // 11: huddle.peer.v1.Message.prepare:type_name -> huddle.peer.v1.Prepare
 	14, // 12: huddle.peer.v1.Message.promise:type_name -> huddle.peer.v1.Promise
 	15, // 13: huddle.peer.v1.Message.accept:type_name -> huddle.peer.v1.Accept
-	16, // 14: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
-	7,  // 15: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.View
-	17, // 16: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
-	18, // 17: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
-	19, // 18: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
-	20, // 19: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
-	22, // 20: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
-	23, // 21: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
-	24, // 22: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
-	25, // 23: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
-	26, // 24: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
-	27, // 25: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
-	28, // 26: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
-	29, // 27: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
-	30, // 28: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
-	31, // 29: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
-	32, // 30: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
-	33, // 31: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
-	35, // 32: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
-	36, // 33: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
-	37, // 34: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
-	38, // 35: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
-	39, // 36: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
-	40, // 37: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
+	17, // 14: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
+	18, // 15: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.Decide
+	19, // 16: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
+	20, // 17: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
+	21, // 18: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
+	22, // 19: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
+	24, // 20: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
+	25, // 21: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
+	26, // 22: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
+	27, // 23: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
+	28, // 24: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
+	29, // 25: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
+	30, // 26: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
+	31, // 27: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
+	32, // 28: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
+	33, // 29: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
+	34, // 30: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
+	35, // 31: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
+	37, // 32: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
+	38, // 33: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
+	39, // 34: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
+	40, // 35: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
+	41, // 36: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
+	42, // 37: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
 	4,  // 38: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
 	8,  // 39: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
 	8,  // 40: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
@@ -3241,28 +3365,31 @@ var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	7,  // 45: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
 	8,  // 46: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
 	8,  // 47: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
-	0,  // 48: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 49: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
-	21, // 50: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
-	0,  // 51: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 52: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
-	21, // 53: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
-	1,  // 54: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 55: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
-	21, // 56: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
-	34, // 57: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 58: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
-	21, // 59: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
-	34, // 60: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 61: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 62: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
-	2,  // 63: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
-	2,  // 64: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
-	64, // [64:65] is the sub-list for method output_type
-	63, // [63:64] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	16, // 48: huddle.peer.v1.Accepted.fences:type_name -> huddle.peer.v1.Fence
+	7,  // 49: huddle.peer.v1.Decide.view:type_name -> huddle.peer.v1.View
+	16, // 50: huddle.peer.v1.Decide.fences:type_name -> huddle.peer.v1.Fence
+	0,  // 51: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 52: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
+	23, // 53: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
+	0,  // 54: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 55: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
+	23, // 56: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
+	1,  // 57: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 58: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
+	23, // 59: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
+	36, // 60: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 61: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
+	23, // 62: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
+	36, // 63: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 64: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 65: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
+	2,  // 66: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
+	2,  // 67: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
+	67, // [67:68] is the sub-list for method output_type
+	66, // [66:67] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_transport_peerpb_peer_proto_init() }
@@ -3308,7 +3435,7 @@ func file_transport_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_peerpb_peer_proto_rawDesc), len(file_transport_peerpb_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -13,8 +13,9 @@ import (
 // A cluster grows and shrinks under load: all new nodes at the same moment and all that go at the same moment, as an orchestrator
 // does it, then one after the other. Nobody who asks a node that is ready gets an error, and little more is moved than has to be.
 //
-// How long a read takes is compared with what it takes at rest, with few nodes or with many. Starting many processes at a time keeps
-// a small machine busy, whatever they are; what that does to reads is seen from a control: as many nodes of another cluster.
+// How long a read takes is compared with what it takes at rest, with few nodes or with many, over stages of the same length. What it
+// takes until all has settled is told too: then many processes have work at the same time, which keeps a small machine busy, whatever
+// they are. What that does to reads is seen from a control: as many nodes of another cluster.
 func TestGrowAndShrinkUnderLoad(t *testing.T) {
 	few, many := 3, sized(6, 12)
 	n, rest := sized(1000, 20_000), sized(time.Second, 10*time.Second)
@@ -43,10 +44,18 @@ func TestGrowAndShrinkUnderLoad(t *testing.T) {
 	}
 
 	var pulled uint64
-	growing := stage("all start", func() { pulled = w.grow(l, few, many, many-few, 0) })
+	atOnce := func(change func(*load, int, int, int, time.Duration) uint64) func() {
+		return func() {
+			begun := time.Now()
+			pulled = change(l, few, many, many-few, 0)
+			t.Logf("settled after %v: %v", time.Since(begun).Round(time.Millisecond), l)
+			wait(t, rest/10*time.Duration(many-few)) // as long as one after the other takes, at least
+		}
+	}
+	growing := stage("all start", atOnce(w.grow))
 	w.moved("growing at once", s, []int{few, many}, pulled)
 	atRestMany := stage("many at rest", func() { wait(t, rest) })
-	shrinking := stage("all leave", func() { pulled = w.shrink(l, few, many, many-few, 0) })
+	shrinking := stage("all leave", atOnce(w.shrink))
 	w.moved("shrinking at once", s, []int{many, few}, pulled)
 
 	var up, down []int
