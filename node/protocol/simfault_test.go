@@ -24,6 +24,9 @@ func (s *sim) pause(p *simProc, d int64) {
 			return
 		}
 		p.paused = false
+		if s.cfg.mutant == "stopping-clock" {
+			p.offset -= int64(float64(d) * p.rate)
+		}
 		s.logf("%s resumes", p.name)
 		// The caller's reads run first: before the process has looked at its sockets.
 		for range 3 {
