@@ -276,7 +276,7 @@ func (m *Machine) publish() {
 		return
 	}
 	n := len(m.parts)
-	r := &route{partitions: n, leases: make([]*Lease, n), near: make([]*Lease, n), owned: make([]bool, n)}
+	r := &route{partitions: n, view: m.lease, leases: make([]*Lease, n), near: make([]*Lease, n), owned: make([]bool, n)}
 	peers := make([]*peer, len(m.lay.ids))
 	for i, id := range m.lay.ids {
 		peers[i] = m.peers[id]

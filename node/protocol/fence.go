@@ -13,6 +13,9 @@ import (
 // confirmation that any of those acceptors gave; or, if it was carried over from an earlier view, than one lease after they adopted
 // the view before, for it began before that was chosen. They say so as they accept, in time remaining: whoever is told later, by
 // the same figure, waits longer.
+//
+// All that a member serves, it serves under its view lease: copies and near copies too (ReadAt, onGet), beside the pair lease of their owner. That
+// owner may be one that stays and has granted until a moment ago, to a member that no majority hears; no quorum need know of it.
 
 // testify says, of each member that v leaves out, how long its view lease may still run as far as this acceptor knows.
 func (m *Machine) testify(v *pb.View) []*pb.Fence {
@@ -52,11 +55,36 @@ func (m *Machine) collect(c *campaign, said []*pb.Fence) {
 	}
 }
 
-// raise keeps what is known of fences; each is a bound of its own, so the earliest counts.
-func (m *Machine) raise(id uint64, end int64) {
-	if old, ok := m.fences[id]; !ok || end < old {
-		m.fences[id] = end
+// fence bounds every view lease of a member in the sets of a chain before a view.
+type fence struct {
+	chain, view uint64
+	end         int64
+}
+
+// raise keeps what is known of a member that v leaves out. Each is a bound of its own, so the earliest counts; but what was said when it was
+// left out before says nothing of the time since it was let in again: an id may be, if its process has learned of none of that.
+func (m *Machine) raise(v *pb.View, id uint64, end int64) {
+	if old, ok := m.fences[id]; ok && old.chain == v.Chain && !m.is("fence-for-good") {
+		if old.view > v.Number {
+			return
+		}
+		if old.view > lastSet(v, id) {
+			end = min(end, old.end)
+		}
+	} else if ok && m.is("fence-for-good") {
+		end = min(end, old.end)
 	}
+	m.fences[id] = fence{v.Chain, v.Number, end}
+}
+
+// lastSet is the number of the last set of a view's history that has the member.
+func lastSet(v *pb.View, id uint64) (last uint64) {
+	for _, s := range v.History {
+		if s.Number > last && slices.ContainsFunc(s.Members, func(mem *pb.Member) bool { return mem.Id == id }) {
+			last = s.Number
+		}
+	}
+	return last
 }
 
 // heed keeps what came with a chosen view.
@@ -67,7 +95,7 @@ func (m *Machine) heed(d *pb.Decide) {
 	out, now := leftOut(d.View), m.env.Now()
 	for _, f := range d.Fences {
 		if contains(out, f.GetMember()) {
-			m.raise(f.Member, now+min(max(0, f.Left), m.leaseLeft(now, now)))
+			m.raise(d.View, f.Member, now+min(max(0, f.Left), m.leaseLeft(now, now)))
 		}
 	}
 }
@@ -76,17 +104,24 @@ func (m *Machine) heed(d *pb.Decide) {
 func (m *Machine) decided(v *pb.View) *pb.Decide {
 	d, now := &pb.Decide{View: v}, m.env.Now()
 	for _, id := range leftOut(v) {
-		if end, ok := m.fences[id]; ok {
-			d.Fences = append(d.Fences, &pb.Fence{Member: id, Left: max(0, end-now)})
+		if f, ok := m.fences[id]; ok && f.chain == v.Chain {
+			d.Fences = append(d.Fences, &pb.Fence{Member: id, Left: max(0, f.end-now)})
 		}
 	}
 	return d
 }
 
-// forgetFences drops those of members that no set of the present history has, nor the present view, which a later one may leave out.
+// forgetFences drops what says nothing any more: of other chains, of members of no set of the history, and of those that have been let in since.
 func (m *Machine) forgetFences() {
-	for id := range m.fences {
-		if !m.lay.has(id) && !slices.ContainsFunc(m.hist, func(h *layout) bool { return h.has(id) }) {
+	if m.is("fence-for-good") {
+		return
+	}
+	for id, f := range m.fences {
+		last := lastSet(m.lay.view, id)
+		if m.lay.has(id) {
+			last = m.lay.number()
+		}
+		if f.chain != m.lay.view.Chain || last == 0 || f.view <= last {
 			delete(m.fences, id)
 		}
 	}
@@ -94,8 +129,8 @@ func (m *Machine) forgetFences() {
 
 // ended tells whether the view lease of a member that was left out is known to have ended.
 func (m *Machine) ended(id uint64, now int64) bool {
-	end, ok := m.fences[id]
-	return ok && (now >= end || m.is("no-fence-wait"))
+	f, ok := m.fences[id]
+	return ok && (now >= f.end || m.is("no-fence-wait"))
 }
 
 // leftOut lists the members of the sets of a view's history that it does not have.

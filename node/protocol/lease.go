@@ -186,7 +186,7 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
 		return nil, Ask, now
 	}
-	if now >= l.until.Load() && !m.is("no-lease-check") {
+	if (now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
 		return nil, Ask, now
 	}
 	switch {

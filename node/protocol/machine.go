@@ -94,6 +94,7 @@ var never = &Lease{}
 // route is all that a read needs, in one immutable snapshot.
 type route struct {
 	partitions int
+	view       *Lease   // this node's own: nothing is served without it
 	leases     []*Lease // per partition, for entries owned or copied here
 	near       []*Lease // per partition, for near copies
 	owned      []bool   // this node is the acting owner
@@ -172,7 +173,7 @@ type Machine struct {
 	barrier    int64            // when every lease of earlier views has ended (rule 8)
 	barrierOff bool             // every member of earlier views has adopted this one
 	behind     map[uint64]bool  // members of earlier views not known to have adopted this one
-	fences     map[uint64]int64 // for members that a view left out: until when their view leases may run
+	fences     map[uint64]fence // for members that a view left out: until when their view leases may run
 	missing    int              // partitions held that are not complete
 	pulls      map[uint64]*pull
 	pullNext   int // the partition looked at last for something to pull
@@ -244,7 +245,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
-		fences: map[uint64]int64{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
+		fences: map[uint64]fence{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
 	return m

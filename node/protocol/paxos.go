@@ -167,7 +167,7 @@ func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
 	m.campaign = nil
 	for _, id := range leftOut(c.proposal) {
 		if end, ok := c.fences[id]; ok {
-			m.raise(id, end)
+			m.raise(c.proposal, id, end)
 		}
 	}
 	v := c.proposal

@@ -155,9 +155,9 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 		return
 	}
 	if !pt.owner {
-		// A copy answers for an owner that the asker cannot reach, under the lease it has from that owner.
+		// A copy answers for an owner that the asker cannot reach, under the lease it has from that owner, and its own (fence.go).
 		r := &pb.GetReply{Status: pb.Status_UNSURE}
-		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil {
+		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil && (m.leased() || m.is("copy-without-view-lease")) {
 			lease := o.lease
 			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.env.Now() < lease.until.Load() {
 				if e.Kind == store.Live {
