@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -83,6 +84,8 @@ func (m *Machine) adopt(v *pb.View) {
 	for _, id := range m.order {
 		p := m.peers[id]
 		p.confirm, p.decidedAt = 0, 0
+		// What was said of who was no member before is of an earlier time of its.
+		p.suspects = slices.DeleteFunc(slices.Clone(p.suspects), func(id uint64) bool { return !old.has(id) })
 	}
 	m.barrier = now + m.cfg.Lease + m.cfg.Lease/driftShare
 	if m.is("no-view-wait") {

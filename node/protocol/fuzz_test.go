@@ -82,6 +82,7 @@ func FuzzReceive(f *testing.F) {
 		{Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: "k", Version: 1 << 60}}},
 		{Body: &pb.Message_Scan{Scan: &pb.Scan{Partition: 1 << 30}}},
 		{Body: &pb.Message_Decide{Decide: &pb.Decide{View: view, Fences: []*pb.Fence{{Member: 2, Left: -1}, {Member: 3, Left: 1 << 62}}}}},
+		{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: 1 << 62, Answer: true}}},
 		{Body: &pb.Message_ViewPlease{ViewPlease: &pb.ViewPlease{}}},
 		{Body: &pb.Message_Get{}},
 		{Body: &pb.Message_Write{}},

@@ -44,7 +44,9 @@ func (m *Machine) learn(v *pb.View) {
 		}
 		return
 	}
-	m.chosen = nil
+	if c := m.chosen; c != nil && c.Number <= v.Number {
+		m.chosen = nil
+	}
 	m.adopt(v)
 }
 

@@ -107,6 +107,8 @@ type peer struct {
 	proven  bool   // a message has come on the session: the other side has dropped what it held under earlier ones
 	heard   int64  // when the last message came
 	answers int64  // when it was asked what it has answered last
+	metAt   int64  // when we first heard of it
+	aliveAt int64  // when it was last asked whether it runs, and has answered; 0: never
 	downAt  int64  // when the session ended, or the peer was met
 	refused int64  // when its port first refused a connection since the last session; 0: it did not
 
@@ -303,11 +305,12 @@ func (m *Machine) Reached() { m.reached = true }
 func (m *Machine) meet(member *pb.Member) *peer {
 	p := m.peers[member.Id]
 	if p == nil {
-		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.env.Now()}
+		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.env.Now(), metAt: m.env.Now()}
 		m.peers[member.Id] = p
 		m.order = insertSorted(m.order, member.Id)
 		m.metAt = m.env.Now()
 		m.env.Connect(member)
+		m.askAlive(member.Name)
 	}
 	return p
 }
@@ -336,6 +339,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	p.session, p.proven, p.refused = session, false, 0
 	p.heard = m.env.Now()
 	m.endNear(p)
+	m.askAlive(member.Name)
 	m.resend(p)
 	m.resendCuts(p)
 	m.askLease(p)

@@ -68,6 +68,8 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 	case *pb.Message_ViewPlease:
 		p.decidedAt = 0
 		m.sendView(p)
+	case *pb.Message_Alive:
+		m.onAlive(p, b.Alive)
 	case *pb.Message_Forget:
 		if same {
 			m.forgotten[b.Forget.Name] = true
@@ -189,7 +191,7 @@ func (m *Machine) tickMembership(now int64) {
 		}
 	}
 	since := m.wantedAt
-	if m.keepsAll(want) {
+	if m.vote.accepted == nil && m.keepsAll(want) {
 		since = min(max(since, m.gatheredAt), since+gatherMore)
 	}
 	if m.lay.view.History != nil && m.sameMembers(want) {

@@ -51,6 +51,7 @@ func (m *Machine) enough(n int) bool {
 
 // propose starts, or restarts, the choice of the next view.
 func (m *Machine) propose(v *pb.View) {
+	m.prepared(v)
 	round := uint64(1)
 	if m.vote.promised != nil {
 		round = m.vote.promised.Round + 1

@@ -29,7 +29,7 @@ func schedule(seed int64) simConfig {
 	cfg := simConfig{
 		seed: seed, nodes: 3 + int(seed%5), replicas: 2, duration: 20 * sec, quiet: 20 * sec, opEvery: 60 * ms,
 		mutant: *simMutant, keys: 8, tags: 2, revoked: 3, memory: 1 << 20,
-		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7},
+		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7, "tether": 0.7},
 	}
 	if *simNodes > 0 {
 		cfg.nodes = *simNodes
@@ -65,7 +65,7 @@ func sharp(seed int64) simConfig {
 	cfg.sharp, cfg.provoke = true, true
 	cfg.keys, cfg.tags, cfg.revoked = 3, 1, 1
 	cfg.duration, cfg.quiet = 14*sec, 22*sec
-	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5}
+	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5, "tether": 1}
 	if seed%2 == 0 { // hand-overs take their time
 		cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]
 	}

@@ -335,6 +335,24 @@ func TestRules(t *testing.T) {
 			f := said[0].msg.GetAccepted().Fences[0]
 			return f.Member == 3 && f.Left >= 600*ms && f.Left <= 616*ms
 		}},
+		{"stale-proof", "what is left of an earlier process proves nothing of the later one (1)", func(b *bench) bool {
+			b.enter(2, 2)
+			b.confirm(2)
+			b.m.Down(2, 2)
+			earlier := &pb.Member{Name: "b", Id: 20, Addr: "b"}
+			b.m.Up(earlier, 20)
+			b.pass(3 * sec) // b is silent, and not known to be dead
+			alone := b.m.lay.number() > 2 || b.m.chosen != nil
+			asked := b.take(func(m *pb.Message) bool { return m.GetAlive() != nil })
+			if len(asked) != 1 || asked[0].to != 20 {
+				b.t.Fatalf("asked: %v", asked)
+			}
+			b.from(20, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: asked[0].msg.GetAlive().Asked, Answer: true}}})
+			if b.pass(3 * sec); b.m.lay.number() == 2 && b.m.chosen == nil {
+				b.t.Fatal("b is dead, and yet a is stuck")
+			}
+			return !alone
+		}},
 		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
 			b.enter(1, 1)
 			b.pass(sec)

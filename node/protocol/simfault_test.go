@@ -66,7 +66,7 @@ func (s *sim) fault() {
 }
 
 // faultKinds are all there are, in the order that a seed means.
-var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow"}
+var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether"}
 
 // do does one mischief to a process.
 func (s *sim) do(kind string, p *simProc) {
@@ -99,6 +99,14 @@ func (s *sim) do(kind string, p *simProc) {
 		if o != p.slot {
 			s.part(map[int]bool{p.slot: true}, map[int]bool{o: true}, true, s.between(sec, 6*sec))
 		}
+	case "tether": // one is left that it hears
+		rest := map[int]bool{}
+		for i := range n {
+			if i != p.slot && i != o {
+				rest[i] = true
+			}
+		}
+		s.part(map[int]bool{p.slot: true}, rest, true, s.between(sec, 8*sec))
 	case "isolate", "split":
 		side, rest := map[int]bool{p.slot: true}, map[int]bool{}
 		for i := range n {

@@ -8,15 +8,44 @@ import (
 
 // Who is taken for dead or cut off, and who of those that do not hear each other is to go (rule 2).
 
-// provenDead tells whether a member is known to have ended: another incarnation of its name is about.
+// provenDead tells whether a member is known to have ended: another incarnation of its name has answered what it was asked after we
+// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process.
 func (m *Machine) provenDead(member *pb.Member) bool {
+	q := m.peers[member.Id]
+	if q == nil {
+		return false
+	}
 	for _, id := range m.order {
 		p := m.peers[id]
-		if p.member.Name == member.Name && id != member.Id && p.session != 0 {
+		if p.member.Name == member.Name && id != member.Id && p.session != 0 && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
 			return true
 		}
 	}
 	return false
+}
+
+// askAlive asks those of a name whether they run, if there are several.
+func (m *Machine) askAlive(name string) {
+	var ps []*peer
+	for _, id := range m.order {
+		if p := m.peers[id]; p.member.Name == name {
+			ps = append(ps, p)
+		}
+	}
+	for _, p := range ps {
+		if len(ps) > 1 && p.session != 0 {
+			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: m.env.Now()}}})
+		}
+	}
+}
+
+func (m *Machine) onAlive(p *peer, b *pb.Alive) {
+	switch {
+	case !b.Answer:
+		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true}}})
+	case b.Asked <= m.env.Now():
+		p.aliveAt = max(p.aliveAt, b.Asked)
+	}
 }
 
 // silent tells whether we take a member for dead or cut off.

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	pullsAtOnce = 2        // chunks under way: while one is taken the next is read. More would queue at the sources, before their readers
+	pullsAtOnce = 8        // chunks under way,
+	pullsOfOne  = 2        // and of one source: while one is taken the next is read. More would only queue there, before its readers
 	chunkBytes  = 64 << 10 // of one chunk
 	chunkParts  = 64       // partitions in one chunk: most are small, and each message costs as much as several entries
 )
@@ -47,10 +48,20 @@ func (m *Machine) pullMore() {
 			return
 		}
 		m.pullNext = (m.pullNext + 1) % len(m.parts)
-		if q := m.sourceOf(m.pullNext); q != nil {
+		if q := m.sourceOf(m.pullNext); q != nil && m.pullsFrom(q) < pullsOfOne {
 			m.pull(m.pullNext, q)
 		}
 	}
+}
+
+// pullsFrom counts the chunks that a source has been asked for.
+func (m *Machine) pullsFrom(q *peer) (n int) {
+	for _, pl := range m.pulls {
+		if pl.peer == q.member.Id {
+			n++
+		}
+	}
+	return n
 }
 
 // mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.

@@ -618,6 +618,7 @@ type Message struct {
 	//	*Message_Decide
 	//	*Message_ViewPlease
 	//	*Message_Forget
+	//	*Message_Alive
 	//	*Message_LeaseAsk
 	//	*Message_LeaseGrant
 	//	*Message_Get
@@ -793,6 +794,15 @@ func (x *Message) GetForget() *Forget {
 	if x != nil {
 		if x, ok := x.Body.(*Message_Forget); ok {
 			return x.Forget
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetAlive() *Alive {
+	if x != nil {
+		if x, ok := x.Body.(*Message_Alive); ok {
+			return x.Alive
 		}
 	}
 	return nil
@@ -1023,6 +1033,10 @@ type Message_Forget struct {
 	Forget *Forget `protobuf:"bytes,19,opt,name=forget,proto3,oneof"`
 }
 
+type Message_Alive struct {
+	Alive *Alive `protobuf:"bytes,22,opt,name=alive,proto3,oneof"`
+}
+
 type Message_LeaseAsk struct {
 	// Leases.
 	LeaseAsk *LeaseAsk `protobuf:"bytes,20,opt,name=lease_ask,json=leaseAsk,proto3,oneof"`
@@ -1127,6 +1141,8 @@ func (*Message_Decide) isMessage_Body() {}
 func (*Message_ViewPlease) isMessage_Body() {}
 
 func (*Message_Forget) isMessage_Body() {}
+
+func (*Message_Alive) isMessage_Body() {}
 
 func (*Message_LeaseAsk) isMessage_Body() {}
 
@@ -1754,6 +1770,59 @@ func (x *Forget) GetName() string {
 	return ""
 }
 
+// Alive asks whether the receiver still runs, or says so.
+type Alive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Asked         int64                  `protobuf:"zigzag64,1,opt,name=asked,proto3" json:"asked,omitempty"` // the asker's clock, echoed
+	Answer        bool                   `protobuf:"varint,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alive) Reset() {
+	*x = Alive{}
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alive) ProtoMessage() {}
+
+func (x *Alive) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alive.ProtoReflect.Descriptor instead.
+func (*Alive) Descriptor() ([]byte, []int) {
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Alive) GetAsked() int64 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *Alive) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
 // LeaseAsk asks the receiver to confirm the view, and for its pair lease, in one.
 type LeaseAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1765,7 +1834,7 @@ type LeaseAsk struct {
 
 func (x *LeaseAsk) Reset() {
 	*x = LeaseAsk{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1846,7 @@ func (x *LeaseAsk) String() string {
 func (*LeaseAsk) ProtoMessage() {}
 
 func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1859,7 @@ func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAsk.ProtoReflect.Descriptor instead.
 func (*LeaseAsk) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseAsk) GetAsked() int64 {
@@ -1818,7 +1887,7 @@ type LeaseGrant struct {
 
 func (x *LeaseGrant) Reset() {
 	*x = LeaseGrant{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +1899,7 @@ func (x *LeaseGrant) String() string {
 func (*LeaseGrant) ProtoMessage() {}
 
 func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +1912,7 @@ func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGrant.ProtoReflect.Descriptor instead.
 func (*LeaseGrant) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaseGrant) GetAsked() int64 {
@@ -1882,7 +1951,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1963,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +1976,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Entry) GetKey() string {
@@ -1970,7 +2039,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2051,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2064,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Get) GetKey() string {
@@ -2031,7 +2100,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2112,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2125,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetReply) GetStatus() Status {
@@ -2107,7 +2176,7 @@ type Write struct {
 
 func (x *Write) Reset() {
 	*x = Write{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2188,7 @@ func (x *Write) String() string {
 func (*Write) ProtoMessage() {}
 
 func (x *Write) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2201,7 @@ func (x *Write) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Write.ProtoReflect.Descriptor instead.
 func (*Write) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Write) GetKind() Kind {
@@ -2230,7 +2299,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2311,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2324,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WriteReply) GetStatus() Status {
@@ -2288,7 +2357,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2369,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2382,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Copy) GetEntry() *Entry {
@@ -2332,7 +2401,7 @@ type CopyReply struct {
 
 func (x *CopyReply) Reset() {
 	*x = CopyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2413,7 @@ func (x *CopyReply) String() string {
 func (*CopyReply) ProtoMessage() {}
 
 func (x *CopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2426,7 @@ func (x *CopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyReply.ProtoReflect.Descriptor instead.
 func (*CopyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CopyReply) GetStatus() Status {
@@ -2377,7 +2446,7 @@ type Invalidate struct {
 
 func (x *Invalidate) Reset() {
 	*x = Invalidate{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2458,7 @@ func (x *Invalidate) String() string {
 func (*Invalidate) ProtoMessage() {}
 
 func (x *Invalidate) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2471,7 @@ func (x *Invalidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invalidate.ProtoReflect.Descriptor instead.
 func (*Invalidate) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Invalidate) GetKey() string {
@@ -2427,7 +2496,7 @@ type InvalidateReply struct {
 
 func (x *InvalidateReply) Reset() {
 	*x = InvalidateReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2508,7 @@ func (x *InvalidateReply) String() string {
 func (*InvalidateReply) ProtoMessage() {}
 
 func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2521,7 @@ func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateReply.ProtoReflect.Descriptor instead.
 func (*InvalidateReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 // Pull asks for the entries of partitions, one after the other; of the first one only those after a key, if it was started before.
@@ -2468,7 +2537,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2549,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2562,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Pull) GetPartitions() []uint32 {
@@ -2536,7 +2605,7 @@ type PullReply struct {
 
 func (x *PullReply) Reset() {
 	*x = PullReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2617,7 @@ func (x *PullReply) String() string {
 func (*PullReply) ProtoMessage() {}
 
 func (x *PullReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2630,7 @@ func (x *PullReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullReply.ProtoReflect.Descriptor instead.
 func (*PullReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PullReply) GetStatus() Status {
@@ -2601,7 +2670,7 @@ type PullKey struct {
 
 func (x *PullKey) Reset() {
 	*x = PullKey{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2682,7 @@ func (x *PullKey) String() string {
 func (*PullKey) ProtoMessage() {}
 
 func (x *PullKey) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2695,7 @@ func (x *PullKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKey.ProtoReflect.Descriptor instead.
 func (*PullKey) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PullKey) GetKey() string {
@@ -2647,7 +2716,7 @@ type PullKeyReply struct {
 
 func (x *PullKeyReply) Reset() {
 	*x = PullKeyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2728,7 @@ func (x *PullKeyReply) String() string {
 func (*PullKeyReply) ProtoMessage() {}
 
 func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2741,7 @@ func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKeyReply.ProtoReflect.Descriptor instead.
 func (*PullKeyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PullKeyReply) GetStatus() Status {
@@ -2707,7 +2776,7 @@ type CutRecord struct {
 
 func (x *CutRecord) Reset() {
 	*x = CutRecord{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2719,7 +2788,7 @@ func (x *CutRecord) String() string {
 func (*CutRecord) ProtoMessage() {}
 
 func (x *CutRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2732,7 +2801,7 @@ func (x *CutRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutRecord.ProtoReflect.Descriptor instead.
 func (*CutRecord) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CutRecord) GetTag() string {
@@ -2764,7 +2833,7 @@ type CutClock struct {
 
 func (x *CutClock) Reset() {
 	*x = CutClock{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2776,7 +2845,7 @@ func (x *CutClock) String() string {
 func (*CutClock) ProtoMessage() {}
 
 func (x *CutClock) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2789,7 +2858,7 @@ func (x *CutClock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClock.ProtoReflect.Descriptor instead.
 func (*CutClock) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 type CutClockReply struct {
@@ -2800,7 +2869,7 @@ type CutClockReply struct {
 
 func (x *CutClockReply) Reset() {
 	*x = CutClockReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2881,7 @@ func (x *CutClockReply) String() string {
 func (*CutClockReply) ProtoMessage() {}
 
 func (x *CutClockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2894,7 @@ func (x *CutClockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClockReply.ProtoReflect.Descriptor instead.
 func (*CutClockReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
 }
 
 type Cut struct {
@@ -2837,7 +2906,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2918,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2931,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Cut) GetCuts() []*CutRecord {
@@ -2881,7 +2950,7 @@ type CutReply struct {
 
 func (x *CutReply) Reset() {
 	*x = CutReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +2962,7 @@ func (x *CutReply) String() string {
 func (*CutReply) ProtoMessage() {}
 
 func (x *CutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +2975,7 @@ func (x *CutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutReply.ProtoReflect.Descriptor instead.
 func (*CutReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CutReply) GetStatus() Status {
@@ -2926,7 +2995,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2938,7 +3007,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2951,7 +3020,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{39}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Scan) GetPartition() uint32 {
@@ -2979,7 +3048,7 @@ type ScanReply struct {
 
 func (x *ScanReply) Reset() {
 	*x = ScanReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3060,7 @@ func (x *ScanReply) String() string {
 func (*ScanReply) ProtoMessage() {}
 
 func (x *ScanReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3073,7 @@ func (x *ScanReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanReply.ProtoReflect.Descriptor instead.
 func (*ScanReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{40}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScanReply) GetStatus() Status {
@@ -3064,7 +3133,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\aleaving\x18\x05 \x03(\v2\x16.huddle.peer.v1.MemberR\aleaving\":\n" +
 	"\x06Ballot\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\x04R\x05round\x12\x1a\n" +
-	"\bproposer\x18\x02 \x01(\x06R\bproposer\"\xd4\r\n" +
+	"\bproposer\x18\x02 \x01(\x06R\bproposer\"\x83\x0e\n" +
 	"\aMessage\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\x06R\x05chain\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x0e\n" +
@@ -3081,7 +3150,8 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06decide\x18\x11 \x01(\v2\x16.huddle.peer.v1.DecideH\x00R\x06decide\x12=\n" +
 	"\vview_please\x18\x12 \x01(\v2\x1a.huddle.peer.v1.ViewPleaseH\x00R\n" +
 	"viewPlease\x120\n" +
-	"\x06forget\x18\x13 \x01(\v2\x16.huddle.peer.v1.ForgetH\x00R\x06forget\x127\n" +
+	"\x06forget\x18\x13 \x01(\v2\x16.huddle.peer.v1.ForgetH\x00R\x06forget\x12-\n" +
+	"\x05alive\x18\x16 \x01(\v2\x15.huddle.peer.v1.AliveH\x00R\x05alive\x127\n" +
 	"\tlease_ask\x18\x14 \x01(\v2\x18.huddle.peer.v1.LeaseAskH\x00R\bleaseAsk\x12=\n" +
 	"\vlease_grant\x18\x15 \x01(\v2\x1a.huddle.peer.v1.LeaseGrantH\x00R\n" +
 	"leaseGrant\x12'\n" +
@@ -3144,7 +3214,10 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"ViewPlease\"\x1c\n" +
 	"\x06Forget\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"9\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"5\n" +
+	"\x05Alive\x12\x14\n" +
+	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x16\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\"9\n" +
 	"\bLeaseAsk\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x17\n" +
 	"\ain_sync\x18\x02 \x01(\bR\x06inSync\"P\n" +
@@ -3270,7 +3343,7 @@ func file_transport_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_transport_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_transport_peerpb_peer_proto_goTypes = []any{
 	(Kind)(0),               // 0: huddle.peer.v1.Kind
 	(Status)(0),             // 1: huddle.peer.v1.Status
@@ -3293,28 +3366,29 @@ var file_transport_peerpb_peer_proto_goTypes = []any{
 	(*Decide)(nil),          // 18: huddle.peer.v1.Decide
 	(*ViewPlease)(nil),      // 19: huddle.peer.v1.ViewPlease
 	(*Forget)(nil),          // 20: huddle.peer.v1.Forget
-	(*LeaseAsk)(nil),        // 21: huddle.peer.v1.LeaseAsk
-	(*LeaseGrant)(nil),      // 22: huddle.peer.v1.LeaseGrant
-	(*Entry)(nil),           // 23: huddle.peer.v1.Entry
-	(*Get)(nil),             // 24: huddle.peer.v1.Get
-	(*GetReply)(nil),        // 25: huddle.peer.v1.GetReply
-	(*Write)(nil),           // 26: huddle.peer.v1.Write
-	(*WriteReply)(nil),      // 27: huddle.peer.v1.WriteReply
-	(*Copy)(nil),            // 28: huddle.peer.v1.Copy
-	(*CopyReply)(nil),       // 29: huddle.peer.v1.CopyReply
-	(*Invalidate)(nil),      // 30: huddle.peer.v1.Invalidate
-	(*InvalidateReply)(nil), // 31: huddle.peer.v1.InvalidateReply
-	(*Pull)(nil),            // 32: huddle.peer.v1.Pull
-	(*PullReply)(nil),       // 33: huddle.peer.v1.PullReply
-	(*PullKey)(nil),         // 34: huddle.peer.v1.PullKey
-	(*PullKeyReply)(nil),    // 35: huddle.peer.v1.PullKeyReply
-	(*CutRecord)(nil),       // 36: huddle.peer.v1.CutRecord
-	(*CutClock)(nil),        // 37: huddle.peer.v1.CutClock
-	(*CutClockReply)(nil),   // 38: huddle.peer.v1.CutClockReply
-	(*Cut)(nil),             // 39: huddle.peer.v1.Cut
-	(*CutReply)(nil),        // 40: huddle.peer.v1.CutReply
-	(*Scan)(nil),            // 41: huddle.peer.v1.Scan
-	(*ScanReply)(nil),       // 42: huddle.peer.v1.ScanReply
+	(*Alive)(nil),           // 21: huddle.peer.v1.Alive
+	(*LeaseAsk)(nil),        // 22: huddle.peer.v1.LeaseAsk
+	(*LeaseGrant)(nil),      // 23: huddle.peer.v1.LeaseGrant
+	(*Entry)(nil),           // 24: huddle.peer.v1.Entry
+	(*Get)(nil),             // 25: huddle.peer.v1.Get
+	(*GetReply)(nil),        // 26: huddle.peer.v1.GetReply
+	(*Write)(nil),           // 27: huddle.peer.v1.Write
+	(*WriteReply)(nil),      // 28: huddle.peer.v1.WriteReply
+	(*Copy)(nil),            // 29: huddle.peer.v1.Copy
+	(*CopyReply)(nil),       // 30: huddle.peer.v1.CopyReply
+	(*Invalidate)(nil),      // 31: huddle.peer.v1.Invalidate
+	(*InvalidateReply)(nil), // 32: huddle.peer.v1.InvalidateReply
+	(*Pull)(nil),            // 33: huddle.peer.v1.Pull
+	(*PullReply)(nil),       // 34: huddle.peer.v1.PullReply
+	(*PullKey)(nil),         // 35: huddle.peer.v1.PullKey
+	(*PullKeyReply)(nil),    // 36: huddle.peer.v1.PullKeyReply
+	(*CutRecord)(nil),       // 37: huddle.peer.v1.CutRecord
+	(*CutClock)(nil),        // 38: huddle.peer.v1.CutClock
+	(*CutClockReply)(nil),   // 39: huddle.peer.v1.CutClockReply
+	(*Cut)(nil),             // 40: huddle.peer.v1.Cut
+	(*CutReply)(nil),        // 41: huddle.peer.v1.CutReply
+	(*Scan)(nil),            // 42: huddle.peer.v1.Scan
+	(*ScanReply)(nil),       // 43: huddle.peer.v1.ScanReply
 }
 var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	3,  // 0: huddle.peer.v1.Frame.hello:type_name -> huddle.peer.v1.Hello
@@ -3335,61 +3409,62 @@ var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	18, // 15: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.Decide
 	19, // 16: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
 	20, // 17: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
-	21, // 18: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
-	22, // 19: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
-	24, // 20: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
-	25, // 21: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
-	26, // 22: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
-	27, // 23: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
-	28, // 24: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
-	29, // 25: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
-	30, // 26: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
-	31, // 27: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
-	32, // 28: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
-	33, // 29: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
-	34, // 30: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
-	35, // 31: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
-	37, // 32: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
-	38, // 33: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
-	39, // 34: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
-	40, // 35: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
-	41, // 36: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
-	42, // 37: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
-	4,  // 38: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
-	8,  // 39: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 40: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 41: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
-	8,  // 42: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
-	7,  // 43: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
-	8,  // 44: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
-	7,  // 45: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
-	8,  // 46: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 47: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
-	16, // 48: huddle.peer.v1.Accepted.fences:type_name -> huddle.peer.v1.Fence
-	7,  // 49: huddle.peer.v1.Decide.view:type_name -> huddle.peer.v1.View
-	16, // 50: huddle.peer.v1.Decide.fences:type_name -> huddle.peer.v1.Fence
-	0,  // 51: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 52: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
-	23, // 53: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
-	0,  // 54: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 55: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
-	23, // 56: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
-	1,  // 57: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 58: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
-	23, // 59: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
-	36, // 60: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 61: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
-	23, // 62: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
-	36, // 63: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 64: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 65: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
-	2,  // 66: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
-	2,  // 67: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
-	67, // [67:68] is the sub-list for method output_type
-	66, // [66:67] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	21, // 18: huddle.peer.v1.Message.alive:type_name -> huddle.peer.v1.Alive
+	22, // 19: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
+	23, // 20: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
+	25, // 21: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
+	26, // 22: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
+	27, // 23: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
+	28, // 24: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
+	29, // 25: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
+	30, // 26: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
+	31, // 27: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
+	32, // 28: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
+	33, // 29: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
+	34, // 30: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
+	35, // 31: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
+	36, // 32: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
+	38, // 33: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
+	39, // 34: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
+	40, // 35: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
+	41, // 36: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
+	42, // 37: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
+	43, // 38: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
+	4,  // 39: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
+	8,  // 40: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 41: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 42: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
+	8,  // 43: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
+	7,  // 44: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
+	8,  // 45: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
+	7,  // 46: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
+	8,  // 47: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
+	8,  // 48: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
+	16, // 49: huddle.peer.v1.Accepted.fences:type_name -> huddle.peer.v1.Fence
+	7,  // 50: huddle.peer.v1.Decide.view:type_name -> huddle.peer.v1.View
+	16, // 51: huddle.peer.v1.Decide.fences:type_name -> huddle.peer.v1.Fence
+	0,  // 52: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 53: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
+	24, // 54: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
+	0,  // 55: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 56: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
+	24, // 57: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
+	1,  // 58: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 59: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
+	24, // 60: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
+	37, // 61: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 62: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
+	24, // 63: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
+	37, // 64: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 65: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 66: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
+	2,  // 67: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
+	2,  // 68: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
+	68, // [68:69] is the sub-list for method output_type
+	67, // [67:68] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_transport_peerpb_peer_proto_init() }
@@ -3408,6 +3483,7 @@ func file_transport_peerpb_peer_proto_init() {
 		(*Message_Decide)(nil),
 		(*Message_ViewPlease)(nil),
 		(*Message_Forget)(nil),
+		(*Message_Alive)(nil),
 		(*Message_LeaseAsk)(nil),
 		(*Message_LeaseGrant)(nil),
 		(*Message_Get)(nil),
@@ -3435,7 +3511,7 @@ func file_transport_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_peerpb_peer_proto_rawDesc), len(file_transport_peerpb_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
