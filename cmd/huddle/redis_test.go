@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // tool finds one of the programs of Debian's redis-tools.
@@ -102,6 +103,23 @@ func TestRedisCLIOnEveryNode(t *testing.T) {
 	}
 	if got := at(t, n[0], "redis-cli", "", "dbsize"); got != "0" {
 		t.Errorf("dbsize after flushall: %q", got)
+	}
+}
+
+// TestSameAsRedisOnACluster sends the same commands to a Redis and to a cluster of three processes, over connections to all of them: a
+// reply may not tell that there is more than one node.
+func TestSameAsRedisOnACluster(t *testing.T) {
+	server := resptest.Redis(t)
+	c, _ := start(t)
+	var ours []string
+	for _, n := range c.Nodes() {
+		ours = append(ours, n.RESP)
+	}
+	resptest.CompareScripts(t, server, ours[0])
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			resptest.CompareRandom(t, server, ours, resptest.Options{Seed: 100 + seed, Commands: 800, Tickets: true})
+		})
 	}
 }
 
