@@ -14,7 +14,9 @@
 //
 //   - There is one database: SELECT takes 0 alone. FLUSHDB and FLUSHALL clear the whole cluster, whatever ASYNC or SYNC says.
 //   - A key set without an expiry gets the default TTL of the node, if that has one. A TTL is held to 100 years.
-//   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given.
+//   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given, and EXPIRE GT with the very
+//     time that a key has may answer 1. DBSIZE never counts what has ended; Redis may for a moment.
+//   - The empty key is refused, by the node.
 //   - A read that the node cannot answer with certainty just now waits up to Config.Timeout and then fails with TRYAGAIN; with
 //     Config.WhenUnsure "miss" it is answered as absent. A write without a majority fails with CLUSTERDOWN, one that was not
 //     confirmed in time with UNCONFIRMED (it may still take effect), one of a revoked key with REVOKED, one too many with BUSY.
