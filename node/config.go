@@ -12,7 +12,7 @@ type Config struct {
 	// Name identifies the node in its cluster and places it on the ring. Default: the host name and the port.
 	// A restarted node keeps its name; two live nodes must not share one.
 	Name string
-	// Listen is the one address ("host:port") for gossip (UDP and TCP) and RPC. Default "127.0.0.1:0".
+	// Listen is the one address ("host:port") for gossip and RPC: TCP, and UDP too without Key and Certificate. Default "127.0.0.1:0".
 	Listen string
 	// Advertise is the address peers reach this node at. Default: the address listened on.
 	Advertise string

@@ -356,8 +356,10 @@ func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []strin
 	if n.tokens != nil {
 		return nil, 0, fmt.Errorf("scan: %w", ErrHashed)
 	}
-	for p := cursor; p < uint64(n.cfg.Partitions); {
-		batch := min(uint64(n.cfg.Partitions)-p, 64)
+	const most = 1024
+	// Where there is little to be found, more partitions are asked for at a time.
+	for p, size := cursor, uint64(64); p < uint64(n.cfg.Partitions); size = min(2*size, most) {
+		batch := min(uint64(n.cfg.Partitions)-p, size)
 		rs, err := n.scan(ctx, p, batch, false)
 		if err != nil {
 			return nil, 0, err

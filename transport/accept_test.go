@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -90,17 +91,17 @@ func TestCheckHello(t *testing.T) {
 		t.Errorf("a good Hello is refused: %s", reason)
 	}
 	for want, change := range map[string]func(*peerpb.Hello){
-		"protocol versions differ: ours 2, theirs 3":                          func(h *peerpb.Hello) { h.Protocol = 3 },
-		`clusters differ: ours "c", theirs ""`:                                func(h *peerpb.Hello) { h.Cluster = "" },
-		`ring parameters differ: ours "r", theirs "x"`:                        func(h *peerpb.Hello) { h.Ring = "x" },
-		"replicas differ: ours 2, theirs 1":                                   func(h *peerpb.Hello) { h.Replicas = 1 },
-		"no member named":                                                     func(h *peerpb.Hello) { h.From = nil },
-		"the id is 0":                                                         func(h *peerpb.Hello) { h.From.Id = 0 },
-		"the name is empty":                                                   func(h *peerpb.Hello) { h.From.Name = "" },
-		"the name has 256 bytes; at most 255 are allowed":                     func(h *peerpb.Hello) { h.From.Name = strings.Repeat("n", 256) },
-		"the address has 256 bytes; at most 255 are allowed":                  func(h *peerpb.Hello) { h.From.Addr = strings.Repeat("n", 256) },
-		"both ends have the same id":                                          func(h *peerpb.Hello) { h.From.Id = 2 },
-		"another incarnation: this is 0000000000000002, not 0000000000000003": func(h *peerpb.Hello) { h.To = 3 },
+		fmt.Sprint("protocol versions differ: ours ", ProtocolVersion, ", theirs 1"): func(h *peerpb.Hello) { h.Protocol = 1 },
+		`clusters differ: ours "c", theirs ""`:                                       func(h *peerpb.Hello) { h.Cluster = "" },
+		`ring parameters differ: ours "r", theirs "x"`:                               func(h *peerpb.Hello) { h.Ring = "x" },
+		"replicas differ: ours 2, theirs 1":                                          func(h *peerpb.Hello) { h.Replicas = 1 },
+		"no member named":                                                            func(h *peerpb.Hello) { h.From = nil },
+		"the id is 0":                                                                func(h *peerpb.Hello) { h.From.Id = 0 },
+		"the name is empty":                                                          func(h *peerpb.Hello) { h.From.Name = "" },
+		"the name has 256 bytes; at most 255 are allowed":                            func(h *peerpb.Hello) { h.From.Name = strings.Repeat("n", 256) },
+		"the address has 256 bytes; at most 255 are allowed":                         func(h *peerpb.Hello) { h.From.Addr = strings.Repeat("n", 256) },
+		"both ends have the same id":                                                 func(h *peerpb.Hello) { h.From.Id = 2 },
+		"another incarnation: this is 0000000000000002, not 0000000000000003":        func(h *peerpb.Hello) { h.To = 3 },
 	} {
 		h := proto.CloneOf(good)
 		change(h)

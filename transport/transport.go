@@ -44,7 +44,7 @@ type Transport struct {
 	last     uint64 // number of the newest session
 }
 
-// Listen binds the address, for TCP and UDP. Nothing is accepted or dialled before Start. The error says what to do.
+// Listen binds the address, for TCP, and for UDP if there are no secrets. Nothing is accepted or dialled before Start. The error says what to do.
 func Listen(cfg Config) (*Transport, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

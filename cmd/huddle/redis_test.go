@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // tool finds one of the programs of Debian's redis-tools.
@@ -105,6 +106,23 @@ func TestRedisCLIOnEveryNode(t *testing.T) {
 	}
 }
 
+// TestSameAsRedisOnACluster sends the same commands to a Redis and to a cluster of three processes, over connections to all of them: a
+// reply may not tell that there is more than one node.
+func TestSameAsRedisOnACluster(t *testing.T) {
+	server := resptest.Redis(t)
+	c, _ := start(t)
+	var ours []string
+	for _, n := range c.Nodes() {
+		ours = append(ours, n.RESP)
+	}
+	resptest.CompareScripts(t, server, ours[0])
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			resptest.CompareRandom(t, server, ours, resptest.Options{Seed: 100 + seed, Commands: 800, Tickets: true})
+		})
+	}
+}
+
 func TestRedisBenchmarkOnACluster(t *testing.T) {
 	c, _ := start(t)
 	out := at(t, c.Nodes()[0], "redis-benchmark", "", "-n", "20000", "-r", "1000", "-d", "100", "-P", "16", "-t", "ping,set,get,incr,sadd,mset", "--csv")
@@ -128,6 +146,7 @@ func TestGoRedisOnEveryNode(t *testing.T) {
 			}
 			goRedisSession(ctx, t, clients)
 			goRedisBatches(ctx, t, clients)
+			goRedisFills(ctx, t, clients)
 
 			// After its node has been killed and started again, a client goes on with the connections it makes anew.
 			one := c.Nodes()[0]
@@ -242,5 +261,43 @@ func goRedisBatches(ctx context.Context, t *testing.T, clients []*redis.Client) 
 	}
 	if v, err := c.Get(ctx, "n").Result(); err != nil || v != "5" {
 		t.Errorf("after the transaction that failed: %q, %v", v, err)
+	}
+}
+
+// goRedisFills stores under WATCH what was read elsewhere because a key was absent. It must lose to whatever happened to the key
+// meanwhile at another node, and be stored if nothing did.
+func goRedisFills(ctx context.Context, t *testing.T, clients []*redis.Client) {
+	t.Helper()
+	for i, tc := range []struct {
+		meanwhile func(cl *redis.Client, key string) error
+		stored    bool
+	}{
+		{func(cl *redis.Client, key string) error { return cl.Get(ctx, "other:"+key).Err() }, true},
+		{func(cl *redis.Client, key string) error { return cl.Del(ctx, key).Err() }, false},
+		{func(cl *redis.Client, key string) error {
+			return errors.Join(cl.Set(ctx, key, "newer", 0).Err(), cl.Del(ctx, key).Err())
+		}, false},
+		{func(cl *redis.Client, _ string) error { return cl.FlushDB(ctx).Err() }, false},
+	} {
+		for j := range 6 { // keys of several owners
+			a, b := clients[j%3], clients[(j+1)%3]
+			key := fmt.Sprintf("fill:%d:%d", i, j)
+			err := a.Watch(ctx, func(tx *redis.Tx) error {
+				if err := tx.Get(ctx, key).Err(); !errors.Is(err, redis.Nil) {
+					return fmt.Errorf("get of an absent key: %w", err)
+				}
+				if err := tc.meanwhile(b, key); err != nil && !errors.Is(err, redis.Nil) {
+					return err
+				}
+				_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, key, "filled", time.Hour).Err() })
+				return err
+			}, key)
+			switch v, readErr := clients[(j+2)%3].Get(ctx, key).Result(); {
+			case tc.stored && (err != nil || v != "filled"):
+				t.Errorf("fill %d of %s: %v, then %q, %v", i, key, err, v, readErr)
+			case !tc.stored && (!errors.Is(err, redis.TxFailedErr) || !errors.Is(readErr, redis.Nil)):
+				t.Errorf("fill %d of %s, overtaken: %v, then %q, %v", i, key, err, v, readErr)
+			}
+		}
 	}
 }

@@ -11,9 +11,10 @@ import (
 
 // lookup is the answer to a read.
 type lookup struct {
-	entry Entry
-	found bool
-	err   error
+	entry  Entry
+	found  bool
+	ticket uint64 // of a key that is absent, if it was asked for
+	err    error
 }
 
 // now asks local memory. key is the client's own bytes: a string is laid over them, for LookupNow does not keep it.
@@ -27,11 +28,31 @@ func (s *Server) now(key []byte) (l lookup, ok bool) {
 
 // ask asks the backend. With wait it asks again until the answer is certain or ctx ends.
 func (s *Server) ask(ctx context.Context, key string, wait bool) lookup {
+	return again(ctx, wait, func() (l lookup) {
+		l.entry, l.found, l.err = s.cfg.Backend.Lookup(ctx, key)
+		return l
+	})
+}
+
+// askTicket is ask with wait, and brings a ticket if the key is absent and the backend gives any.
+func (s *Server) askTicket(ctx context.Context, key string) lookup {
+	if s.fill == nil {
+		return s.ask(ctx, key, true)
+	}
+	return again(ctx, true, func() (l lookup) {
+		l.entry, l.found, l.ticket, l.err = s.fill.LookupOrTicket(ctx, key)
+		return l
+	})
+}
+
+// again looks up once, or with wait until the answer is certain or ctx ends.
+func again(ctx context.Context, wait bool, look func() lookup) lookup {
 	const shortest, longest = 2 * time.Millisecond, 50 * time.Millisecond
 	for pause := shortest; ; pause = min(2*pause, longest) {
-		e, found, err := s.cfg.Backend.Lookup(ctx, key)
-		if err == nil || !wait || !errors.Is(err, ErrUnsure) || !sleep(ctx, pause) {
-			return lookup{e, found, asUnsure(err)}
+		l := look()
+		if l.err == nil || !wait || !errors.Is(l.err, ErrUnsure) || !sleep(ctx, pause) {
+			l.err = asUnsure(l.err)
+			return l
 		}
 	}
 }
@@ -125,15 +146,15 @@ func (c *client) present(key []byte) (Entry, bool, error) {
 
 // store writes an entry. Inside an EXEC, the first write to a watched key is made on condition that it has not changed.
 func (c *client) store(key, stored []byte, a SetArgs) error {
-	watched, version := c.tx.guards(key)
+	at, watched := c.tx.guards(key)
 	switch {
 	case !watched || a.IfVersion != 0:
-	case version == 0 && a.IfPresent, version != 0 && a.IfAbsent:
+	case at.version == 0 && a.IfPresent, at.version != 0 && a.IfAbsent:
 		return ErrCondition
-	case version == 0:
-		a.IfAbsent = true
+	case at.version == 0:
+		a.IfAbsent, a.Ticket = true, at.ticket
 	default:
-		a.IfPresent, a.IfVersion = false, version
+		a.IfPresent, a.IfVersion = false, at.version
 	}
 	err := asUnconfirmed(c.srv.cfg.Backend.Set(c.context(), string(key), stored, a))
 	if watched && errors.Is(err, ErrCondition) {
@@ -145,9 +166,9 @@ func (c *client) store(key, stored []byte, a SetArgs) error {
 
 // remove deletes a key.
 func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
-	watched, version := c.tx.guards(key)
+	at, watched := c.tx.guards(key)
 	if watched && ifVersion == 0 {
-		ifVersion = version
+		ifVersion = at.version
 	}
 	before, _ := c.srv.now(key)
 	existed, err := c.srv.cfg.Backend.Remove(c.context(), string(key), ifVersion)

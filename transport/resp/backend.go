@@ -13,7 +13,7 @@ type Entry struct {
 	TTL     time.Duration // what remains; 0: no end
 }
 
-// SetArgs says how a key is written. At most one of IfAbsent, IfPresent and IfVersion is given.
+// SetArgs says how a key is written. At most one of IfAbsent, IfPresent and IfVersion is given; Ticket only to a FillBackend.
 type SetArgs struct {
 	TTL       time.Duration // 0 and not NoTTL or KeepTTL: the backend's default
 	NoTTL     bool          // no end at all
@@ -21,6 +21,7 @@ type SetArgs struct {
 	IfAbsent  bool          // only if the key is absent
 	IfPresent bool          // only if the key is present
 	IfVersion uint64        // not 0: only if the present entry has this version
+	Ticket    uint64        // not 0: only if the key has not been written, removed or cleared since LookupOrTicket gave it
 }
 
 // InfoSection is one section of the answer to INFO.
@@ -59,6 +60,14 @@ type FastBackend interface {
 	// LookupNow is Lookup without any waiting. ok is false when the answer is not known here and now; found is then meaningless.
 	// key is valid during the call only: it must not be kept.
 	LookupNow(key string) (e Entry, found, ok bool)
+}
+
+// FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again.
+type FillBackend interface {
+	Backend
+	// LookupOrTicket is Lookup. Of an absent key it returns a ticket, not 0, for SetArgs.Ticket. The Set is also ErrCondition if
+	// that cannot be told any more.
+	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket uint64, err error)
 }
 
 // Errors a Backend returns. Each has a reply of its own.

@@ -361,6 +361,44 @@ func TestWatchedKeyChangesDuringExec(t *testing.T) {
 	}
 }
 
+// TestFill: what a client read elsewhere, because a key was absent, and stores under WATCH, loses to all that happened to the key
+// meanwhile, also if that left it absent.
+func TestFill(t *testing.T) {
+	t.Parallel()
+	const stored, refused = "*1\r\n+OK\r\n", "*-1\r\n"
+	for _, tc := range []struct{ name, meanwhile, fill, want, value string }{
+		{"nothing", "get k", "set k filled ex 100", stored, "$6\r\nfilled\r\n"},
+		{"another key is deleted", "del other", "set k filled", stored, "$6\r\nfilled\r\n"},
+		{"it is deleted, though absent", "del k", "set k filled ex 100", refused, "$-1\r\n"},
+		{"it is set", "set k newer", "set k filled", refused, "$5\r\nnewer\r\n"},
+		{"it is set and deleted", "set k newer\r\ndel k", "set k filled", refused, "$-1\r\n"},
+		{"all is cleared", "flushdb", "setex k 100 filled", refused, "$-1\r\n"},
+		{"a counter", "del k", "incr k", refused, "$-1\r\n"},
+		{"a set", "del k", "sadd k a", refused, "$-1\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, Config{Backend: fillFake{fastFake{newFake()}}})
+			ours, theirs := dial(t, s.Addr()), dial(t, s.Addr())
+			if got := ours.do("watch", "k") + ours.do("get", "k"); got != "+OK\r\n$-1\r\n" {
+				t.Fatalf("watch, get: %q", got)
+			}
+			theirs.send(tc.meanwhile + "\r\n")
+			for range 1 + strings.Count(tc.meanwhile, "\n") {
+				theirs.reply()
+			}
+			ours.send("multi\r\n" + tc.fill + "\r\nexec\r\n")
+			ours.reply()
+			ours.reply()
+			if got := ours.reply(); got != tc.want {
+				t.Errorf("exec: %q, want %q", got, tc.want)
+			}
+			if got := theirs.do("get", "k"); got != tc.value {
+				t.Errorf("the key holds %q, want %q", got, tc.value)
+			}
+		})
+	}
+}
+
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sock")
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

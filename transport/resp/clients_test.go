@@ -11,6 +11,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 func TestGoRedis(t *testing.T) {
@@ -93,7 +95,7 @@ func TestRedisCLI(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs redis-cli")
 	}
-	cli := need(t, "redis-cli", "redis-tools")
+	cli := resptest.Program(t, "redis-cli", "redis-tools")
 	s := start(t, Config{Password: "secret"})
 	_, port, _ := net.SplitHostPort(s.Addr())
 	run := func(stdin string, args ...string) string {
@@ -127,7 +129,7 @@ func TestRedisBenchmark(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs redis-benchmark")
 	}
-	bench := need(t, "redis-benchmark", "redis-tools")
+	bench := resptest.Program(t, "redis-benchmark", "redis-tools")
 	s := start(t, Config{})
 	_, port, _ := net.SplitHostPort(s.Addr())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

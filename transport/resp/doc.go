@@ -14,7 +14,9 @@
 //
 //   - There is one database: SELECT takes 0 alone. FLUSHDB and FLUSHALL clear the whole cluster, whatever ASYNC or SYNC says.
 //   - A key set without an expiry gets the default TTL of the node, if that has one. A TTL is held to 100 years.
-//   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given.
+//   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given, and EXPIRE GT with the very
+//     time that a key has may answer 1. DBSIZE never counts what has ended; Redis may for a moment.
+//   - The empty key is refused, by the node.
 //   - A read that the node cannot answer with certainty just now waits up to Config.Timeout and then fails with TRYAGAIN; with
 //     Config.WhenUnsure "miss" it is answered as absent. A write without a majority fails with CLUSTERDOWN, one that was not
 //     confirmed in time with UNCONFIRMED (it may still take effect), one of a revoked key with REVOKED, one too many with BUSY.
@@ -23,6 +25,10 @@
 //     first write to a watched key inside the EXEC is made on condition that it is still of that version. So WATCH, GET, MULTI,
 //     SET, EXEC of one key loses no update. If that condition fails before anything was written, EXEC answers null, as Redis
 //     does; later, the command itself answers EXECABORT.
+//   - WATCH of an absent key is stricter than in Redis, if the backend is a FillBackend: the first write to it inside the EXEC fails
+//     when the key was set, deleted or cleared since, though it be absent again, or was absent when it was deleted; and sometimes
+//     when nothing happened, such as after a change of owners. So what was read from a database because of a miss may be stored with
+//     WATCH, GET, (the database), MULTI, SET, EXEC: a null says that it may be out of date.
 //   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
 //     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
 //   - INCR, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.

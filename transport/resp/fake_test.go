@@ -14,6 +14,8 @@ type fake struct {
 	mu         sync.Mutex
 	entries    map[string]fakeEntry
 	clock      uint64
+	last       map[string]uint64 // when a key was last written or removed, also while it was absent
+	cleared    uint64
 	defaultTTL time.Duration
 
 	// lookup, if set, is called first by Lookup; an error is what it returns.
@@ -28,7 +30,9 @@ type fakeEntry struct {
 	ends    time.Time // zero: never
 }
 
-func newFake() *fake { return &fake{entries: make(map[string]fakeEntry)} }
+func newFake() *fake {
+	return &fake{entries: make(map[string]fakeEntry), last: make(map[string]uint64), clock: 1}
+}
 
 // live returns the entry of key. mu is held.
 func (f *fake) live(key string) (fakeEntry, bool) {
@@ -76,7 +80,11 @@ func (f *fake) Set(ctx context.Context, key string, value []byte, a SetArgs) err
 	if a.IfAbsent && ok || a.IfPresent && !ok || a.IfVersion != 0 && (!ok || old.version != a.IfVersion) {
 		return ErrCondition
 	}
+	if a.Ticket != 0 && max(f.last[key], f.cleared) > a.Ticket {
+		return ErrCondition
+	}
 	f.clock++
+	f.last[key] = f.clock
 	e := fakeEntry{value: bytes.Clone(value), version: f.clock}
 	switch {
 	case a.NoTTL:
@@ -104,6 +112,8 @@ func (f *fake) Remove(ctx context.Context, key string, ifVersion uint64) (bool, 
 		return false, ErrCondition
 	}
 	delete(f.entries, key)
+	f.clock++
+	f.last[key] = f.clock
 	return ok, nil
 }
 
@@ -137,6 +147,8 @@ func (f *fake) Clear(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.entries)
+	f.clock++
+	f.cleared = f.clock
 	return nil
 }
 
@@ -181,6 +193,16 @@ type fastFake struct{ *fake }
 func (f fastFake) LookupNow(key string) (Entry, bool, bool) {
 	e, found := f.get(key)
 	return e, found, true
+}
+
+// fillFake is a fake that gives tickets.
+type fillFake struct{ fastFake }
+
+func (f fillFake) LookupOrTicket(ctx context.Context, key string) (Entry, bool, uint64, error) {
+	e, found, err := f.Lookup(ctx, key)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return e, found, f.clock, err
 }
 
 // start serves cfg on a free port until the test ends.

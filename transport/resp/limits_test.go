@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // A reply that would be over the limit is an error, and the client goes on; so do others.
@@ -85,7 +87,7 @@ func TestLoginIsLimitedInTime(t *testing.T) {
 		if _, err := io.WriteString(out.conn, cmd("ping")); err != nil {
 			break
 		}
-		if _, err := readReply(out.r); err != nil {
+		if _, err := resptest.ReadReply(out.r); err != nil {
 			break
 		}
 	}

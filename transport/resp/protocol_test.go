@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
+
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // TestRawBytes sends bytes and compares all that comes back.
@@ -314,7 +316,7 @@ func TestMatch(t *testing.T) {
 // FuzzServer sends any bytes: the server must not fall over, and must go on to answer others.
 // Run it with -fuzzminimizetime 1x: what a server covers is not the same in each run, and minimizing takes all the time.
 func FuzzServer(f *testing.F) {
-	for _, script := range scripts {
+	for _, script := range resptest.Scripts() {
 		f.Add([]byte(script))
 	}
 	f.Add([]byte(cmd("set", "k", "v") + cmd("multi") + cmd("get", "k") + cmd("exec")))

@@ -16,6 +16,7 @@ type Server struct {
 	log      *slog.Logger
 	ln       net.Listener
 	fast     FastBackend // nil: the backend has no fast path
+	fill     FillBackend // nil: the backend gives no tickets
 	commands map[string]*command
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -55,6 +56,7 @@ func Listen(cfg Config) (*Server, error) {
 		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
+	s.fill, _ = cfg.Backend.(FillBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -4,32 +4,37 @@ import "errors"
 
 // transaction is the state of MULTI and WATCH of one client.
 type transaction struct {
-	open        bool              // between MULTI and EXEC
-	broken      bool              // a command could not be queued
-	queue       [][][]byte        // the commands
-	size        int               // their bytes
-	watched     map[string]uint64 // the versions keys must have at EXEC; 0: absent
-	watchedSize int               // bytes of these keys
+	open        bool       // between MULTI and EXEC
+	broken      bool       // a command could not be queued
+	queue       [][][]byte // the commands
+	size        int        // their bytes
+	watched     map[string]watched
+	watchedSize int // bytes of these keys
 
 	running  bool // EXEC is under way
 	writes   int  // of this EXEC
 	conflict bool // a watched key was found changed
 }
 
+// watched is what a key was at its WATCH and must be at EXEC.
+type watched struct {
+	version uint64 // 0: absent
+	ticket  uint64 // if absent: nothing may have happened to the key since it was given; 0: there is none
+}
+
 func (t *transaction) reset() { *t = transaction{} }
 
-// guards returns the version that key must still have, if it is watched, EXEC is under way and has not written it; 0: absent.
-func (t *transaction) guards(key []byte) (bool, uint64) {
-	if !t.running {
-		return false, 0
+// guards returns what key must still be, and whether it is watched, EXEC is under way and has not written it.
+func (t *transaction) guards(key []byte) (at watched, ok bool) {
+	if t.running {
+		at, ok = t.watched[string(key)]
 	}
-	v, ok := t.watched[string(key)]
-	return ok, v
+	return at, ok
 }
 
 func (t *transaction) unchanged(key []byte, version uint64) bool {
-	watched, v := t.guards(key)
-	return !watched || v == version
+	at, ok := t.guards(key)
+	return !ok || at.version == version
 }
 
 // wrote notes a write inside EXEC.
@@ -67,20 +72,23 @@ func cmdWatch(c *client, args [][]byte) {
 		if _, ok := c.tx.watched[string(key)]; ok {
 			continue
 		}
-		e, _, err := c.present(key)
-		if err != nil {
-			c.fail(err)
+		l, ok := c.srv.now(key)
+		if !ok || !l.found {
+			l = c.srv.askTicket(c.context(), string(key))
+		}
+		if l.err != nil {
+			c.fail(l.err)
 			return
 		}
 		if c.tx.watched == nil {
-			c.tx.watched = make(map[string]uint64)
+			c.tx.watched = make(map[string]watched)
 		}
 		c.tx.watchedSize += len(key)
 		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline || c.tx.watchedSize > c.srv.cfg.maxCommandBytes() {
 			c.writeError("ERR huddle: too many watched keys")
 			return
 		}
-		c.tx.watched[string(key)] = e.Version
+		c.tx.watched[string(key)] = watched{l.entry.Version, l.ticket}
 	}
 	c.writeOK()
 }
@@ -149,12 +157,12 @@ func cmdExec(c *client, _ [][]byte) {
 
 // watchedUnchanged compares the versions of the watched keys.
 func (c *client) watchedUnchanged() (bool, error) {
-	for key, version := range c.tx.watched {
+	for key, at := range c.tx.watched {
 		e, _, err := c.present([]byte(key))
 		if err != nil {
 			return false, err
 		}
-		if e.Version != version {
+		if e.Version != at.version {
 			return false, nil
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // wire is a client that speaks bytes.
@@ -53,7 +53,7 @@ func (w *wire) send(raw string) {
 // reply reads one reply and returns its bytes.
 func (w *wire) reply() string {
 	w.t.Helper()
-	s, err := readReply(w.r)
+	s, err := resptest.ReadReply(w.r)
 	if err != nil {
 		w.t.Fatalf("reading a reply: %v (after %q)", err, s)
 	}
@@ -80,105 +80,7 @@ func isTimeout(err error) bool {
 	return ok && e.Timeout()
 }
 
-func cmd(args ...string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "*%d\r\n", len(args))
-	for _, a := range args {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
-	}
-	return b.String()
-}
-
-func readReply(r *bufio.Reader) (string, error) {
-	line, err := r.ReadString('\n')
-	if err != nil || len(line) < 3 {
-		return line, err
-	}
-	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
-	switch line[0] {
-	case '$', '=':
-		if n < 0 {
-			return line, nil
-		}
-		body := make([]byte, n+2)
-		_, err = io.ReadFull(r, body)
-		return line + string(body), err
-	case '*', '~', '%':
-		if line[0] == '%' {
-			n *= 2
-		}
-		for range n {
-			one, err := readReply(r)
-			line += one
-			if err != nil {
-				return line, err
-			}
-		}
-	}
-	return line, nil
-}
-
-// redis starts a redis-server on a free port and returns its address.
-func redis(t testing.TB) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs redis-server")
-	}
-	bin := need(t, "redis-server", "redis-server")
-	dir := t.TempDir()
-	for range 5 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := ln.Addr().String()
-		_, port, _ := net.SplitHostPort(addr)
-		ln.Close()
-		c := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ready := false
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "Ready to accept connections") {
-				ready = true
-				break
-			}
-		}
-		if !ready { // another process took the port
-			_ = c.Wait()
-			continue
-		}
-		drained := make(chan struct{})
-		go func() {
-			defer close(drained)
-			_, _ = io.Copy(io.Discard, out)
-		}()
-		t.Cleanup(func() {
-			_ = c.Process.Kill()
-			<-drained
-			_ = c.Wait()
-		})
-		return addr
-	}
-	t.Fatal("redis-server does not start")
-	return ""
-}
-
-// need returns the path of a program, or fails with the name of the Debian package that has it.
-func need(t testing.TB, program, debian string) string {
-	t.Helper()
-	bin, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%s is missing: install the Debian package %s, or run with -short", program, debian)
-	}
-	return bin
-}
+func cmd(args ...string) string { return resptest.Command(args...) }
 
 // What is kept of a command outlives it: the next one is received into the same buffer.
 func TestWhatIsKeptIsCopied(t *testing.T) {

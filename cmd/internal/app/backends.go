@@ -19,7 +19,10 @@ type respBackend struct {
 	revoke bool // DEL is final
 }
 
-var _ resp.FastBackend = (*respBackend)(nil)
+var (
+	_ resp.FastBackend = (*respBackend)(nil)
+	_ resp.FillBackend = (*respBackend)(nil)
+)
 
 // LookupNow implements resp.FastBackend.
 func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
@@ -37,6 +40,20 @@ func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool,
 		return resp.Entry{}, false, respError(err)
 	}
 	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, nil
+}
+
+// LookupOrTicket implements resp.FillBackend. A copy that answers in place of the owner gives no ticket.
+func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entry, bool, uint64, error) {
+	e, found, ticket, err := b.node.LookupOrTicket(ctx, key)
+	switch {
+	case err != nil:
+		return resp.Entry{}, false, 0, respError(err)
+	case found:
+		return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, 0, nil
+	case ticket == 0:
+		return resp.Entry{}, false, 0, resp.ErrUnsure
+	}
+	return resp.Entry{}, false, uint64(ticket), nil
 }
 
 // Set implements resp.Backend. A session of a known user is tagged with that user, so that revoke-user finds it.
@@ -57,6 +74,9 @@ func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.
 		opts = append(opts, node.IfPresent())
 	case a.IfVersion != 0:
 		opts = append(opts, node.IfVersion(a.IfVersion))
+	}
+	if a.Ticket != 0 {
+		opts = append(opts, node.WithTicket(node.Ticket(a.Ticket)))
 	}
 	if tag, ok := userTagOf(value); ok {
 		opts = append(opts, node.WithTags(tag))
@@ -143,6 +163,7 @@ func respError(err error) error {
 	}
 	for _, pair := range [][2]error{
 		{node.ErrCondition, resp.ErrCondition},
+		{node.ErrStaleFill, resp.ErrCondition},
 		{node.ErrUnsure, resp.ErrUnsure},
 		{node.ErrUnavailable, resp.ErrUnavailable},
 		{node.ErrUnconfirmed, resp.ErrUnconfirmed},

@@ -1,9 +1,10 @@
-package resp
+package resptest
 
-// scripts are lines sent to a real Redis and to us, on a fresh connection each; the replies have to be the same bytes.
-// A line is split as an inline command, but sent encoded.
-var scripts = map[string]string{
-	"connection": `
+// Scripts returns lines of commands by what they are about. Each is for a fresh connection, and Redis and package resp answer all of
+// them with the same bytes.
+func Scripts() map[string]string {
+	return map[string]string{
+		"connection": `
 ping
 ping hi
 ping a b
@@ -61,7 +62,7 @@ dbsize x
 randomkey
 info a b nosuchsection
 `,
-	"strings": `
+		"strings": `
 get
 get a b
 get k
@@ -141,7 +142,7 @@ set empty ""
 get empty
 strlen empty
 `,
-	"numbers": `
+		"numbers": `
 incr n
 incr n
 incrby n 10
@@ -174,7 +175,7 @@ sadd s a
 incr s
 incr
 `,
-	"keys": `
+		"keys": `
 del
 del a
 unlink
@@ -238,7 +239,7 @@ expireat a 4102444800
 expiretime a
 expire a
 `,
-	"sets": `
+		"sets": `
 sadd
 sadd s
 sadd s a b c a
@@ -298,7 +299,7 @@ ttl one
 srem one m n
 ttl one
 `,
-	"scan": `
+		"scan": `
 scan
 scan abc
 scan 0
@@ -328,7 +329,7 @@ keys k*?
 randomkey
 dbsize
 `,
-	"transactions": `
+		"transactions": `
 exec
 discard
 multi
@@ -411,4 +412,5 @@ exec
 multi
 quit
 `,
+	}
 }

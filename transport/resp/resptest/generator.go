@@ -1,11 +1,15 @@
-package resp
+package resptest
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 )
 
-// generator makes random commands that Redis and this package should answer alike.
+// magic is what begins a set in its stored form; see package resp.
+const magic = "\x00huddle\x01"
+
+// generator makes random commands that Redis and package resp should answer alike.
 type generator struct{ *rand.Rand }
 
 func (g generator) one(of ...string) string { return of[g.IntN(len(of))] }
@@ -20,8 +24,17 @@ func (g generator) number() string {
 	return g.one("1", "5", "-2", "0", "abc", "9223372036854775807", "-9223372036854775808", "1.5", "", "007")
 }
 
+// odd is a key of any bytes. It is never the member of a set, for such a member may leave its set when the key has ended.
+func (g generator) odd() string { return g.one("-", "\x00\r\n", magic+"p", magic+"s\x02") }
+
 // seconds are far from each other, so that a comparison of TTLs never depends on the time the test takes.
 func (g generator) seconds() string { return g.one("600", "6000", "60000", "0", "-1", "abc", "600000") }
+
+// time is a time of day in seconds, or none: in the past, or after the year 2100. It is hardly ever the same twice: package resp keeps
+// the time that remains, and so would not find the same time a second time.
+func (g generator) time() string {
+	return g.one("1", fmt.Sprint(4102444800+g.IntN(1e7)), "0", "-1", "x")
+}
 
 func (g generator) some(f func() string, most int) []string {
 	var s []string
@@ -33,17 +46,21 @@ func (g generator) some(f func() string, most int) []string {
 
 func (g generator) command() []string {
 	join := func(first string, rest ...string) []string { return append([]string{first}, rest...) }
-	switch g.IntN(26) {
+	switch g.IntN(30) {
 	case 0, 1:
 		return []string{"get", g.key()}
 	case 2, 3:
 		args := []string{"set", g.key(), g.value()}
 		for range g.IntN(4) {
-			switch option := g.one("nx", "xx", "get", "keepttl", "ex", "px"); option {
+			switch option := g.one("nx", "xx", "get", "keepttl", "ex", "px", "exat", "pxat", "Nx", "persist"); option {
 			case "ex":
 				args = append(args, option, g.seconds())
 			case "px":
 				args = append(args, option, g.one("6000000", "0", "x"))
+			case "exat":
+				args = append(args, option, g.time())
+			case "pxat":
+				args = append(args, option, g.time()+"000")
 			default:
 				args = append(args, option)
 			}
@@ -52,7 +69,7 @@ func (g generator) command() []string {
 	case 4:
 		return join(g.one("del", "unlink", "exists", "touch", "mget"), g.some(g.key, 4)...)
 	case 5:
-		return join("mset", g.some(func() string { return g.one(g.key(), g.value()) }, 6)...)
+		return join("mset", g.some(func() string { return g.one(g.key(), g.odd()) }, 6)...)
 	case 6:
 		return []string{g.one("incr", "decr"), g.one("n", g.key())}
 	case 7:
@@ -70,17 +87,22 @@ func (g generator) command() []string {
 	case 14:
 		return []string{g.one("ttl", "pttl", "expiretime", "pexpiretime", "type", "strlen", "persist"), g.key()}
 	case 15:
-		return append([]string{"expire", g.key(), g.seconds()}, g.some(func() string { return g.one("nx", "xx", "gt", "lt") }, 1)[:g.IntN(2)]...)
+		// GT compares milliseconds in Redis, so that a TTL given twice within one is not greater: here it is never the same.
+		option := g.one("", "nx", "xx", "gt", "lt")
+		if option == "" {
+			return []string{"expire", g.key(), g.seconds()}
+		}
+		return []string{"expire", g.key(), fmt.Sprint(700 + g.IntN(1e6)), option}
 	case 16:
-		return []string{"pexpire", g.key(), g.one("6000000", "-5", "x")}
+		return [][]string{{"pexpire", g.key(), g.one("6000000", "-5", "x")}, {"pexpireat", g.key(), g.time() + "000"}}[g.IntN(2)]
 	case 17:
 		return []string{g.one("getset", "setnx"), g.key(), g.value()}
 	case 18:
 		return []string{"getdel", g.key()}
 	case 19:
-		return append([]string{"getex", g.key()}, [][]string{nil, {"persist"}, {"ex", g.seconds()}, {"px", "6000000"}, {"exat", "1"}}[g.IntN(5)]...)
+		return append([]string{"getex", g.key()}, [][]string{nil, {"persist"}, {"ex", g.seconds()}, {"px", "6000000"}, {"exat", g.time()}, {"pxat", g.time() + "000"}, {"keepttl"}}[g.IntN(7)]...)
 	case 20:
-		return []string{"setex", g.key(), g.seconds(), g.value()}
+		return [][]string{{"setex", g.key(), g.seconds(), g.value()}, {"psetex", g.key(), g.one("6000000", "0", "-1", "abc"), g.value()}}[g.IntN(2)]
 	case 21:
 		return []string{"keys", g.one("*", "k?", "[a-c]", "[^a-c]*", "s[1", "\\a", "*1", "k[12]", "?", "*?*", "[b-a]", "*[0-9]", "nothing")}
 	case 22:
@@ -88,6 +110,15 @@ func (g generator) command() []string {
 	case 23:
 		return []string{"dbsize"}
 	case 24:
+		return []string{"scan", "0", "match", g.one("*", "k*", "[a-c]", "nothing"), "count", "100000"}
+	case 25:
+		options := [][]string{nil, {"nx"}, {"gt"}, {"lt", "xx"}, {"foo"}}[g.IntN(5)]
+		return append([]string{"expireat", g.key(), g.time()}, options...)
+	case 26: // too few or too many arguments, in any case of letters
+		return append([]string{g.one("get", "SET", "Del", "expire", "sadd", "incr", "mget", "smembers", "nosuch", "scan", "persist")}, g.some(g.key, 3)...)
+	case 27:
+		return []string{g.one("echo", "ping"), g.value()}
+	case 28:
 		return []string{g.one("multi", "exec", "discard", "unwatch", "exec", "discard", "flushall")}
 	default:
 		return []string{"watch", g.key()}
