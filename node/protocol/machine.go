@@ -324,6 +324,7 @@ func (m *Machine) dropIfUseless(id uint64) {
 	delete(m.peers, id)
 	m.order = removeSorted(m.order, id)
 	delete(m.joiners, id)
+	delete(m.byPeer, id)
 	m.env.Disconnect(id)
 }
 

@@ -618,3 +618,36 @@ func TestNoWaitForWhoHasLeft(t *testing.T) {
 		}
 	}
 }
+
+// A write that is over is remembered nowhere, however long it had to wait for whom.
+func TestNothingLeftOfAWrite(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && !contains(holdersAmong(t, 3, p), 3) })
+	key := keyOf(p)
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	write := func() (done *bool) {
+		done = new(bool)
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v")}, b.now+3*sec, 0, func(r Result) { *done = r.Status == pb.Status_OK })
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+		}
+		return done
+	}
+	write()
+	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	b.from(3, b.stamp(601, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+	done := write() // c does not say that it has dropped its near copy
+	if *done {
+		t.Fatal("the write did not wait for c")
+	}
+	if b.pass(1500*ms, 2, 3); !*done {
+		t.Fatal("the lease of c has ended, and yet the write is not confirmed")
+	}
+	for id, ws := range b.m.byPeer {
+		if len(ws) > 0 {
+			t.Errorf("%d writes that are over are kept for %d", len(ws), id)
+		}
+	}
+}
