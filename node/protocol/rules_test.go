@@ -651,3 +651,47 @@ func TestNothingLeftOfAWrite(t *testing.T) {
 		}
 	}
 }
+
+// Reports of who does not hear whom gather for a while, also if processes have been asking to be let in for longer: the first report alone
+// does not tell which of the two is to go.
+func TestReportsGatherWhileOthersJoin(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	b.pass(2*sec, 2, 3, 4)
+	for id := uint64(2); id <= 4; id++ {
+		b.from(id, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now, InSync: true}}}))
+	}
+	e := &pb.Member{Name: "e", Id: 5, Addr: "e"}
+	b.m.Up(e, 5)
+	b.from(5, &pb.Message{Body: &pb.Message_Join{Join: &pb.Join{Member: e}}})
+	b.pass(180*ms, 2, 3, 4)
+	suspects := func(from uint64, of ...uint64) {
+		b.from(from, b.stamp(0, &pb.Message{Body: &pb.Message_Suspect{Suspect: &pb.Suspect{Members: of}}}))
+	}
+	var accept []letter
+	pass := func(d int64) {
+		for end := b.now + d; len(accept) == 0 && b.now < end; {
+			b.pass(20*ms, 2, 3, 4)
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetPrepare() != nil }) {
+				p := l.msg.GetPrepare()
+				b.from(l.to, b.stamp(0, &pb.Message{Body: &pb.Message_Promise{Promise: &pb.Promise{Ballot: p.Ballot, Number: p.Number, Ok: true}}}))
+			}
+			accept = b.take(func(m *pb.Message) bool { return m.GetAccept().GetBallot() != nil })
+		}
+	}
+	suspects(3, 2) // b has lost touch with c and d
+	pass(100 * ms)
+	suspects(4, 2)
+	suspects(2, 3, 4)
+	if pass(300 * ms); len(accept) == 0 {
+		t.Fatal("nothing is proposed")
+	}
+	var names []string
+	for _, mem := range accept[0].msg.GetAccept().Value.Members {
+		names = append(names, mem.Name)
+	}
+	if !slices.Equal(names, []string{"a", "c", "d", "e"}) {
+		t.Errorf("%v is proposed: b should go", names)
+	}
+}
