@@ -90,7 +90,7 @@ func TestCheckHello(t *testing.T) {
 		t.Errorf("a good Hello is refused: %s", reason)
 	}
 	for want, change := range map[string]func(*peerpb.Hello){
-		"protocol versions differ: ours 2, theirs 3":                          func(h *peerpb.Hello) { h.Protocol = 3 },
+		"protocol versions differ: ours 3, theirs 4":                          func(h *peerpb.Hello) { h.Protocol = 4 },
 		`clusters differ: ours "c", theirs ""`:                                func(h *peerpb.Hello) { h.Cluster = "" },
 		`ring parameters differ: ours "r", theirs "x"`:                        func(h *peerpb.Hello) { h.Ring = "x" },
 		"replicas differ: ours 2, theirs 1":                                   func(h *peerpb.Hello) { h.Replicas = 1 },
