@@ -59,7 +59,7 @@ type Config struct {
 	// Retention is how long a revoked key stays dead. Default 1 h.
 	Retention time.Duration
 
-	// Lease is the length of the leases reads are served under. Default 1 s.
+	// Lease is the length of the leases reads are served under; it must be equal on all nodes, for each outwaits those of others. Default 1 s.
 	Lease time.Duration
 	// ExpelAfter: a member silent for so long is expelled from the view. Default 2 s.
 	ExpelAfter time.Duration

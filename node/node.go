@@ -183,7 +183,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.transport, err = transport.Listen(transport.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Self: &pb.Member{Name: name, Id: id}, Cluster: cfg.Cluster,
-		Ring: params.String() + n.tokens.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
+		Ring: params.String() + n.tokens.String() + ", lease " + cfg.Lease.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

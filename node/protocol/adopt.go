@@ -67,7 +67,7 @@ func (m *Machine) adopt(v *pb.View) {
 	m.lay, m.hist = lay, hist
 	m.forgetFences()
 	m.ahead, m.pleaseAt = false, 0
-	m.vote, m.campaign, m.prospected, m.wantedAt, m.mySuspects = vote{}, nil, nil, 0, nil
+	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
 	for _, id := range lay.ids {
 		delete(m.joiners, id)
 	}

@@ -188,7 +188,7 @@ func (m *Machine) startOver(why string) {
 		m.parts[p].reset()
 	}
 	m.lay, m.hist, m.chosen, m.ahead = nil, nil, nil, false
-	m.vote, m.campaign, m.prospected, m.wantedAt, m.mySuspects = vote{}, nil, nil, 0, nil
+	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
 	m.pulls, m.keyPulls = map[uint64]*pull{}, map[string]*keyPull{}

@@ -39,12 +39,12 @@ func (m *Machine) learn(v *pb.View) {
 		}
 	}
 	if !m.prepared(v) {
-		if m.chosen == nil || m.chosen.Number < v.Number {
+		if c := m.chosen; c == nil || c.Chain != v.Chain || c.Number < v.Number {
 			m.chosen = v
 		}
 		return
 	}
-	if c := m.chosen; c != nil && c.Number <= v.Number {
+	if c := m.chosen; c != nil && (c.Chain != v.Chain || c.Number <= v.Number) {
 		m.chosen = nil
 	}
 	m.adopt(v)

@@ -162,7 +162,7 @@ const (
 
 // Read answers from this node's memory. It takes no lock of the machine and allocates nothing. The order matters: the
 // lease is taken before the entry, and the clock is read after both, so that the entry was current when the lease was
-// still running, and a lease that was ended in between is found ended.
+// still running: one that is renewed in between says nothing of an entry taken before that. A lease that was ended in between is found ended.
 func (m *Machine) Read(key string) (*store.Entry, Outcome) {
 	e, out, _ := m.ReadAt(key)
 	return e, out
@@ -175,6 +175,7 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 		return nil, Ask, 0
 	}
 	p := ring.PartitionOf(key, r.partitions)
+	until := max(r.leases[p].until.Load(), r.near[p].until.Load()) // one of the two is never
 	e = m.store.Look(p, key)
 	now = m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
 	if e != nil && e.Expired(now) {
@@ -186,7 +187,7 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
 		return nil, Ask, now
 	}
-	if (now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
+	if (now >= until || now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
 		return nil, Ask, now
 	}
 	switch {

@@ -165,6 +165,7 @@ type Machine struct {
 	campaign   *campaign
 	prospected *pb.View // what the members were last told is about to be proposed
 	wantedAt   int64    // since when a change of the view has been wanted
+	expelsAt   int64    // since when that would expel a member; 0: it would not
 	gatheredAt int64    // when a process first asked to be let in, or to go
 	rivalAt    int64    // when another member last tried to have one chosen
 	joiners    map[uint64]*joiner
@@ -324,6 +325,7 @@ func (m *Machine) dropIfUseless(id uint64) {
 	delete(m.peers, id)
 	m.order = removeSorted(m.order, id)
 	delete(m.joiners, id)
+	delete(m.byPeer, id)
 	m.env.Disconnect(id)
 }
 

@@ -166,7 +166,7 @@ func (m *Machine) tickMembership(now int64) {
 	}
 	want := m.desired(now)
 	if want == nil && m.vote.accepted == nil {
-		m.wantedAt = 0
+		m.wantedAt, m.expelsAt = 0, 0
 		if m.campaign != nil && now-m.campaign.since > ballotLife {
 			m.campaign = nil
 		}
@@ -191,8 +191,16 @@ func (m *Machine) tickMembership(now int64) {
 		}
 	}
 	since := m.wantedAt
-	if m.vote.accepted == nil && m.keepsAll(want) {
+	switch {
+	case m.vote.accepted != nil: // that one goes first
+	case m.keepsAll(want):
+		m.expelsAt = 0
 		since = min(max(since, m.gatheredAt), since+gatherMore)
+	case m.expelsAt == 0: // the other reports are awaited, however long processes have asked to be let in
+		m.expelsAt = now
+		since = now
+	default:
+		since = m.expelsAt
 	}
 	if m.lay.view.History != nil && m.sameMembers(want) {
 		wait -= batchDelay // settling need not gather

@@ -168,6 +168,21 @@ func play(t *testing.T, n int, shape func(int64) simConfig) {
 // TestPromisesAsViewsChange plays schedules whose faults strike just as views are accepted and adopted.
 func TestPromisesAsViewsChange(t *testing.T) { play(t, max(1, *simSchedules/2), sharp) }
 
+// lingering is a sharp schedule of small clusters in which machines go without a word, so that what is left of their sessions meets
+// their successors, and in which rings take long, so that views are known well before they are gone by.
+func lingering(seed int64) simConfig {
+	cfg := sharp(seed)
+	cfg.nodes, cfg.late, cfg.quiet = 2+int(seed%4), 0, 30*sec
+	if seed%7 == 3 {
+		cfg.late = 2
+	}
+	cfg.faults["off"], cfg.faults["rings"] = 1.5, 2
+	return cfg
+}
+
+// TestPromisesAsSessionsLinger plays schedules in which the end of a process, and the next view, are long in coming round.
+func TestPromisesAsSessionsLinger(t *testing.T) { play(t, max(1, *simSchedules/4), lingering) }
+
 // TestNoLoss plays schedules under the premise of P2.
 func TestNoLoss(t *testing.T) { play(t, max(1, *simSchedules/4), careful) }
 

@@ -22,6 +22,7 @@ type bench struct {
 	ids  uint64
 	sent []letter
 	want [][]string // rings asked for
+	at   func()     // done once, while the clock is read
 }
 
 type letter struct {
@@ -29,7 +30,13 @@ type letter struct {
 	msg *pb.Message
 }
 
-func (b *bench) Now() int64                       { return b.now }
+func (b *bench) Now() int64 {
+	if at := b.at; at != nil {
+		b.at = nil
+		at()
+	}
+	return b.now
+}
 func (b *bench) Send(to, _ uint64, m *pb.Message) { b.sent = append(b.sent, letter{to, m}) }
 func (b *bench) Connect(*pb.Member)               {}
 func (b *bench) Disconnect(uint64)                {}
@@ -609,5 +616,82 @@ func TestNoWaitForWhoHasLeft(t *testing.T) {
 		if *done != said {
 			t.Errorf("c has said that it left: %v; the write is confirmed: %v", said, *done)
 		}
+	}
+}
+
+// A write that is over is remembered nowhere, however long it had to wait for whom.
+func TestNothingLeftOfAWrite(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && !contains(holdersAmong(t, 3, p), 3) })
+	key := keyOf(p)
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	write := func() (done *bool) {
+		done = new(bool)
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v")}, b.now+3*sec, 0, func(r Result) { *done = r.Status == pb.Status_OK })
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+		}
+		return done
+	}
+	write()
+	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	b.from(3, b.stamp(601, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+	done := write() // c does not say that it has dropped its near copy
+	if *done {
+		t.Fatal("the write did not wait for c")
+	}
+	if b.pass(1500*ms, 2, 3); !*done {
+		t.Fatal("the lease of c has ended, and yet the write is not confirmed")
+	}
+	for id, ws := range b.m.byPeer {
+		if len(ws) > 0 {
+			t.Errorf("%d writes that are over are kept for %d", len(ws), id)
+		}
+	}
+}
+
+// Reports of who does not hear whom gather for a while, also if processes have been asking to be let in for longer: the first report alone
+// does not tell which of the two is to go.
+func TestReportsGatherWhileOthersJoin(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	b.pass(2*sec, 2, 3, 4)
+	for id := uint64(2); id <= 4; id++ {
+		b.from(id, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now, InSync: true}}}))
+	}
+	e := &pb.Member{Name: "e", Id: 5, Addr: "e"}
+	b.m.Up(e, 5)
+	b.from(5, &pb.Message{Body: &pb.Message_Join{Join: &pb.Join{Member: e}}})
+	b.pass(180*ms, 2, 3, 4)
+	suspects := func(from uint64, of ...uint64) {
+		b.from(from, b.stamp(0, &pb.Message{Body: &pb.Message_Suspect{Suspect: &pb.Suspect{Members: of}}}))
+	}
+	var accept []letter
+	pass := func(d int64) {
+		for end := b.now + d; len(accept) == 0 && b.now < end; {
+			b.pass(20*ms, 2, 3, 4)
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetPrepare() != nil }) {
+				p := l.msg.GetPrepare()
+				b.from(l.to, b.stamp(0, &pb.Message{Body: &pb.Message_Promise{Promise: &pb.Promise{Ballot: p.Ballot, Number: p.Number, Ok: true}}}))
+			}
+			accept = b.take(func(m *pb.Message) bool { return m.GetAccept().GetBallot() != nil })
+		}
+	}
+	suspects(3, 2) // b has lost touch with c and d
+	pass(100 * ms)
+	suspects(4, 2)
+	suspects(2, 3, 4)
+	if pass(300 * ms); len(accept) == 0 {
+		t.Fatal("nothing is proposed")
+	}
+	var names []string
+	for _, mem := range accept[0].msg.GetAccept().Value.Members {
+		names = append(names, mem.Name)
+	}
+	if !slices.Equal(names, []string{"a", "c", "d", "e"}) {
+		t.Errorf("%v is proposed: b should go", names)
 	}
 }

@@ -66,7 +66,7 @@ func (s *sim) fault() {
 }
 
 // faultKinds are all there are, in the order that a seed means.
-var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether"}
+var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether", "off", "rings"}
 
 // do does one mischief to a process.
 func (s *sim) do(kind string, p *simProc) {
@@ -82,6 +82,21 @@ func (s *sim) do(kind string, p *simProc) {
 		slot := p.slot
 		s.dead = append(s.dead, p)
 		s.at(s.between(50*ms, 5*sec), nil, func() { s.start(slot) })
+	case "off": // the machine goes: sessions linger
+		p.gone = true
+		s.logf("%s is switched off", p.name)
+		s.check.died(p)
+		for _, l := range s.linksOf(p) {
+			l := l
+			s.at(s.between(0, 8*sec), nil, func() { s.breakLink(l) })
+		}
+		slot := p.slot
+		s.dead = append(s.dead, p)
+		s.at(s.between(50*ms, 3*sec), nil, func() { s.start(slot) })
+	case "rings":
+		p.busy = s.between(0, 1500*ms)
+		s.logf("%s makes rings slowly: %v", p.name, p.busy)
+		s.at(s.between(sec, 6*sec), nil, func() { p.busy = 0 })
 	case "pause":
 		if !p.paused {
 			s.pause(p, s.between(100*ms, 6*sec))

@@ -226,9 +226,19 @@ func (m *Machine) finishWrite(w *write) {
 		return
 	}
 	now := m.env.Now()
+	n := len(w.waits)
 	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool {
-		return now >= h.until || m.adopted(h.peer) && (h.adopts || !m.lay.has(h.peer))
+		over := now >= h.until || m.adopted(h.peer) && (h.adopts || !m.lay.has(h.peer))
+		if over {
+			delete(m.byPeer[h.peer], w.id)
+		}
+		return over
 	})
+	if len(w.waits) != n {
+		for _, h := range w.waits { // of one that is waited for twice
+			m.await(h.peer, w)
+		}
+	}
 	pt := &m.parts[w.part]
 	if len(w.waits) > 0 || pt.fresh && !m.barrierOff || !pt.acting || !m.leased() {
 		return
