@@ -33,10 +33,11 @@ func checkKey(key string) error {
 // Get returns the value of key. Absent is (nil, false, nil); not known just now is ErrUnsure.
 // The value is shared and must not be modified.
 func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	stored := n.tokens.key(key)
-	if e, out := n.m.Read(stored); out == protocol.Hit {
+	e, stored, out, _ := n.read(key)
+	switch out {
+	case protocol.Hit:
 		return n.value(key, e)
-	} else if out == protocol.Absent {
+	case protocol.Absent:
 		return nil, false, nil
 	}
 	e, _, err := n.ask(ctx, key, stored, false)
@@ -44,6 +45,20 @@ func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	return n.value(key, e)
+}
+
+// read answers from this node's memory, as Machine.ReadAt does, and returns what the key is stored under. A key that hits as it is
+// has been checked when it was set.
+func (n *Node) read(key string) (e *store.Entry, stored string, out protocol.Outcome, now int64) {
+	if n.tokens == nil && key != "" && key[0] != binaryMark[0] {
+		if e, out, now = n.m.ReadAt(key); out == protocol.Hit {
+			return e, key, out, now
+		}
+	}
+	if stored = n.tokens.key(key); stored != key || now == 0 {
+		e, out, now = n.m.ReadAt(stored)
+	}
+	return e, stored, out, now
 }
 
 // value opens the value of an entry that was found.
@@ -57,7 +72,7 @@ func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
 
 // Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
 func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
-	e, out, now := n.m.ReadAt(n.tokens.key(key))
+	e, _, out, now := n.read(key)
 	if out == protocol.Hit {
 		entry, err := n.entry(key, e, now)
 		return entry, err == nil, err == nil
@@ -80,8 +95,7 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 
 // LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
-	stored := n.tokens.key(key)
-	e, out, now := n.m.ReadAt(stored)
+	e, stored, out, now := n.read(key)
 	if out != protocol.Hit {
 		var t Ticket
 		var err error
