@@ -214,34 +214,43 @@ func (n *Node) take(w *waiter) protocol.Result {
 
 // Set writes key. Once it has returned nil no node serves an older value.
 func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOption) error {
+	w, err := n.newSet(key, value, opts)
+	if err == nil {
+		_, err = n.write(ctx, "set", w)
+	}
+	return err
+}
+
+// newSet makes the write of a Set.
+func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, error) {
 	var o setOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
 	if err := checkKey(key); err != nil {
-		return fmt.Errorf("set: %w", err)
+		return nil, fmt.Errorf("set: %w", err)
 	}
 	switch {
 	case len(value) > n.cfg.MaxValueBytes:
-		return fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
+		return nil, fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
 	case len(o.tags) > maxTags:
-		return fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
+		return nil, fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
 	case o.hasTTL && o.ttl <= 0:
-		return fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
+		return nil, fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
 	case o.hasTick && o.ticket == 0:
-		return fmt.Errorf("set: %w", ErrStaleFill)
+		return nil, fmt.Errorf("set: %w", ErrStaleFill)
 	}
 	for _, t := range o.tags {
 		switch {
 		case len(t) > maxTagBytes || t == "":
-			return fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
+			return nil, fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
 		case !utf8.ValidString(t):
-			return fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
+			return nil, fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
 		}
 	}
 	sealed, err := n.tokens.seal(key, value)
 	if err != nil {
-		return fmt.Errorf("set: %w", err)
+		return nil, fmt.Errorf("set: %w", err)
 	}
 	w := &pb.Write{
 		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
@@ -250,8 +259,7 @@ func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOpt
 	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
 		w.Ttl = int64(n.cfg.DefaultTTL)
 	}
-	_, err = n.write(ctx, "set", w)
-	return err
+	return w, nil
 }
 
 // Delete removes key; an absent key is no error. A caller whose ctx ends gets ErrUnconfirmed, and the deletion goes on.
@@ -297,15 +305,20 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 		}
 		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), giveUp, done)
 	})
+	return r, n.writeError(what, r, err)
+}
+
+// writeError is what a write returns that has come to r, or that was not waited for because of err.
+func (n *Node) writeError(what string, r protocol.Result, err error) error {
 	if err == nil {
 		err = n.statusError(r)
 	} else if !errors.Is(err, ErrClosed) {
 		err = errors.Join(ErrUnconfirmed, err)
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return r, nil
+	return nil
 }
 
 func (n *Node) statusError(r protocol.Result) error {

@@ -16,6 +16,7 @@ type Server struct {
 	log      *slog.Logger
 	ln       net.Listener
 	fast     FastBackend // nil: the backend has no fast path
+	many     ManyBackend // nil: the backend writes one key at a time
 	commands map[string]*command
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -55,6 +56,7 @@ func Listen(cfg Config) (*Server, error) {
 		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
+	s.many, _ = cfg.Backend.(ManyBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

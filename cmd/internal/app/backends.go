@@ -19,7 +19,10 @@ type respBackend struct {
 	revoke bool // DEL is final
 }
 
-var _ resp.FastBackend = (*respBackend)(nil)
+var (
+	_ resp.FastBackend = (*respBackend)(nil)
+	_ resp.ManyBackend = (*respBackend)(nil)
+)
 
 // LookupNow implements resp.FastBackend.
 func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
@@ -39,8 +42,26 @@ func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool,
 	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, nil
 }
 
-// Set implements resp.Backend. A session of a known user is tagged with that user, so that revoke-user finds it.
+// Set implements resp.Backend.
 func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.SetArgs) error {
+	return respError(b.node.Set(ctx, key, value, setOptions(value, a)...))
+}
+
+// SetMany implements resp.ManyBackend.
+func (b *respBackend) SetMany(ctx context.Context, items []resp.SetItem) []error {
+	sets := make([]node.SetItem, len(items))
+	for i, it := range items {
+		sets[i] = node.SetItem{Key: it.Key, Value: it.Value, Options: setOptions(it.Value, it.Args)}
+	}
+	errs := b.node.SetMany(ctx, sets)
+	for i, err := range errs {
+		errs[i] = respError(err)
+	}
+	return errs
+}
+
+// setOptions says how a value is written. A session of a known user is tagged with that user, so that revoke-user finds it.
+func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	var opts []node.SetOption
 	switch {
 	case a.KeepTTL:
@@ -61,7 +82,7 @@ func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.
 	if tag, ok := userTagOf(value); ok {
 		opts = append(opts, node.WithTags(tag))
 	}
-	return respError(b.node.Set(ctx, key, value, opts...))
+	return opts
 }
 
 // Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
