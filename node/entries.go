@@ -33,10 +33,11 @@ func checkKey(key string) error {
 // Get returns the value of key. Absent is (nil, false, nil); not known just now is ErrUnsure.
 // The value is shared and must not be modified.
 func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	stored := n.tokens.key(key)
-	if e, out := n.m.Read(stored); out == protocol.Hit {
+	e, stored, out, _ := n.read(key)
+	switch out {
+	case protocol.Hit:
 		return n.value(key, e)
-	} else if out == protocol.Absent {
+	case protocol.Absent:
 		return nil, false, nil
 	}
 	e, _, err := n.ask(ctx, key, stored, false)
@@ -44,6 +45,20 @@ func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	return n.value(key, e)
+}
+
+// read answers from this node's memory, as Machine.ReadAt does, and returns what the key is stored under. A key that hits as it is
+// has been checked when it was set.
+func (n *Node) read(key string) (e *store.Entry, stored string, out protocol.Outcome, now int64) {
+	if n.tokens == nil && key != "" && key[0] != binaryMark[0] {
+		if e, out, now = n.m.ReadAt(key); out == protocol.Hit {
+			return e, key, out, now
+		}
+	}
+	if stored = n.tokens.key(key); stored != key || now == 0 {
+		e, out, now = n.m.ReadAt(stored)
+	}
+	return e, stored, out, now
 }
 
 // value opens the value of an entry that was found.
@@ -57,7 +72,7 @@ func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
 
 // Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
 func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
-	e, out, now := n.m.ReadAt(n.tokens.key(key))
+	e, _, out, now := n.read(key)
 	if out == protocol.Hit {
 		entry, err := n.entry(key, e, now)
 		return entry, err == nil, err == nil
@@ -80,8 +95,7 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 
 // LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
-	stored := n.tokens.key(key)
-	e, out, now := n.m.ReadAt(stored)
+	e, stored, out, now := n.read(key)
 	if out != protocol.Hit {
 		var t Ticket
 		var err error
@@ -200,34 +214,43 @@ func (n *Node) take(w *waiter) protocol.Result {
 
 // Set writes key. Once it has returned nil no node serves an older value.
 func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOption) error {
+	w, err := n.newSet(key, value, opts)
+	if err == nil {
+		_, err = n.write(ctx, "set", w)
+	}
+	return err
+}
+
+// newSet makes the write of a Set.
+func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, error) {
 	var o setOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
 	if err := checkKey(key); err != nil {
-		return fmt.Errorf("set: %w", err)
+		return nil, fmt.Errorf("set: %w", err)
 	}
 	switch {
 	case len(value) > n.cfg.MaxValueBytes:
-		return fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
+		return nil, fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
 	case len(o.tags) > maxTags:
-		return fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
+		return nil, fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
 	case o.hasTTL && o.ttl <= 0:
-		return fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
+		return nil, fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
 	case o.hasTick && o.ticket == 0:
-		return fmt.Errorf("set: %w", ErrStaleFill)
+		return nil, fmt.Errorf("set: %w", ErrStaleFill)
 	}
 	for _, t := range o.tags {
 		switch {
 		case len(t) > maxTagBytes || t == "":
-			return fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
+			return nil, fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
 		case !utf8.ValidString(t):
-			return fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
+			return nil, fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
 		}
 	}
 	sealed, err := n.tokens.seal(key, value)
 	if err != nil {
-		return fmt.Errorf("set: %w", err)
+		return nil, fmt.Errorf("set: %w", err)
 	}
 	w := &pb.Write{
 		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
@@ -236,8 +259,7 @@ func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOpt
 	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
 		w.Ttl = int64(n.cfg.DefaultTTL)
 	}
-	_, err = n.write(ctx, "set", w)
-	return err
+	return w, nil
 }
 
 // Delete removes key; an absent key is no error. A caller whose ctx ends gets ErrUnconfirmed, and the deletion goes on.
@@ -283,15 +305,20 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 		}
 		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), giveUp, done)
 	})
+	return r, n.writeError(what, r, err)
+}
+
+// writeError is what a write returns that has come to r, or that was not waited for because of err.
+func (n *Node) writeError(what string, r protocol.Result, err error) error {
 	if err == nil {
 		err = n.statusError(r)
 	} else if !errors.Is(err, ErrClosed) {
 		err = errors.Join(ErrUnconfirmed, err)
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return r, nil
+	return nil
 }
 
 func (n *Node) statusError(r protocol.Result) error {

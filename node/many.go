@@ -3,7 +3,13 @@ package node
 import (
 	"context"
 	"sync"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
+
+// submitAtOnce is how many operations of one call are submitted before others may have the lock.
+const submitAtOnce = 16
 
 // manyAtOnce is how many keys of one call are under way at a time.
 const manyAtOnce = 64
@@ -33,6 +39,97 @@ func (n *Node) DeleteMany(ctx context.Context, keys []string, opts ...DeleteOpti
 		out[i] = n.Delete(ctx, keys[i], opts...)
 	})
 	return out
+}
+
+// SetItem is one key of SetMany.
+type SetItem struct {
+	Key     string
+	Value   []byte
+	Options []SetOption
+}
+
+// SetMany sets several keys at the same time and goes on past failures. The errors are in the order of the items, each as of Set. Of a
+// key that is there twice either value may be the later one.
+func (n *Node) SetMany(ctx context.Context, items []SetItem) []error {
+	out := make([]error, len(items))
+	writes := make([]*pb.Write, len(items))
+	for i := range items {
+		writes[i], out[i] = n.newSet(items[i].Key, items[i].Value, items[i].Options)
+	}
+	n.writeMany(ctx, "set", writes, out)
+	return out
+}
+
+// group is where one caller waits for the ends of several operations. All of it is under Node.mu but for ready.
+type group struct {
+	results []protocol.Result
+	ended   []bool
+	open    int
+	ready   chan struct{} // closed with the last end
+}
+
+// writeMany submits the writes that are not nil, waits for all of them, and puts their errors where they belong. None is a deletion: those
+// go on after their caller has given up.
+func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, out []error) {
+	g := &group{results: make([]protocol.Result, len(writes)), ended: make([]bool, len(writes)), ready: make(chan struct{})}
+	for _, w := range writes {
+		if w != nil {
+			g.open++
+		}
+	}
+	if g.open == 0 {
+		return
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = n.submitMany(ctx, writes, g)
+	}
+	if err == nil {
+		select {
+		case <-g.ready:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-n.closed:
+			err = ErrClosed
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, w := range writes {
+		switch {
+		case w == nil:
+		case g.ended[i]:
+			out[i] = n.writeError(what, g.results[i], nil)
+		default:
+			out[i] = n.writeError(what, protocol.Result{}, err)
+		}
+	}
+}
+
+func (n *Node) submitMany(ctx context.Context, writes []*pb.Write, g *group) error {
+	deadline := n.deadline(ctx, n.cfg.WriteTimeout)
+	for from := 0; from < len(writes); from += submitAtOnce {
+		n.mu.Lock()
+		select {
+		case <-n.closed:
+			n.mu.Unlock()
+			return ErrClosed
+		default:
+		}
+		for i := from; i < min(from+submitAtOnce, len(writes)); i++ {
+			if writes[i] == nil {
+				continue
+			}
+			n.m.Write(writes[i], deadline, 0, func(r protocol.Result) {
+				g.results[i], g.ended[i] = r, true
+				if g.open--; g.open == 0 {
+					close(g.ready)
+				}
+			})
+		}
+		n.mu.Unlock()
+	}
+	return nil
 }
 
 // each calls do for 0 to n-1, manyAtOnce at a time, and waits for all.

@@ -60,3 +60,56 @@ func TestManyKeysPastALostOwner(t *testing.T) {
 		t.Error("nothing was deleted")
 	}
 }
+
+func TestSetMany(t *testing.T) {
+	c := cluster(t, 3, node.Config{Replicas: 2})
+	ns, ctx := c.Nodes(), ctxT(t)
+	if err := ns[0].Set(ctx, "there", []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	items := []node.SetItem{{Key: ""}, {Key: "there", Value: []byte("new"), Options: []node.SetOption{node.IfAbsent()}}}
+	for i := range 100 {
+		items = append(items, node.SetItem{Key: fmt.Sprint("k", i), Value: []byte(fmt.Sprint(i)), Options: []node.SetOption{node.WithTTL(time.Hour)}})
+	}
+	for i, err := range ns[1].SetMany(ctx, items) {
+		switch {
+		case i == 0 && !errors.Is(err, node.ErrInvalid), i == 1 && !errors.Is(err, node.ErrCondition), i > 1 && err != nil:
+			t.Errorf("%q: %v", items[i].Key, err)
+		}
+	}
+	for i, n := range ns {
+		for _, it := range items[2:] {
+			if e, found, err := n.Lookup(ctx, it.Key); !found || err != nil || string(e.Value) != string(it.Value) || e.TTL <= 0 {
+				t.Fatalf("node %d, %s: %q %v %v", i, it.Key, e.Value, found, err)
+			}
+		}
+	}
+	if errs := ns[0].SetMany(ctx, nil); len(errs) != 0 {
+		t.Errorf("nothing: %v", errs)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if errs := ns[0].SetMany(over, items[2:4]); !errors.Is(errs[0], node.ErrUnconfirmed) || !errors.Is(errs[1], context.Canceled) {
+		t.Errorf("under a context that is over: %v", errs)
+	}
+	c.Isolate(1)
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	failed := 0
+	for _, err := range ns[1].SetMany(short, items[2:]) {
+		if err != nil {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("a node that is cut off confirms everything")
+	}
+	if err := ns[2].Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range ns[2].SetMany(ctx, items[2:4]) {
+		if !errors.Is(err, node.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+	}
+}

@@ -5,31 +5,105 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
-// document is what a JSON object held when it was read, so that it can be written back without losing anything.
-// The map is never changed once it is there: copies share it.
+// document is what a JSON object held when it was read, so that it can be written back without losing anything. It keeps the text,
+// and looks into it only when it is asked.
 type document struct {
-	fields map[string]json.RawMessage // by exact name, also those that the Go type knows
-	read   bool                       // came from JSON: a known field that is not in fields was absent
+	// text is the object, known to be valid, and what was set since. unread stands before one that did not come from JSON. "": nothing.
+	text string
 }
 
-// readDocument splits an object into its fields. Names are exact: "Token" is not "token". Of a repeated name the last counts.
-func readDocument(data []byte) (document, error) {
+const unread = "+"
+
+// read tells whether the object came from JSON: a known field that is not in it was absent.
+func (d document) read() bool { return d.text != "" && d.text[0] == '{' }
+
+type field struct {
+	name string
+	raw  json.RawMessage
+}
+
+// readDocument takes an object, and returns its fields too. Names are exact: "Token" is not "token". Of a repeated name the last counts.
+func readDocument(data []byte) (document, fields, error) {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
-		return document{}, fmt.Errorf("%w: not a JSON object", ErrInvalid)
+		return document{}, nil, fmt.Errorf("%w: not a JSON object", ErrInvalid)
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil { // its error may quote what it read
-		return document{}, fmt.Errorf("%w: malformed JSON", ErrInvalid)
+	d := document{text: string(data)}
+	all, ok := d.parse()
+	if !ok {
+		return document{}, nil, fmt.Errorf("%w: malformed JSON", ErrInvalid) // the parser's error may quote what it read
 	}
-	return document{fields, true}, nil
+	return d, all, nil
+}
+
+// fields are those of an object, each name once.
+type fields []field
+
+func (f fields) get(name string) (json.RawMessage, bool) {
+	for i := range f {
+		if f[i].name == name {
+			return f[i].raw, true
+		}
+	}
+	return nil, false
+}
+
+func (f *fields) put(name string, raw json.RawMessage) {
+	for i := range *f {
+		if (*f)[i].name == name {
+			(*f)[i].raw = raw
+			return
+		}
+	}
+	*f = append(*f, field{name, raw})
+}
+
+// parse reads the text; false: it is not valid.
+func (d document) parse() (fields, bool) {
+	text := strings.TrimPrefix(d.text, unread)
+	if text == "" {
+		return nil, true
+	}
+	var all fields
+	q := quick{text: text}
+	for o := q.object(); len(all) <= fewFields; {
+		name, more, ok := o.next(&q)
+		if ok && !more && q.i == len(text) {
+			return all, true
+		}
+		q.space()
+		start := q.i
+		if !ok || !more || !q.skip(mostNested) {
+			break
+		}
+		all.put(name, json.RawMessage(text[start:q.i]))
+	}
+	var byName map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &byName) != nil {
+		return nil, false
+	}
+	all = all[:0]
+	for name, raw := range byName {
+		all = append(all, field{name, raw})
+	}
+	return all, true
+}
+
+// fewFields is up to how many fields are looked through one by one as they are read.
+const fewFields = 64
+
+// fields returns what there is now.
+func (d document) fields() fields {
+	all, _ := d.parse() // it was valid when it was read
+	return all
 }
 
 // decode reads a known field into v, if there is one. null leaves v as it is.
-func (d document) decode(name string, v any) error {
-	raw, ok := d.fields[name]
+func (f fields) decode(name string, v any) error {
+	raw, ok := f.get(name)
 	if !ok {
 		return nil
 	}
@@ -43,8 +117,7 @@ func (d document) field(name string, known func(string) bool) (json.RawMessage, 
 	if known(name) {
 		return nil, false
 	}
-	raw, ok := d.fields[name]
-	return raw, ok
+	return d.fields().get(name)
 }
 
 func (d *document) setField(name string, value any, known func(string) bool) error {
@@ -55,28 +128,31 @@ func (d *document) setField(name string, value any, known func(string) bool) err
 	if err != nil {
 		return fmt.Errorf("%w: field %s has no JSON form", ErrInvalid, name)
 	}
-	fields := make(map[string]json.RawMessage, len(d.fields)+1)
-	for k, v := range d.fields {
-		fields[k] = v
+	all := d.fields()
+	all.put(name, raw)
+	w := &writer{}
+	for _, f := range all {
+		w.name(f.name)
+		w.out = append(w.out, f.raw...)
 	}
-	fields[name] = raw
-	d.fields = fields
+	text := string(append(w.out, '}'))
+	if !d.read() {
+		text = unread + text
+	}
+	d.text = text
 	return nil
-}
-
-func (d document) weight() int {
-	n := 0
-	for name, raw := range d.fields {
-		n += 64 + len(name) + len(raw)
-	}
-	return n
 }
 
 // writer builds a JSON object from known fields and what the document still holds.
 type writer struct {
-	doc document
-	out []byte
-	err error
+	read bool   // the object came from JSON
+	was  fields // what it held then, and what was set since
+	out  []byte
+	err  error
+}
+
+func newWriter(d document) *writer {
+	return &writer{read: d.read(), was: d.fields(), out: make([]byte, 0, 512)}
 }
 
 func (w *writer) name(name string) {
@@ -92,7 +168,7 @@ func (w *writer) name(name string) {
 // put writes a known field whose value is now v. What was read is written back as it was if it still means v. A zero v
 // that was absent stays absent; one that was never read is written if it is required.
 func put[T any](w *writer, name string, v T, zero, required bool, same func(a, b T) bool) {
-	raw, had := w.doc.fields[name]
+	raw, had := w.was.get(name)
 	if had {
 		var old T
 		if json.Unmarshal(raw, &old) == nil && same(old, v) {
@@ -101,7 +177,7 @@ func put[T any](w *writer, name string, v T, zero, required bool, same func(a, b
 			return
 		}
 	}
-	if zero && (!required || !had && w.doc.read) {
+	if zero && (!required || !had && w.read) {
 		return
 	}
 	encoded, err := json.Marshal(v)
@@ -124,16 +200,11 @@ func (w *writer) finish(known func(string) bool) ([]byte, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	unknown := make([]string, 0, len(w.doc.fields))
-	for name := range w.doc.fields {
-		if !known(name) {
-			unknown = append(unknown, name)
-		}
-	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		w.name(name)
-		w.out = append(w.out, w.doc.fields[name]...)
+	unknown := slices.DeleteFunc(w.was, func(f field) bool { return known(f.name) })
+	slices.SortFunc(unknown, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	for _, f := range unknown {
+		w.name(f.name)
+		w.out = append(w.out, f.raw...)
 	}
 	if len(w.out) == 0 {
 		w.out = append(w.out, '{')

@@ -2,6 +2,8 @@ package strategy_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,4 +74,50 @@ func BenchmarkGetHitOnNode(b *testing.B) {
 			b.Fatal(found, err)
 		}
 	}
+}
+
+// BenchmarkGetManyOnNode reads 100,000 sessions of 512 bytes, some of them far more often than others (Zipf's law, 1.05).
+func BenchmarkGetManyOnNode(b *testing.B) {
+	p := strategy.NewPeerToPeer(nodetest.Start(b, 1).Node(0))
+	session := strategytest.Session("", "u")
+	for i := range 6 {
+		permissions := &session.User.ChannelPermissions[0].Permissions
+		*permissions = append(*permissions, fmt.Sprintf("UpdateCustomerGroup%02d", i))
+	}
+	tokens := make([]string, 100_000)
+	for i := range tokens {
+		tokens[i] = fmt.Sprintf("%064x", uint64(i)*0x9e3779b97f4a7c15)
+		session.Token = tokens[i]
+		if err := p.Set(b.Context(), session); err != nil {
+			b.Fatal(err)
+		}
+	}
+	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.05, 1, uint64(len(tokens)-1))
+	order := make([]uint32, 1<<20)
+	for i := range order {
+		order[i] = uint32(zipf.Uint64())
+	}
+	ctx, i := b.Context(), 0
+	get := func() {
+		if _, found, err := p.Get(ctx, tokens[order[i&(len(order)-1)]]); !found || err != nil {
+			b.Fatal(found, err)
+		}
+		i++
+	}
+	for range order {
+		get()
+	}
+	var took []int64
+	b.ReportAllocs()
+	for b.Loop() {
+		if i&15 != 0 {
+			get()
+			continue
+		}
+		begun := time.Now()
+		get()
+		took = append(took, int64(time.Since(begun)))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
 }

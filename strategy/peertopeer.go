@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"unsafe"
 
 	"github.com/huddle-cache/huddle/node"
 )
@@ -213,7 +214,7 @@ func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error
 	if d := p.known(token); d != nil && bytes.Equal(d.raw, raw) {
 		return d.session.Clone(), nil
 	}
-	session, err := decodeSession(raw)
+	session, err := decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw))) // nobody changes the value of an entry
 	if err != nil {
 		return CachedSession{}, err
 	}
@@ -221,9 +222,10 @@ func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error
 		return CachedSession{}, fmt.Errorf("%w: another token than the key's", ErrInvalid)
 	}
 	if s := p.shard(token); s != nil {
-		s.put(session.Token, &decodedSession{key, raw, session}, int64(session.weight()+len(raw)+len(key)))
+		// Kept is the clone: it lies together in memory.
+		s.put(session.Token, &decodedSession{key, raw, session.Clone()}, int64(session.structs()+len(raw)+len(key)))
 	}
-	return session.Clone(), nil
+	return session, nil
 }
 
 var (

@@ -167,16 +167,28 @@ func (c *ChannelPermissions) SetField(name string, value any) error {
 
 // weight estimates the memory of a session in bytes.
 func (s *CachedSession) weight() int {
-	n := 320 + len(s.ID.text) + 2*len(s.Token) + len(s.ActiveOrderID.text) + len(s.ActiveChannelID.text) +
-		len(s.AuthenticationStrategy) + s.doc.weight()
+	n := s.structs() + len(s.ID.text) + 2*len(s.Token) + len(s.ActiveOrderID.text) + len(s.ActiveChannelID.text) +
+		len(s.AuthenticationStrategy) + len(s.doc.text)
 	if u := s.User; u != nil {
-		n += 128 + len(u.ID.text) + len(u.Identifier) + u.doc.weight()
+		n += len(u.ID.text) + len(u.Identifier) + len(u.doc.text)
 		for i := range u.ChannelPermissions {
 			c := &u.ChannelPermissions[i]
-			n += 112 + len(c.ID.text) + len(c.Token) + len(c.Code) + c.doc.weight()
+			n += len(c.ID.text) + len(c.Token) + len(c.Code) + len(c.doc.text)
 			for _, p := range c.Permissions {
-				n += 16 + len(p)
+				n += len(p)
 			}
+		}
+	}
+	return n
+}
+
+// structs is weight without the texts, for a session all of whose texts lie in the JSON it was read from.
+func (s *CachedSession) structs() int {
+	n := 336
+	if u := s.User; u != nil {
+		n += 112
+		for i := range u.ChannelPermissions {
+			n += 96 + 16*len(u.ChannelPermissions[i].Permissions)
 		}
 	}
 	return n

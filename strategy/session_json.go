@@ -45,7 +45,7 @@ func sameDate(a, b date) bool { return time.Time(a).Equal(time.Time(b)) }
 
 // MarshalJSON writes the session with Vendure's names. It fails with ErrInvalid for a CacheExpiry that is not finite.
 func (s CachedSession) MarshalJSON() ([]byte, error) {
-	w := &writer{doc: s.doc, out: make([]byte, 0, 512)}
+	w := newWriter(s.doc)
 	scalar(w, "cacheExpiry", s.CacheExpiry, true)
 	scalar(w, "id", s.ID, true)
 	scalar(w, "token", s.Token, true)
@@ -63,7 +63,7 @@ func (s *CachedSession) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
-	session, err := decodeSession(data)
+	session, err := decodeSession(string(data))
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,17 @@ func (s *CachedSession) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func decodeSession(data []byte) (CachedSession, error) {
-	doc, err := readDocument(data)
+// decodeSession returns the session that text holds, whose memory it shares.
+func decodeSession(text string) (CachedSession, error) {
+	if s, ok := quickSession(text); ok {
+		return s, nil
+	}
+	return decodeAny([]byte(text))
+}
+
+// decodeAny is decodeSession for whatever encoding/json reads.
+func decodeAny(data []byte) (CachedSession, error) {
+	doc, fields, err := readDocument(data)
 	if err != nil {
 		return CachedSession{}, err
 	}
@@ -90,7 +99,7 @@ func decodeSession(data []byte) (CachedSession, error) {
 		{"authenticationStrategy", &s.AuthenticationStrategy},
 		{"user", &s.User},
 	} {
-		if err := doc.decode(f.name, f.into); err != nil {
+		if err := fields.decode(f.name, f.into); err != nil {
 			return CachedSession{}, err
 		}
 	}
@@ -99,13 +108,13 @@ func decodeSession(data []byte) (CachedSession, error) {
 
 // MarshalJSON writes the user with Vendure's names.
 func (u CachedSessionUser) MarshalJSON() ([]byte, error) {
-	w := &writer{doc: u.doc}
+	w := newWriter(u.doc)
 	scalar(w, "id", u.ID, true)
 	scalar(w, "identifier", u.Identifier, true)
 	scalar(w, "verified", u.Verified, true)
 	channels := u.ChannelPermissions
-	_, had := u.doc.fields["channelPermissions"]
-	if channels == nil && (had || !u.doc.read) {
+	_, had := w.was.get("channelPermissions")
+	if channels == nil && (had || !w.read) {
 		channels = []ChannelPermissions{} // written as [] unless it was read as null
 	}
 	put(w, "channelPermissions", channels, u.ChannelPermissions == nil, true,
@@ -115,16 +124,16 @@ func (u CachedSessionUser) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON replaces the user by the one in data.
 func (u *CachedSessionUser) UnmarshalJSON(data []byte) error {
-	doc, err := readDocument(data)
+	doc, fields, err := readDocument(data)
 	if err != nil {
 		return err
 	}
 	user := CachedSessionUser{doc: doc}
 	for _, err := range []error{
-		doc.decode("id", &user.ID),
-		doc.decode("identifier", &user.Identifier),
-		doc.decode("verified", &user.Verified),
-		doc.decode("channelPermissions", &user.ChannelPermissions),
+		fields.decode("id", &user.ID),
+		fields.decode("identifier", &user.Identifier),
+		fields.decode("verified", &user.Verified),
+		fields.decode("channelPermissions", &user.ChannelPermissions),
 	} {
 		if err != nil {
 			return err
@@ -136,13 +145,13 @@ func (u *CachedSessionUser) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON writes the permissions with Vendure's names.
 func (c ChannelPermissions) MarshalJSON() ([]byte, error) {
-	w := &writer{doc: c.doc}
+	w := newWriter(c.doc)
 	scalar(w, "id", c.ID, true)
 	scalar(w, "token", c.Token, true)
 	scalar(w, "code", c.Code, true)
 	permissions := c.Permissions
-	_, had := c.doc.fields["permissions"]
-	if permissions == nil && (had || !c.doc.read) {
+	_, had := w.was.get("permissions")
+	if permissions == nil && (had || !w.read) {
 		permissions = []string{}
 	}
 	put(w, "permissions", permissions, c.Permissions == nil, true,
@@ -164,17 +173,17 @@ func sameStrings(a, b []string) bool {
 
 // UnmarshalJSON replaces the permissions by those in data. A permission that is null is refused.
 func (c *ChannelPermissions) UnmarshalJSON(data []byte) error {
-	doc, err := readDocument(data)
+	doc, fields, err := readDocument(data)
 	if err != nil {
 		return err
 	}
 	channel := ChannelPermissions{doc: doc}
 	var permissions []*string
 	for _, err := range []error{
-		doc.decode("id", &channel.ID),
-		doc.decode("token", &channel.Token),
-		doc.decode("code", &channel.Code),
-		doc.decode("permissions", &permissions),
+		fields.decode("id", &channel.ID),
+		fields.decode("token", &channel.Token),
+		fields.decode("code", &channel.Code),
+		fields.decode("permissions", &permissions),
 	} {
 		if err != nil {
 			return err

@@ -197,9 +197,9 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	case e.IsProvisional():
 		return nil, Ask, now
 	}
-	m.Counters.Hits.add(p)
+	m.Counters.Hits.add()
 	if e.Near {
-		m.Counters.NearHits.add(p)
+		m.Counters.NearHits.add()
 	}
 	return e, Hit, now
 }

@@ -70,6 +70,20 @@ type FillBackend interface {
 	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket uint64, err error)
 }
 
+// SetItem is one key of SetMany.
+type SetItem struct {
+	Key   string
+	Value []byte
+	Args  SetArgs
+}
+
+// ManyBackend is a Backend that writes several keys for less than one after the other.
+type ManyBackend interface {
+	Backend
+	// SetMany is Set for each of the items, whose keys differ, at the same time. The errors are in the order of the items.
+	SetMany(ctx context.Context, items []SetItem) []error
+}
+
 // Errors a Backend returns. Each has a reply of its own.
 var (
 	// ErrCondition: a condition of the write does not hold. Nothing was written.

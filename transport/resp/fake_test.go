@@ -3,8 +3,10 @@ package resp
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -229,4 +231,19 @@ func start(t testing.TB, cfg Config) *Server {
 		}
 	})
 	return s
+}
+
+// manyFake is a fake that writes several keys at a time; calls counts how often.
+type manyFake struct {
+	fastFake
+	calls *atomic.Int64
+}
+
+func (f manyFake) SetMany(ctx context.Context, items []SetItem) []error {
+	f.calls.Add(1)
+	out := make([]error, len(items))
+	for _, i := range rand.Perm(len(items)) { // in any order
+		out[i] = f.Set(ctx, items[i].Key, items[i].Value, items[i].Args)
+	}
+	return out
 }

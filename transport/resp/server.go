@@ -17,6 +17,7 @@ type Server struct {
 	ln       net.Listener
 	fast     FastBackend // nil: the backend has no fast path
 	fill     FillBackend // nil: the backend gives no tickets
+	many     ManyBackend // nil: the backend writes one key at a time
 	commands map[string]*command
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -57,6 +58,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
 	s.fill, _ = cfg.Backend.(FillBackend)
+	s.many, _ = cfg.Backend.(ManyBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

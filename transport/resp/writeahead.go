@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -43,6 +44,17 @@ func (c *client) perform(p *plannedWrite) {
 	}
 }
 
+// performMany makes planned writes, none of which removes, at the same time.
+func (c *client) performMany(all []plannedWrite) {
+	items := make([]SetItem, len(all))
+	for i := range all {
+		items[i] = SetItem{string(all[i].key), all[i].stored, all[i].args}
+	}
+	for i, err := range c.srv.many.SetMany(c.context(), items) {
+		all[i].err = asUnconfirmed(err)
+	}
+}
+
 // writeAhead makes the write of a command and those of the commands that follow it in the pipeline, as long as they are of the same
 // sort and of other keys. If they take time they are made at the same time. Their outcomes are left in c.made. False: the command
 // is to be run as any other.
@@ -68,6 +80,11 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 	}
 	if len(all) == 1 {
 		return false
+	}
+	if c.srv.many != nil && !slices.ContainsFunc(all, func(p plannedWrite) bool { return p.remove }) {
+		c.performMany(all)
+		c.made = all
+		return true
 	}
 	i := 0
 	for ; i < len(all) && c.slowWrites < slowTwice; i++ {

@@ -50,10 +50,11 @@ func TestWritesOfAPipelineAreMadeAtOnce(t *testing.T) {
 	}
 }
 
-// TestPipelinedWritesKeepTheirOrder compares a backend whose writes take any time with one that is fast, command by command.
+// TestPipelinedWritesKeepTheirOrder compares a backend whose writes take any time, and one that makes several at a time, with one that is
+// fast, command by command.
 func TestPipelinedWritesKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	for seed := range uint64(4) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		f := newFake()
 		f.write = func(_ context.Context, key string) error {
@@ -70,7 +71,12 @@ func TestPipelinedWritesKeepTheirOrder(t *testing.T) {
 			}
 			return nil
 		}
-		slow, quick := dial(t, start(t, Config{Backend: f}).Addr()), dial(t, start(t, Config{Backend: fastFake{g}}).Addr())
+		var calls atomic.Int64
+		var backend Backend = f
+		if seed%2 == 1 {
+			backend = manyFake{fastFake{f}, &calls}
+		}
+		slow, quick := dial(t, start(t, Config{Backend: backend}).Addr()), dial(t, start(t, Config{Backend: fastFake{g}}).Addr())
 		for range 40 {
 			var batch strings.Builder
 			n := 1 + rnd.IntN(40)
@@ -115,6 +121,9 @@ func TestPipelinedWritesKeepTheirOrder(t *testing.T) {
 					break
 				}
 			}
+		}
+		if seed%2 == 1 && calls.Load() == 0 {
+			t.Error("nothing was written many at a time")
 		}
 	}
 }

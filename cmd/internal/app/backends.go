@@ -22,6 +22,7 @@ type respBackend struct {
 var (
 	_ resp.FastBackend = (*respBackend)(nil)
 	_ resp.FillBackend = (*respBackend)(nil)
+	_ resp.ManyBackend = (*respBackend)(nil)
 )
 
 // LookupNow implements resp.FastBackend.
@@ -56,8 +57,26 @@ func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entr
 	return resp.Entry{}, false, uint64(ticket), nil
 }
 
-// Set implements resp.Backend. A session of a known user is tagged with that user, so that revoke-user finds it.
+// Set implements resp.Backend.
 func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.SetArgs) error {
+	return respError(b.node.Set(ctx, key, value, setOptions(value, a)...))
+}
+
+// SetMany implements resp.ManyBackend.
+func (b *respBackend) SetMany(ctx context.Context, items []resp.SetItem) []error {
+	sets := make([]node.SetItem, len(items))
+	for i, it := range items {
+		sets[i] = node.SetItem{Key: it.Key, Value: it.Value, Options: setOptions(it.Value, it.Args)}
+	}
+	errs := b.node.SetMany(ctx, sets)
+	for i, err := range errs {
+		errs[i] = respError(err)
+	}
+	return errs
+}
+
+// setOptions says how a value is written. A session of a known user is tagged with that user, so that revoke-user finds it.
+func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	var opts []node.SetOption
 	switch {
 	case a.KeepTTL:
@@ -81,7 +100,7 @@ func (b *respBackend) Set(ctx context.Context, key string, value []byte, a resp.
 	if tag, ok := userTagOf(value); ok {
 		opts = append(opts, node.WithTags(tag))
 	}
-	return respError(b.node.Set(ctx, key, value, opts...))
+	return opts
 }
 
 // Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
