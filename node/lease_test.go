@@ -13,7 +13,9 @@ func TestLeasesOfOneLength(t *testing.T) {
 	settled(t, first)
 	var log logged
 	second := start(t, Config{Join: []string{first.Addr()}, Lease: 3 * time.Second, ExpelAfter: 6 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	eventually(t, "the reason", func() bool { return strings.Contains(log.String(), "lease 1s") && strings.Contains(log.String(), "lease 3s") })
+	eventually(t, "the reason", func() bool {
+		return strings.Contains(log.String(), "lease 1s") && strings.Contains(log.String(), "lease 3s")
+	})
 	if second.InSync() || len(first.Members()) != 1 {
 		t.Errorf("let in: %v, members %v", second.InSync(), first.Members())
 	}
