@@ -29,17 +29,18 @@ const (
 	// viewShift places the view's number in the high part of a version (rule 9).
 	viewShift = 40
 
-	batchDelay   = 200 * ms // membership changes gather for so long,
-	gatherMore   = 800 * ms // and joins and departures for up to so much longer, while more come
-	askEvery     = 3        // leases are renewed every Lease/askEvery
-	refusedGrace = 150 * ms // a member whose port refuses connections for so long is taken for dead
-	reportEvery  = 200 * ms
-	reportLife   = sec
-	ballotLife   = 300 * ms
-	joinEvery    = 200 * ms
-	joinLife     = 1500 * ms
-	stashLimit   = 1 << 14
-	holdLife     = sec
+	batchDelay    = 200 * ms // membership changes gather for so long,
+	gatherMore    = 800 * ms // and joins and departures for up to so much longer, while more come
+	prospectSteps = 4        // ticks within which the members are told of a view to come
+	askEvery      = 3        // leases are renewed every Lease/askEvery
+	refusedGrace  = 150 * ms // a member whose port refuses connections for so long is taken for dead
+	reportEvery   = 200 * ms
+	reportLife    = sec
+	ballotLife    = 300 * ms
+	joinEvery     = 200 * ms
+	joinLife      = 1500 * ms
+	stashLimit    = 1 << 14
+	holdLife      = sec
 )
 
 // Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
@@ -165,6 +166,7 @@ type Machine struct {
 	vote       vote
 	campaign   *campaign
 	prospected *pb.View // what the members were last told is about to be proposed
+	prospects  int      // how many have been told
 	wantedAt   int64    // since when a change of the view has been wanted
 	expelsAt   int64    // since when that would expel a member; 0: it would not
 	gatheredAt int64    // when a process first asked to be let in, or to go

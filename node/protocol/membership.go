@@ -223,18 +223,25 @@ func (m *Machine) tickMembership(now int64) {
 	}
 }
 
-// prospect tells the members of a view that is about to be proposed, so that their rings are made when it is chosen: until the last
-// of them has its own, what changes hands waits.
+// prospect tells the members of a view that is about to be proposed, some with each tick, so that their rings are made when it is chosen:
+// until the last of them has its own, what changes hands waits. All at once they would keep a machine busy that several of them share.
 func (m *Machine) prospect(v *pb.View) {
-	if m.prospected != nil && slices.Equal(namesOf(m.prospected.Members), namesOf(v.Members)) || m.sameMembers(v) {
+	if m.sameMembers(v) {
 		return
 	}
-	m.prospected = v
-	m.prepared(v)
-	for _, mem := range v.Members {
-		if mem.Id != m.self.Id {
+	if m.prospected == nil || !slices.Equal(namesOf(m.prospected.Members), namesOf(v.Members)) {
+		m.prospected, m.prospects = v, 0
+		m.prepared(v)
+	}
+	v = m.prospected
+	for range 1 + len(v.Members)/prospectSteps {
+		if m.prospects == len(v.Members) {
+			return
+		}
+		if mem := v.Members[m.prospects]; mem.Id != m.self.Id {
 			m.send(m.peers[mem.Id], &pb.Message{Body: &pb.Message_Accept{Accept: &pb.Accept{Value: v}}})
 		}
+		m.prospects++
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	pullsAtOnce = 8        // chunks under way,
-	pullsOfOne  = 2        // and of one source: while one is taken the next is read. More would only queue there, before its readers
+	pullsAtOnce = 2        // chunks under way: while one is taken the next is read. More would only queue, before those who read
+	mostPulls   = 8        // and with those that are slow to come,
+	slowPull    = 250 * ms // asked for so long ago: their source may be cut off, and others are not
 	chunkBytes  = 64 << 10 // of one chunk
 	chunkParts  = 64       // partitions in one chunk: most are small, and each message costs as much as several entries
 )
@@ -19,6 +20,7 @@ const (
 type pull struct {
 	parts         []int
 	peer, session uint64
+	asked         int64
 }
 
 // keyPull is one key asked for at all who held its partition, because somebody waits for it.
@@ -43,13 +45,20 @@ func (m *Machine) tickTransfer(now int64) {
 
 // pullMore asks for as many chunks as may be under way.
 func (m *Machine) pullMore() {
+	under, now := 0, m.env.Now()
+	for _, pl := range m.pulls {
+		if now-pl.asked < slowPull {
+			under++
+		}
+	}
 	for range len(m.parts) {
-		if m.missing == 0 || len(m.pulls) >= pullsAtOnce || !m.mayPull() {
+		if m.missing == 0 || len(m.pulls) >= mostPulls || under >= pullsAtOnce || !m.mayPull() {
 			return
 		}
 		m.pullNext = (m.pullNext + 1) % len(m.parts)
-		if q := m.sourceOf(m.pullNext); q != nil && m.pullsFrom(q) < pullsOfOne {
+		if q := m.sourceOf(m.pullNext); q != nil && m.pullsFrom(q) < pullsAtOnce {
 			m.pull(m.pullNext, q)
+			under++
 		}
 	}
 }
@@ -90,7 +99,7 @@ func (m *Machine) pull(first int, q *peer) {
 	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
 		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
 	}
-	pl := &pull{peer: q.member.Id, session: q.session}
+	pl := &pull{peer: q.member.Id, session: q.session, asked: m.env.Now()}
 	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
 		p := (first + i) % len(m.parts)
 		if i > 0 && (m.parts[p].started || m.sourceOf(p) != q) {
