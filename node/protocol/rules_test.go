@@ -695,3 +695,22 @@ func TestReportsGatherWhileOthersJoin(t *testing.T) {
 		t.Errorf("%v is proposed: b should go", names)
 	}
 }
+
+// One that has died is noticed by one of the others first. That one alone reports it, and does not pay for it.
+func TestTheFirstToReportADeathStays(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	b.pass(2*sec, 2, 3, 4)
+	b.pass(300*ms, 2, 4) // c has died
+	for range 20 {
+		b.from(4, b.stamp(0, &pb.Message{Body: &pb.Message_Suspect{Suspect: &pb.Suspect{Members: []uint64{3}}}}))
+		if b.pass(20*ms, 2, 4); b.m.campaign != nil {
+			if got := namesOf(b.m.campaign.value.Members); !slices.Equal(got, []string{"a", "b", "d"}) {
+				t.Errorf("the next view is to have %q, not all but the dead one", got)
+			}
+			return
+		}
+	}
+	t.Error("no view is proposed")
+}

@@ -162,9 +162,13 @@ func (m *Machine) condemned(now int64) map[uint64]bool {
 				continue
 			}
 			s := degree[id]*4096 + i
-			// Who is deaf does not hear the others and says so; that it does not answer tells who of the two it is.
-			if slices.Contains(m.mySuspects, id) || !m.answers(id, now, m.cfg.Lease) {
+			// Who is deaf does not hear the others and says so; that it does not answer tells who of the two it is. So it does of one that
+			// has died just now, which only one of the others may have noticed: all that live have answered within half a lease.
+			switch {
+			case slices.Contains(m.mySuspects, id) || !m.answers(id, now, m.cfg.Lease):
 				s += 2048
+			case !m.answers(id, now, m.cfg.Lease/2):
+				s += 1024
 			}
 			if id == m.self.Id {
 				s -= 2047
