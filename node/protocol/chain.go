@@ -152,7 +152,9 @@ func (m *Machine) tickOutside(now int64) {
 			continue
 		}
 		alone = false
-		met[p.member.Name] = true
+		if p.session != 0 { // what gossip knows of it may be of before a cut
+			met[p.member.Name] = true
+		}
 		if p.chain != 0 {
 			chains = true
 		} else if id < m.self.Id {

@@ -523,7 +523,12 @@ func TestExpectCountsNames(t *testing.T) {
 	if b.pass(5 * sec); b.m.lay != nil || b.m.chosen != nil {
 		t.Fatal("founded with two of three nodes")
 	}
+	b.m.Up(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 21)
 	b.m.Found(benchMembers[2], 0, 0, 0)
+	if b.pass(5 * sec); b.m.lay != nil || b.m.chosen != nil {
+		t.Fatal("founded while one is out of reach")
+	}
+	b.m.Up(benchMembers[2], 3)
 	if b.pass(5 * sec); b.m.lay == nil && b.m.chosen == nil {
 		t.Fatal("not founded with all three")
 	}
