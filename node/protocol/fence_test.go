@@ -216,3 +216,46 @@ func oneLetInAgain(t *testing.T, mutant string) (served bool) {
 	}
 	return served
 }
+
+// A proposer believes the latest of what the acceptors say of a member's lease, and of who says nothing the worst.
+func TestFences(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		said []*pb.Fence
+		want int64 // what b says, at most; the proposer's own knowledge is older
+	}{
+		{"over", []*pb.Fence{{Member: 3}}, 0},
+		{"still running", []*pb.Fence{{Member: 3, Left: 700 * ms}}, 700 * ms},
+		{"of another only", []*pb.Fence{{Member: 4}}, sec + sec/driftShare},
+		{"endless", []*pb.Fence{{Member: 3, Left: 1 << 60}}, sec + sec/driftShare},
+		{"nothing", nil, sec + sec/driftShare},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			var accept []letter
+			for end := b.now + 5*sec; len(accept) == 0 && b.now < end; { // c is silent
+				b.pass(20*ms, 2)
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetPrepare() != nil }) {
+					p := l.msg.GetPrepare()
+					b.from(l.to, b.stamp(0, &pb.Message{Body: &pb.Message_Promise{Promise: &pb.Promise{Ballot: p.Ballot, Number: p.Number, Ok: true}}}))
+				}
+				accept = b.take(func(m *pb.Message) bool { return m.GetAccept().GetBallot() != nil })
+			}
+			if len(accept) == 0 {
+				t.Fatal("no view without c is proposed")
+			}
+			v := accept[0].msg.GetAccept()
+			b.from(2, b.stamp(0, &pb.Message{Body: &pb.Message_Accepted{Accepted: &pb.Accepted{Ballot: v.Ballot, Number: 3, Ok: true, Fences: c.said}}}))
+			told := b.take(func(m *pb.Message) bool { return m.GetDecide() != nil })
+			if len(told) == 0 {
+				t.Fatal("nobody is told")
+			}
+			f := told[0].msg.GetDecide().Fences
+			if len(f) != 1 || f[0].Member != 3 || f[0].Left != c.want {
+				t.Errorf("told %v, want c at %d", f, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,67 @@
+package protocol
+
+import (
+	"testing"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// What is pulled in a hand-over keeps to RepairRate, over all partitions together.
+func TestRepairRate(t *testing.T) {
+	const rate, seconds = 10_000, 5
+	b := newBench(t, "")
+	b.m.cfg.RepairRate = rate
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.enter(3, 2, 3)
+	n := 0
+	for end := b.now + seconds*sec; b.now < end; {
+		b.pass(20*ms, 2)
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+			p := l.msg.GetPull().Partitions[0] // the source never comes to its end
+			n++
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+				Entries: []*pb.Entry{{Key: keyOf(int(p)), Value: make([]byte, 400), Version: 2<<viewShift + uint64(n)}},
+			}}}))
+		}
+	}
+	if got := b.m.Counters.Pulled.Load(); got > rate*(seconds+1) || got < rate*seconds/2 {
+		t.Errorf("%d bytes in %d s at %d bytes a second", got, seconds, rate)
+	}
+}
+
+// A source that is slow to answer, for it is cut off or stopped, does not keep others from being asked.
+func TestASlowSource(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	b.pass(2*sec, 2, 3, 4)
+	b.enter(3, 3, 4)
+	b.take(func(m *pb.Message) bool { return m.GetPull() != nil })
+	lacking := 0
+	for p := range b.m.parts {
+		if pt := &b.m.parts[p]; pt.holder && !pt.complete.Load() {
+			pt.pulling, pt.sources = false, []uint64{2 + uint64(lacking%2)}
+			lacking++
+		}
+	}
+	if lacking < 2 {
+		t.Fatal("nothing to pull from each of b and c")
+	}
+	b.m.pulls = map[uint64]*pull{900: {peer: 2, session: 2, asked: b.now}, 901: {peer: 2, session: 2, asked: b.now}}
+	asked := func() map[uint64]int {
+		b.m.tickTransfer(b.now)
+		n := map[uint64]int{}
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+			n[l.to]++
+		}
+		return n
+	}
+	if n := asked(); len(n) > 0 {
+		t.Errorf("asked beside two chunks that are under way: %v", n)
+	}
+	b.now += 250 * ms
+	if n := asked(); n[2] > 0 || n[3] == 0 {
+		t.Errorf("asked while b does not answer: %v, want only c", n)
+	}
+}
