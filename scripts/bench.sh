@@ -104,10 +104,17 @@ for f in "${flags[@]}"; do
   background "$work/huddle" serve $f --join "$join" --expect 3 --replicas "$replicas" --max-memory 1GB --log-level warn
 done
 until_ok "$work/huddle" set --admin "127.0.0.1:$admin" ready yes
-# wire NAME PORT: SETs first, so that the GETs find something.
+# wire NAME PORT: GETs of keys that are all there, and read before, so that a node has them in its memory; then SETs.
 wire() {
-  for pipeline in 1 16; do
-    redis-benchmark -p "$2" -t set,get -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv >"$work/wire-$1-$pipeline.csv" 2>>"$work/log"
+  awk -v n="$keys" 'BEGIN {
+    v = sprintf("%512s", ""); gsub(/ /, "x", v)
+    for (i = 0; i < n; i++) printf "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$512\r\n%s\r\n", i, v
+  }' | redis-cli -p "$2" --pipe >>"$work/log" 2>&1
+  redis-benchmark -p "$2" -t get -n "$((8 * keys))" -r "$keys" -P 16 -q >>"$work/log" 2>&1
+  for test in get set; do
+    for pipeline in 1 16; do
+      redis-benchmark -p "$2" -t "$test" -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv >"$work/wire-$1-$test-$pipeline.csv" 2>>"$work/log"
+    done
   done
 }
 wire redis "$redis"

@@ -18,7 +18,7 @@ func BenchmarkGet(b *testing.B) {
 	get := [][]byte{[]byte("get"), []byte("vendure-session-cache:token")}
 	b.ReportAllocs()
 	for b.Loop() {
-		c.dispatch(get)
+		c.dispatch(s.find(get[0]), get)
 		c.out = c.out[:0]
 	}
 }
@@ -52,7 +52,7 @@ func TestGetAllocates(t *testing.T) {
 	c := newClient(s, nil)
 	args := [][]byte{[]byte("GET"), []byte("k")}
 	if n := testing.AllocsPerRun(1000, func() {
-		c.dispatch(args)
+		c.dispatch(s.find(args[0]), args)
 		c.out = c.out[:0]
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

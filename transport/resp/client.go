@@ -11,13 +11,14 @@ import (
 	"github.com/tidwall/redcon"
 )
 
-// client is one connection and the state of the client. All of it belongs to the connection's goroutine, but for what is atomic
+// client is one connection and the state of the client. All of it belongs to the goroutine that serves it, but for what is atomic
 // and for Conn.Close.
 type client struct {
-	net.Conn
-	srv     *Server
-	id      int64
-	started time.Time
+	net.Conn         // closed when it is polled
+	polled   *polled // nil: the client has a goroutine of its own
+	srv      *Server
+	id       int64
+	started  time.Time
 
 	frames scanner
 	args   [][]byte   // the arguments of a batch of commands, which lie in the buffer of frames
@@ -36,7 +37,7 @@ type client struct {
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
 	name    atomic.Pointer[string]
 
-	rest  [][][]byte     // commands of the batch that come after the present one
+	rest  [][][]byte     // commands of the batch that are still to be run
 	ahead []lookup       // answers to the reads at the start of rest
 	made  []plannedWrite // writes made for the commands at the start of rest
 	ctx   *bounded       // of the present command; nil until it is needed
@@ -61,30 +62,21 @@ func newClient(s *Server, conn net.Conn) *client {
 	return c
 }
 
-// serve runs what the client sends, until it goes or is cut off. Replies are sent before more is waited for, so that a batch of
-// commands costs one write.
+// outcome is what answering comes to.
+type outcome int
+
+const (
+	idle  outcome = iota // all that has been received whole is answered
+	waits                // on a loop: what comes next may take time, and is for a goroutine
+	gone                 // the client is to be cut off
+)
+
+// serve runs what a client sends that has a goroutine of its own, until it goes or is cut off.
 func (c *client) serve() {
 	if c.handshake() != nil {
 		return
 	}
-	for {
-		for {
-			whole, ok := c.next()
-			if !ok {
-				return
-			}
-			if len(whole) == 0 {
-				break
-			}
-			c.run(whole)
-			if c.quit {
-				c.flush()
-				return
-			}
-		}
-		if c.flush(); c.dead {
-			return
-		}
+	for c.answer() != gone {
 		room, err := c.room()
 		if err == nil {
 			err = c.limitLogin()
@@ -98,6 +90,46 @@ func (c *client) serve() {
 		}
 	}
 }
+
+// answer runs what has been received whole. Replies are sent before more is waited for, so that a batch of commands costs one write.
+func (c *client) answer() outcome {
+	for {
+		if len(c.rest) == 0 {
+			whole, ok := c.next()
+			if !ok {
+				return gone
+			}
+			if len(whole) == 0 {
+				break
+			}
+			c.rest = whole
+		}
+		c.run()
+		switch {
+		case c.quit:
+			c.flush()
+			return gone
+		case c.dead:
+			return gone
+		case c.blocked() || len(c.rest) > 0:
+			return waits
+		}
+	}
+	c.flush()
+	switch {
+	case c.dead:
+		return gone
+	case c.blocked():
+		return waits
+	}
+	return idle
+}
+
+// onLoop tells whether it is a loop that serves the client just now: nothing may wait.
+func (c *client) onLoop() bool { return c.polled != nil && c.polled.local }
+
+// blocked tells whether the socket took less than all of the replies.
+func (c *client) blocked() bool { return c.polled != nil && c.polled.blocked }
 
 // next returns the commands that have been received whole; none means that more has to be received. Their arguments lie in the
 // buffer that is received into: what is kept longer than the batch has to be copied. False: the client broke the protocol.
@@ -181,15 +213,33 @@ func (c *client) handshake() error {
 	return conn.HandshakeContext(ctx)
 }
 
-// flush sends the replies collected. A client that does not take them in time is cut off.
+// flush sends the replies collected; on a loop, as many as go at once. A client that does not take them in time is cut off.
 func (c *client) flush() {
 	const keep = 256 << 10
 	if len(c.out) == 0 || c.dead {
 		c.out = c.out[:0]
 		return
 	}
+	sent, err := c.send()
+	if err != nil {
+		c.dead = true
+		_ = c.Conn.Close()
+		c.srv.log.Debug("client does not take its replies", "client", c.id, "error", err)
+	}
+	if c.blocked() && !c.dead {
+		c.out = c.out[:copy(c.out, c.out[sent:])]
+		return
+	}
+	if c.out = c.out[:0]; cap(c.out) > keep {
+		c.out = nil
+	}
+}
+
+func (c *client) send() (sent int, err error) {
+	if c.polled != nil {
+		return c.polled.send(c.out, c.srv.cfg.WriteTimeout)
+	}
 	// To set a deadline takes a good part of what sending takes, so each is used for half as long again.
-	var err error
 	if now, timeout := time.Now(), c.srv.cfg.WriteTimeout; c.sendBy.Sub(now) < timeout {
 		c.sendBy = now.Add(timeout + timeout/2)
 		err = c.SetWriteDeadline(c.sendBy)
@@ -197,26 +247,24 @@ func (c *client) flush() {
 	if err == nil {
 		_, err = c.Conn.Write(c.out)
 	}
-	if err != nil {
-		c.dead = true
-		_ = c.Conn.Close()
-		c.srv.log.Debug("client does not take its replies", "client", c.id, "error", err)
-	}
-	if c.out = c.out[:0]; cap(c.out) > keep {
-		c.out = nil
-	}
+	return len(c.out), err
 }
 
-// run executes a batch of commands.
-func (c *client) run(batch [][][]byte) {
+// run executes the commands of rest; on a loop, as far as none has to wait.
+func (c *client) run() {
 	const (
 		enough = 64 << 10 // bytes of replies after which they are sent before the batch is done
 		keep   = 1 << 10
 	)
-	for i, args := range batch {
-		c.rest = batch[i+1:]
+	for len(c.rest) > 0 && !c.quit && !c.dead {
+		args := c.rest[0]
+		cmd := c.srv.find(args[0])
+		if c.onLoop() && !c.atOnce(cmd, args) {
+			return
+		}
+		c.rest = c.rest[1:]
 		before := len(c.out)
-		c.dispatch(args)
+		c.dispatch(cmd, args)
 		if c.over {
 			c.over = false
 			c.out = c.out[:before]
@@ -230,11 +278,13 @@ func (c *client) run(batch [][][]byte) {
 				c.out = c.out[:before]
 			}
 		}
-		if len(c.out) > enough {
-			c.flush()
+		if c.onLoop() {
+			c.ahead = nil
 		}
-		if c.quit || c.dead {
-			break
+		if len(c.out) > enough {
+			if c.flush(); c.blocked() {
+				return
+			}
 		}
 	}
 	c.rest, c.ahead, c.made = nil, nil, nil
@@ -244,6 +294,25 @@ func (c *client) run(batch [][][]byte) {
 	if cap(c.args) > keep {
 		c.args, c.batch = nil, nil
 	}
+}
+
+// atOnce tells whether a command is answered without waiting. What a read comes to is kept for it.
+func (c *client) atOnce(cmd *command, args [][]byte) bool {
+	switch {
+	case cmd == nil || cmd.run == nil || !cmd.fits(len(args)) || !c.authed && !cmd.open || cmd.namesPart(args):
+		return true // an error
+	case c.tx.open && !cmd.direct:
+		return true // put into the queue
+	case cmd.reads:
+		l, ok := c.srv.now(args[1])
+		c.polled.one[0] = l
+		c.ahead = c.polled.one[:1]
+		if !ok {
+			c.ahead = nil
+		}
+		return ok
+	}
+	return cmd.atOnce
 }
 
 // context returns the context of the present command, made when it is first asked for.

@@ -70,6 +70,7 @@ type Config struct {
 	// For tests: how long the password may take, and maxReceived.
 	loginTime   time.Duration
 	maxReceived int64
+	noLoops     bool // a goroutine for each connection, as where there is no poller
 }
 
 func (cfg Config) withDefaults() (Config, error) {

@@ -48,5 +48,6 @@
 //   - A bulk string must end in CR LF, a first line too; Redis does not look.
 //   - SCAN takes no negative cursor. The pattern ** matches the empty key, which it does not in Redis 7.0.
 //
-// Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together.
+// Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together. On
+// Linux, connections without TLS share a few loops that answer what needs no waiting; see loop.go.
 package resp

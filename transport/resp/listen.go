@@ -70,7 +70,7 @@ func (l *unixListener) Close() error {
 	return err
 }
 
-// accept lets in no more than MaxConns connections, each with a goroutine of its own, until Close.
+// accept lets in no more than MaxConns connections, each to be served by a loop or else a goroutine of its own, until Close.
 func (s *Server) accept() {
 	const shortest, longest = 5 * time.Millisecond, time.Second
 	pause := shortest
@@ -100,6 +100,9 @@ func (s *Server) accept() {
 		}
 		s.served.Add(1)
 		s.log.Debug("client connected", "client", c.id, "addr", conn.RemoteAddr().String())
+		if s.adopt(c) {
+			continue
+		}
 		go func() {
 			defer s.ended(c)
 			c.serve()

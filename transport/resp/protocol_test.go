@@ -59,8 +59,12 @@ func TestRawBytes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, Config{MaxValueBytes: 1000})
-			for _, piece := range []int{len(tc.send), 7} {
+			s, alone := start(t, Config{MaxValueBytes: 1000}), start(t, Config{MaxValueBytes: 1000, noLoops: true})
+			for _, piece := range []int{len(tc.send), 7, 0} {
+				s := s
+				if piece == 0 {
+					s, piece = alone, len(tc.send)
+				}
 				w := dial(t, s.Addr())
 				sent := make(chan struct{})
 				go func() { // the server may hang up in the middle, so errors are none

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,13 +29,14 @@ type Server struct {
 	discards chan struct{} // one for each removal of parts of a set under way
 	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
-	serving   sync.WaitGroup // Serve, and the goroutine of each connection
+	serving   sync.WaitGroup // Serve, the loops, and each connection
 	closeOnce sync.Once
 	closeErr  error
 
 	mu      sync.Mutex
 	closed  bool
 	clients map[*client]struct{}
+	loops   []*loop
 }
 
 // Listen starts to listen. Serve then answers; Close ends it.
@@ -71,6 +73,9 @@ func (s *Server) Serve() error {
 		return nil
 	}
 	s.serving.Add(1)
+	if !s.cfg.noLoops {
+		s.startLoops(max(1, runtime.GOMAXPROCS(0)/2))
+	}
 	s.mu.Unlock()
 	defer s.serving.Done()
 	s.serving.Go(s.sweep)
@@ -98,14 +103,20 @@ func (s *Server) Close() error {
 		}
 		s.mu.Unlock()
 		s.closeErr = s.ln.Close()
+		for _, l := range s.loops { // none is started any more
+			l.poll.close()
+		}
 	})
 	s.serving.Wait()
 	return s.closeErr
 }
 
-// ended is called when the goroutine of a connection is about to end.
+// ended is called by who serves a client, when it is cut off or has gone.
 func (s *Server) ended(c *client) {
 	_ = c.Conn.Close()
+	if c.polled != nil {
+		c.polled.loop.forget(c)
+	}
 	s.mu.Lock()
 	delete(s.clients, c)
 	s.mu.Unlock()

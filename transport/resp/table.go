@@ -11,6 +11,7 @@ type command struct {
 	write             bool // for COMMAND
 	open              bool // allowed before the password is given
 	direct            bool // not queued by MULTI
+	atOnce            bool // never waits
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
@@ -62,26 +63,26 @@ func commandTable() map[string]*command {
 	add(
 		command{name: tooLarge, arity: -1, run: nil},
 
-		command{name: "ping", arity: -1, run: cmdPing},
-		command{name: "echo", arity: 2, run: cmdEcho},
-		command{name: "hello", arity: -1, open: true, run: cmdHello},
-		command{name: "auth", arity: -2, open: true, run: cmdAuth},
-		command{name: "select", arity: 2, run: cmdSelect},
-		command{name: "client", arity: -2, run: cmdClient},
-		command{name: "command", arity: -1, run: cmdCommand},
+		command{name: "ping", arity: -1, atOnce: true, run: cmdPing},
+		command{name: "echo", arity: 2, atOnce: true, run: cmdEcho},
+		command{name: "hello", arity: -1, atOnce: true, open: true, run: cmdHello},
+		command{name: "auth", arity: -2, atOnce: true, open: true, run: cmdAuth},
+		command{name: "select", arity: 2, atOnce: true, run: cmdSelect},
+		command{name: "client", arity: -2, atOnce: true, run: cmdClient},
+		command{name: "command", arity: -1, atOnce: true, run: cmdCommand},
 		command{name: "info", arity: -1, run: cmdInfo},
-		command{name: "config", arity: -2, run: cmdConfig},
-		command{name: "quit", arity: -1, open: true, direct: true, run: cmdQuit},
-		command{name: "reset", arity: 1, open: true, direct: true, run: cmdReset},
-		command{name: "readonly", arity: 1, run: cmdOK},
-		command{name: "readwrite", arity: 1, run: cmdOK},
-		command{name: "time", arity: 1, run: cmdTime},
+		command{name: "config", arity: -2, atOnce: true, run: cmdConfig},
+		command{name: "quit", arity: -1, atOnce: true, open: true, direct: true, run: cmdQuit},
+		command{name: "reset", arity: 1, atOnce: true, open: true, direct: true, run: cmdReset},
+		command{name: "readonly", arity: 1, atOnce: true, run: cmdOK},
+		command{name: "readwrite", arity: 1, atOnce: true, run: cmdOK},
+		command{name: "time", arity: 1, atOnce: true, run: cmdTime},
 
-		command{name: "multi", arity: 1, direct: true, run: cmdMulti},
+		command{name: "multi", arity: 1, atOnce: true, direct: true, run: cmdMulti},
 		command{name: "exec", arity: 1, direct: true, run: cmdExec},
-		command{name: "discard", arity: 1, direct: true, run: cmdDiscard},
+		command{name: "discard", arity: 1, atOnce: true, direct: true, run: cmdDiscard},
 		command{name: "watch", arity: -2, first: 1, last: -1, step: 1, direct: true, run: cmdWatch},
-		command{name: "unwatch", arity: 1, run: cmdUnwatch},
+		command{name: "unwatch", arity: 1, atOnce: true, run: cmdUnwatch},
 
 		command{name: "mget", arity: -2, first: 1, last: -1, step: 1, run: cmdMget},
 		command{name: "mset", arity: -3, first: 1, last: -1, step: 2, write: true, run: cmdMset},
@@ -145,9 +146,8 @@ func commandTable() map[string]*command {
 	return table
 }
 
-// dispatch runs one command, or queues it.
-func (c *client) dispatch(args [][]byte) {
-	cmd := c.srv.find(args[0])
+// dispatch runs one command, or queues it. cmd is nil if there is none of that name.
+func (c *client) dispatch(cmd *command, args [][]byte) {
 	switch {
 	case cmd == nil:
 		c.unknown(args)

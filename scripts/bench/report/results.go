@@ -122,7 +122,7 @@ func readJSON(path string, to any) error {
 	return nil
 }
 
-// readWire reads the tables of redis-benchmark: wire-SERVER-PIPELINE.csv.
+// readWire reads the tables of redis-benchmark: wire-SERVER-TEST-PIPELINE.csv.
 func readWire(dir string) ([]wire, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "wire-*.csv"))
 	if err != nil {

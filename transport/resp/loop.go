@@ -1,0 +1,295 @@
+package resp
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var errSlowReader = errors.New("not taken in time")
+
+// loop serves many clients from one goroutine. It receives, answers what can be answered without waiting, and sends; a client whose
+// next command may take time, or that does not take its replies, gets a goroutine until that is over. So a read of what lies in
+// local memory costs no change of goroutines, and a client at rest has none.
+//
+// A client belongs to one of the two at a time, and only who owns it touches it. News of a client that has a goroutine are noted in
+// its state, and the goroutine looks after them before it gives the client back.
+type loop struct {
+	srv  *Server
+	poll *poller
+
+	again []*client // have perhaps sent more than was received at once
+
+	mu      sync.Mutex
+	clients map[int]*client // by socket
+}
+
+// polled is what a client of a loop has beside what every client has.
+type polled struct {
+	loop     *loop
+	sock     socket
+	state    atomic.Uint32
+	local    bool          // it is the loop that serves the client just now
+	hup      bool          // there will be no more news: what is there now has to be read to its end
+	blocked  bool          // the socket takes no more for now; what is left is in client.out
+	writable chan struct{} // the socket may take more; made when first waited for, under loop.mu
+	login    *time.Timer   // ends with the time that the password may take
+	one      [1]lookup     // room for client.ahead
+}
+
+// Values of polled.state.
+const (
+	resting uint32 = iota // the loop may take it
+	busy                  // somebody serves it
+	news                  // somebody serves it, and there are news
+)
+
+// startLoops starts n loops, or none where there is no poller.
+func (s *Server) startLoops(n int) {
+	for range n {
+		p, err := newPoller()
+		if err != nil {
+			s.log.Debug("each client gets a goroutine", "reason", err)
+			return
+		}
+		l := &loop{srv: s, poll: p, clients: make(map[int]*client)}
+		s.loops = append(s.loops, l)
+		s.serving.Go(l.run)
+	}
+}
+
+// adopt takes over a client that has been admitted, unless its connection is not a plain socket.
+func (s *Server) adopt(c *client) bool {
+	if len(s.loops) == 0 {
+		return false
+	}
+	sock, err := detach(c.Conn)
+	if err != nil {
+		return false
+	}
+	l := s.loops[int(c.id)%len(s.loops)]
+	c.polled = &polled{loop: l, sock: sock}
+	c.polled.state.Store(busy)
+	l.mu.Lock()
+	l.clients[int(sock)] = c
+	l.mu.Unlock()
+	if err := l.poll.add(int(sock)); err != nil {
+		s.ended(c)
+		return true
+	}
+	l.rest(c)
+	return true
+}
+
+func (l *loop) run() {
+	l.poll.run(l.news, func() bool {
+		all := l.again
+		l.again = nil
+		for _, c := range all {
+			l.serve(c)
+		}
+		return len(l.again) > 0
+	})
+	for _, c := range l.again {
+		l.srv.ended(c)
+	}
+	l.mu.Lock()
+	left := make([]*client, 0, len(l.clients))
+	for _, c := range l.clients {
+		left = append(left, c)
+	}
+	l.mu.Unlock()
+	for _, c := range left {
+		if c.polled.state.CompareAndSwap(resting, busy) {
+			l.srv.ended(c)
+		}
+	}
+}
+
+// news is called for every socket that has some. Those of a socket that was closed since may be taken for those of another that
+// has its number: the worst that comes of it is a read that finds nothing.
+func (l *loop) news(fd int, what uint32) {
+	l.mu.Lock()
+	c := l.clients[fd]
+	var writable chan struct{}
+	if c != nil && what&pollWrite != 0 {
+		writable = c.polled.writable
+	}
+	l.mu.Unlock()
+	if writable != nil {
+		select {
+		case writable <- struct{}{}:
+		default:
+		}
+	}
+	if c != nil && c.polled.take() {
+		c.polled.hup = c.polled.hup || what&pollHup != 0
+		l.serve(c)
+	}
+}
+
+// take makes the caller the owner, or leaves word that there are news.
+func (p *polled) take() bool {
+	for {
+		switch state := p.state.Load(); {
+		case state == resting && p.state.CompareAndSwap(resting, busy):
+			return true
+		case state != resting && p.state.CompareAndSwap(state, news):
+			return false
+		}
+	}
+}
+
+// serve receives once and answers, on the loop.
+func (l *loop) serve(c *client) {
+	p := c.polled
+	p.local = true
+	outcome, some, full := c.receive()
+	p.local = false
+	switch {
+	case outcome == gone:
+		l.finish(c)
+	case outcome == waits:
+		go l.work(c)
+	case full, some && p.hup:
+		l.again = append(l.again, c)
+	default:
+		l.rest(c)
+	}
+}
+
+// receive receives once and answers. some: there was something. full: there may be more.
+func (c *client) receive() (_ outcome, some, full bool) {
+	room, err := c.room()
+	if err != nil {
+		return gone, false, false
+	}
+	n, err := c.polled.sock.read(room)
+	switch {
+	case err != nil:
+		return gone, false, false
+	case n == 0:
+		return idle, false, false
+	}
+	c.frames.received(n)
+	return c.answer(), true, n == len(room)
+}
+
+// work serves a client from a goroutine of its own, from the middle of a batch on, until all it has sent is answered.
+func (l *loop) work(c *client) {
+	if c.blocked() {
+		c.flush()
+	}
+	outcome := c.answer()
+	for more := true; more && outcome != gone; {
+		outcome, more, _ = c.receive()
+	}
+	if outcome == gone {
+		l.srv.ended(c)
+		return
+	}
+	l.rest(c)
+}
+
+// rest gives a client back to the loop. Who calls it does not own the client any more.
+func (l *loop) rest(c *client) {
+	if c.tooLate() {
+		l.srv.ended(c)
+		return
+	}
+	p := c.polled
+	switch {
+	case !p.state.CompareAndSwap(busy, resting):
+		p.state.Store(busy)
+		go l.work(c)
+	case l.srv.ctx.Err() != nil && p.state.CompareAndSwap(resting, busy): // the loop may have looked for clients at rest before
+		l.srv.ended(c)
+	}
+}
+
+// tooLate tells whether a client owes the password for longer than Config allows, and sees to it that this is noticed.
+func (c *client) tooLate() bool {
+	switch {
+	case c.authed:
+		c.loginBy = time.Time{}
+	case c.loginBy.IsZero():
+		c.loginBy = time.Now().Add(c.srv.cfg.loginTime)
+		p := c.polled
+		p.login = time.AfterFunc(c.srv.cfg.loginTime, func() {
+			if p.take() {
+				p.loop.rest(c)
+			}
+		})
+	default:
+		return !time.Now().Before(c.loginBy)
+	}
+	return false
+}
+
+// finish ends a client on the loop, once it has its last replies.
+func (l *loop) finish(c *client) {
+	if len(c.out) == 0 || c.dead {
+		l.srv.ended(c)
+		return
+	}
+	go func() {
+		c.flush()
+		l.srv.ended(c)
+	}()
+}
+
+// forget is called when a client is about to end.
+func (l *loop) forget(c *client) {
+	if c.polled.login != nil {
+		c.polled.login.Stop() // it would keep the client in memory
+	}
+	l.mu.Lock()
+	delete(l.clients, int(c.polled.sock))
+	l.mu.Unlock()
+	_ = c.polled.sock.close() // nobody has its number any more
+}
+
+// send sends b: on the loop as much as goes now, which is what it returns, on a goroutine all.
+func (p *polled) send(b []byte, timeout time.Duration) (sent int, err error) {
+	p.blocked = false
+	sent, err = p.sock.write(b)
+	if err != nil || sent == len(b) {
+		return sent, err
+	}
+	if p.local {
+		p.blocked = true
+		return sent, nil
+	}
+	return sent, p.wait(b[sent:], timeout)
+}
+
+// wait sends b as the socket takes it.
+func (p *polled) wait(b []byte, timeout time.Duration) error {
+	p.loop.mu.Lock()
+	if p.writable == nil {
+		p.writable = make(chan struct{}, 1)
+	}
+	p.loop.mu.Unlock()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		if err := p.loop.poll.watchWrites(int(p.sock), true); err != nil {
+			return err
+		}
+		select {
+		case <-p.writable:
+		case <-timer.C:
+			return errSlowReader
+		case <-p.loop.srv.ctx.Done():
+			return p.loop.srv.ctx.Err()
+		}
+		n, err := p.sock.write(b)
+		if err != nil {
+			return err
+		}
+		if b = b[n:]; len(b) == 0 {
+			return p.loop.poll.watchWrites(int(p.sock), false)
+		}
+	}
+}
