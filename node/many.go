@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/huddle-cache/huddle/node/protocol"
+	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -25,10 +26,32 @@ type Found struct {
 // known of one key, because its owner is out of reach, keeps no other from being answered.
 func (n *Node) GetMany(ctx context.Context, keys []string) []Found {
 	out := make([]Found, len(keys))
-	each(len(keys), func(i int) {
+	var slow []int
+	for from := 0; from < len(keys); from += store.PrefetchMost {
+		n.Prefetch(keys[from:])
+		for i := from; i < min(from+store.PrefetchMost, len(keys)); i++ {
+			switch e, _, outcome, _ := n.read(keys[i]); outcome {
+			case protocol.Hit:
+				out[i].Value, out[i].Found, out[i].Err = n.value(keys[i], e)
+			case protocol.Ask:
+				slow = append(slow, i)
+			}
+		}
+	}
+	each(len(slow), func(i int) {
+		i = slow[i]
 		out[i].Value, out[i].Found, out[i].Err = n.Get(ctx, keys[i])
 	})
 	return out
+}
+
+// Prefetch prepares for Peeks of some keys, of which it looks at the first 32: it brings what this node's memory holds of them into the
+// processor's cache, for all at the same time, which takes less than to let each Peek wait for it. It is a hint: it asks nobody,
+// and changes nothing. With hashed tokens it does nothing.
+func (n *Node) Prefetch(keys []string) {
+	if n.tokens == nil && len(keys) > 1 {
+		n.m.Prefetch(keys)
+	}
 }
 
 // DeleteMany deletes several keys at the same time and goes on past failures. The errors are in the order of the keys, nil

@@ -203,3 +203,17 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	}
 	return e, Hit, now
 }
+
+// Prefetch brings what Read needs of up to store.PrefetchMost keys into the processor's cache. Like Read it may run beside anything.
+func (m *Machine) Prefetch(keys []string) {
+	r := m.route.Load()
+	if r == nil {
+		return
+	}
+	keys = keys[:min(len(keys), store.PrefetchMost)]
+	var parts [store.PrefetchMost]int
+	for i, key := range keys {
+		parts[i] = ring.PartitionOf(key, r.partitions)
+	}
+	m.store.Prefetch(parts[:len(keys)], keys)
+}

@@ -62,6 +62,16 @@ type FastBackend interface {
 	LookupNow(key string) (e Entry, found, ok bool)
 }
 
+// PrefetchBackend is a FastBackend that takes a hint.
+type PrefetchBackend interface {
+	FastBackend
+	// Prefetch is told keys that LookupNow will be asked for at once, the first PrefetchMost of which are of interest. It does not keep them.
+	Prefetch(keys []string)
+}
+
+// PrefetchMost is how many keys a PrefetchBackend is told at a time.
+const PrefetchMost = 32
+
 // FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again.
 type FillBackend interface {
 	Backend

@@ -256,7 +256,10 @@ func (c *client) run() {
 		enough = 64 << 10 // bytes of replies after which they are sent before the batch is done
 		keep   = 1 << 10
 	)
-	for len(c.rest) > 0 && !c.quit && !c.dead {
+	for n := 0; len(c.rest) > 0 && !c.quit && !c.dead; n++ {
+		if n%PrefetchMost == 0 && len(c.rest) > 1 && c.onLoop() {
+			c.polled.loop.hintOf(c.rest)
+		}
 		args := c.rest[0]
 		cmd := c.srv.find(args[0])
 		if c.onLoop() && !c.atOnce(cmd, args) {

@@ -2,9 +2,11 @@ package resp
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 var errSlowReader = errors.New("not taken in time")
@@ -19,7 +21,9 @@ type loop struct {
 	srv  *Server
 	poll *poller
 
-	again []*client // have perhaps sent more than was received at once
+	ready []*client // to be served in the next turn
+	last  []*client // room for the turn after that
+	keys  [PrefetchMost]string
 
 	mu      sync.Mutex
 	clients map[int]*client // by socket
@@ -32,6 +36,7 @@ type polled struct {
 	state    atomic.Uint32
 	local    bool          // it is the loop that serves the client just now
 	hup      bool          // there will be no more news: what is there now has to be read to its end
+	heard    heard         // what the loop has received in this turn
 	blocked  bool          // the socket takes no more for now; what is left is in client.out
 	writable chan struct{} // the socket may take more; made when first waited for, under loop.mu
 	login    *time.Timer   // ends with the time that the password may take
@@ -83,15 +88,8 @@ func (s *Server) adopt(c *client) bool {
 }
 
 func (l *loop) run() {
-	l.poll.run(l.news, func() bool {
-		all := l.again
-		l.again = nil
-		for _, c := range all {
-			l.serve(c)
-		}
-		return len(l.again) > 0
-	})
-	for _, c := range l.again {
+	l.poll.run(l.news, l.turn)
+	for _, c := range l.ready {
 		l.srv.ended(c)
 	}
 	l.mu.Lock()
@@ -125,7 +123,7 @@ func (l *loop) news(fd int, what uint32) {
 	}
 	if c != nil && c.polled.take() {
 		c.polled.hup = c.polled.hup || what&pollHup != 0
-		l.serve(c)
+		l.ready = append(l.ready, c)
 	}
 }
 
@@ -141,39 +139,95 @@ func (p *polled) take() bool {
 	}
 }
 
-// serve receives once and answers, on the loop.
+// turn serves the clients that are ready, and tells whether there are more again. First it receives from some of them, so that the
+// backend can be told the keys of all these.
+func (l *loop) turn() (busy bool) {
+	all := l.ready
+	l.ready, l.last = l.last[:0], all
+	for some := range slices.Chunk(all, PrefetchMost) {
+		keys := l.keys[:0]
+		for _, c := range some {
+			c.polled.local = true
+			c.polled.heard = c.receive()
+			if len(c.rest) == 1 {
+				keys = appendKey(keys, c.rest[0])
+			}
+		}
+		l.hint(keys)
+		for _, c := range some {
+			l.serve(c)
+		}
+	}
+	clear(all)
+	return len(l.ready) > 0
+}
+
+// serve answers what has been received.
 func (l *loop) serve(c *client) {
 	p := c.polled
-	p.local = true
-	outcome, some, full := c.receive()
+	outcome := gone
+	if !p.heard.end {
+		outcome = c.answer()
+	}
 	p.local = false
 	switch {
 	case outcome == gone:
 		l.finish(c)
 	case outcome == waits:
 		go l.work(c)
-	case full, some && p.hup:
-		l.again = append(l.again, c)
+	case p.heard.full, p.heard.some && p.hup:
+		l.ready = append(l.ready, c)
 	default:
 		l.rest(c)
 	}
 }
 
-// receive receives once and answers. some: there was something. full: there may be more.
-func (c *client) receive() (_ outcome, some, full bool) {
+// heard is what receiving comes to.
+type heard struct {
+	some bool // there was something
+	full bool // there may be more
+	end  bool // the client is gone, or to be cut off
+}
+
+// receive receives once, and reads the commands.
+func (c *client) receive() heard {
 	room, err := c.room()
 	if err != nil {
-		return gone, false, false
+		return heard{end: true}
 	}
 	n, err := c.polled.sock.read(room)
-	switch {
-	case err != nil:
-		return gone, false, false
-	case n == 0:
-		return idle, false, false
+	if err != nil {
+		return heard{end: true}
 	}
 	c.frames.received(n)
-	return c.answer(), true, n == len(room)
+	whole, ok := c.next()
+	c.rest = whole
+	return heard{some: n > 0, full: n == len(room), end: !ok}
+}
+
+// hint tells the backend the keys that it will be asked for next.
+func (l *loop) hint(keys []string) {
+	if l.srv.prefetch != nil && len(keys) > 1 {
+		l.srv.prefetch.Prefetch(keys)
+	}
+	clear(keys) // they lie in the buffers of clients
+}
+
+// hintOf is hint for commands of one client.
+func (l *loop) hintOf(commands [][][]byte) {
+	keys := l.keys[:0]
+	for _, args := range commands[:min(len(commands), PrefetchMost)] {
+		keys = appendKey(keys, args)
+	}
+	l.hint(keys)
+}
+
+// appendKey appends the key of what looks like a read.
+func appendKey(keys []string, args [][]byte) []string {
+	if len(args) != 2 {
+		return keys
+	}
+	return append(keys, unsafe.String(unsafe.SliceData(args[1]), len(args[1])))
 }
 
 // work serves a client from a goroutine of its own, from the middle of a batch on, until all it has sent is answered.
@@ -182,8 +236,16 @@ func (l *loop) work(c *client) {
 		c.flush()
 	}
 	outcome := c.answer()
-	for more := true; more && outcome != gone; {
-		outcome, more, _ = c.receive()
+	for outcome != gone {
+		h := c.receive()
+		if h.end {
+			outcome = gone
+			break
+		}
+		if !h.some {
+			break
+		}
+		outcome = c.answer()
 	}
 	if outcome == gone {
 		l.srv.ended(c)

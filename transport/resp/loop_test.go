@@ -238,3 +238,44 @@ func TestLoginAnewIsLimitedInTime(t *testing.T) {
 	in.conn.Close()
 	eventually(t, "all have gone", func() bool { return clientsOf(s) == 0 })
 }
+
+// hintedFake notes the keys it is told of.
+type hintedFake struct {
+	fastFake
+	mu   *sync.Mutex
+	told map[string]int
+}
+
+func (f hintedFake) Prefetch(keys []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range keys {
+		f.told[strings.Clone(key)]++
+	}
+}
+
+// The backend is told the keys of a pipeline, and of nothing that is no read.
+func TestKeysAreHinted(t *testing.T) {
+	f := hintedFake{fastFake{newFake()}, new(sync.Mutex), make(map[string]int)}
+	s := onLoops(t, Config{Backend: f})
+	w := dial(t, s.Addr())
+	const n = 3*PrefetchMost + 5
+	var send strings.Builder
+	for i := range n {
+		send.WriteString(cmd("get", fmt.Sprint("k", i)) + cmd("time"))
+	}
+	w.send(send.String())
+	for range 2 * n {
+		w.reply()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.told) < n*9/10 { // what comes alone needs no hint
+		t.Errorf("told %d keys of %d", len(f.told), n)
+	}
+	for key, times := range f.told {
+		if key[0] != 'k' || times > 1 {
+			t.Errorf("%q, %d times", key, times)
+		}
+	}
+}

@@ -16,9 +16,10 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	ln       net.Listener
-	fast     FastBackend // nil: the backend has no fast path
-	fill     FillBackend // nil: the backend gives no tickets
-	many     ManyBackend // nil: the backend writes one key at a time
+	fast     FastBackend     // nil: the backend has no fast path
+	prefetch PrefetchBackend // nil: the backend takes no hints
+	fill     FillBackend     // nil: the backend gives no tickets
+	many     ManyBackend     // nil: the backend writes one key at a time
 	commands map[string]*command
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -59,6 +60,7 @@ func Listen(cfg Config) (*Server, error) {
 		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
+	s.prefetch, _ = cfg.Backend.(PrefetchBackend)
 	s.fill, _ = cfg.Backend.(FillBackend)
 	s.many, _ = cfg.Backend.(ManyBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -20,9 +20,10 @@ type respBackend struct {
 }
 
 var (
-	_ resp.FastBackend = (*respBackend)(nil)
-	_ resp.FillBackend = (*respBackend)(nil)
-	_ resp.ManyBackend = (*respBackend)(nil)
+	_ resp.FastBackend     = (*respBackend)(nil)
+	_ resp.FillBackend     = (*respBackend)(nil)
+	_ resp.PrefetchBackend = (*respBackend)(nil)
+	_ resp.ManyBackend     = (*respBackend)(nil)
 )
 
 // LookupNow implements resp.FastBackend.
@@ -33,6 +34,9 @@ func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
 	}
 	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, true
 }
+
+// Prefetch implements resp.PrefetchBackend.
+func (b *respBackend) Prefetch(keys []string) { b.node.Prefetch(keys) }
 
 // Lookup implements resp.Backend.
 func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool, error) {
