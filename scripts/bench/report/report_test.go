@@ -33,7 +33,7 @@ func measured(t *testing.T) string {
 	for name, text := range map[string]string{
 		"huddle.json": `{` + head + `"nodes": 3, "runs": [` + runs("remote", "read", 10000) + `,` + runs("redis", "read", 1) + `]}`,
 		"peers.json":  `[` + runs("grpc-unary", "read", 5000) + `,` + runs("grpc-stream", "read", 9000) + `]`, "nodes-3.json": `{"nodes": 3, "runs": [` + runs("resp", "write", 100) + `]}`,
-		"nodes-1.json":       `{"nodes": 1, "runs": [` + runs("resp", "write", 300) + `]}`,
+		"nodes-1.json":           `{"nodes": 1, "runs": [` + runs("resp", "write", 300) + `]}`,
 		"wire-huddle-get-16.csv": "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"300.5\",\"1\",\"2\"\n",
 		"wire-redis-get-16.csv":  "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"200.0\",\"1\",\"2\"\n",
 	} {
