@@ -105,7 +105,7 @@ func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Tic
 		now = n.clock.now()
 	}
 	entry, err := n.entry(key, e, now)
-	return entry, err == nil, 0, err
+	return entry, err == nil, Ticket{}, err
 }
 
 // entry is what callers see of an entry at the time now.
@@ -134,22 +134,22 @@ func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 // ask submits a read of key, which is stored under another name, and waits for it.
 func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.Entry, Ticket, error) {
 	if err := checkKey(key); err != nil {
-		return nil, 0, err
+		return nil, Ticket{}, err
 	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
 		n.m.Get(&pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
 	switch {
 	case errors.Is(err, ErrClosed):
-		return nil, 0, err
+		return nil, Ticket{}, err
 	case err != nil:
-		return nil, 0, fmt.Errorf("get: %w: %w", ErrUnsure, err)
+		return nil, Ticket{}, fmt.Errorf("get: %w: %w", ErrUnsure, err)
 	case r.Status == pb.Status_OK:
-		return r.Entry, 0, nil
+		return r.Entry, Ticket{}, nil
 	case r.Status == pb.Status_ABSENT:
-		return nil, Ticket(r.Ticket), nil
+		return nil, Ticket{r.Ticket, r.Chain}, nil
 	}
-	return nil, 0, fmt.Errorf("get: %w", ErrUnsure)
+	return nil, Ticket{}, fmt.Errorf("get: %w", ErrUnsure)
 }
 
 // waiter is where one caller waits for the end of an operation. It is used again and again: its channel and its function
@@ -237,7 +237,7 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 		return nil, fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
 	case o.hasTTL && o.ttl <= 0:
 		return nil, fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
-	case o.hasTick && o.ticket == 0:
+	case o.hasTick && o.ticket.Clock == 0:
 		return nil, fmt.Errorf("set: %w", ErrStaleFill)
 	}
 	for _, t := range o.tags {
@@ -254,7 +254,7 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 	}
 	w := &pb.Write{
 		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
-		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: uint64(o.ticket),
+		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: o.ticket.Clock, TicketChain: o.ticket.Chain,
 	}
 	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
 		w.Ttl = int64(n.cfg.DefaultTTL)

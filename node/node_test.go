@@ -151,7 +151,7 @@ func TestConditions(t *testing.T) {
 	must(a.Set(ctx, "k", []byte("late")), node.ErrRevoked)
 
 	_, ok, ticket, err := a.LookupOrTicket(ctx, "fill")
-	if ok || err != nil || ticket == 0 {
+	if ok || err != nil || ticket == (node.Ticket{}) {
 		t.Fatal(ok, ticket, err)
 	}
 	must(b.Delete(ctx, "fill"), nil)

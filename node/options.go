@@ -3,8 +3,8 @@ package node
 import "time"
 
 // Ticket is handed out by a miss and orders the fill that follows it before every later write, delete or cut of the key.
-// A zero Ticket is none: a Set with it fails with ErrStaleFill.
-type Ticket uint64
+// A zero Ticket is none: a Set with it fails with ErrStaleFill. What it holds is for nodes alone.
+type Ticket struct{ Clock, Chain uint64 }
 
 // SetOption changes a Set.
 type SetOption func(*setOptions)

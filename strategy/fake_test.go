@@ -91,12 +91,12 @@ func (n *fakeNode) Lookup(ctx context.Context, key string) (node.Entry, bool, er
 
 func (n *fakeNode) LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
 	if err := n.try(ctx, "lookup", key); err != nil {
-		return node.Entry{}, false, 0, err
+		return node.Entry{}, false, node.Ticket{}, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e, ok := n.live(key)
-	return e, ok, node.Ticket(n.clock), nil
+	return e, ok, node.Ticket{Clock: n.clock}, nil
 }
 
 func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
@@ -128,7 +128,7 @@ func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strate
 }
 
 func (c *fakeCluster) stale(key string, how strategy.SetParams) bool {
-	after := uint64(how.Ticket)
+	after := how.Ticket.Clock
 	for _, tag := range append(slices.Clone(how.Tags), "") {
 		if c.cuts[tag] > after {
 			return true

@@ -94,14 +94,14 @@ func TestTicketOfAnOwnerBehind(t *testing.T) {
 	if !s.until(20*sec, func() bool { return joiner.m.parts[partOf(key)].acting }) {
 		t.Fatal("no take-over")
 	}
-	if r := write(reader, &pb.Write{Value: []byte("old"), Ticket: miss.Ticket}); r.Status != pb.Status_STALE_FILL {
+	if r := write(reader, &pb.Write{Value: []byte("old"), Ticket: miss.Ticket, TicketChain: miss.Chain}); r.Status != pb.Status_STALE_FILL {
 		t.Errorf("a fill that was read before a confirmed Set: %v; ticket of view %d, taken over in view %d",
 			r.Status, miss.Ticket>>viewShift, joiner.m.parts[partOf(key)].since)
 	}
 }
 
-// A node that starts over and comes into a chain with lower numbers may still have a load under way, under a ticket of its former chain. That
-// is above all that is written here, and orders nothing (P6).
+// A node that starts over and comes into another chain may still have a load under way, under a ticket of its former chain. That orders
+// nothing here, be its view a later one, or one of the same number, with more written in it (P6).
 func TestTicketOfAnotherChain(t *testing.T) {
 	b := newBench(t, "")
 	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
@@ -123,8 +123,13 @@ func TestTicketOfAnotherChain(t *testing.T) {
 	if s := write(&pb.Write{Kind: pb.Kind_TOMBSTONE}); s != pb.Status_OK {
 		t.Fatalf("the delete: %v", s)
 	}
-	if s := write(&pb.Write{Value: []byte("old"), Ticket: 60<<viewShift + 5}); s != pb.Status_STALE_FILL {
-		t.Errorf("a fill under a ticket of another chain: %v", s)
+	for _, ticket := range []uint64{60<<viewShift + 5, b.m.clock + 5} {
+		if s := write(&pb.Write{Value: []byte("old"), Ticket: ticket, TicketChain: 8}); s != pb.Status_STALE_FILL {
+			t.Errorf("a fill under a ticket of another chain: %v", s)
+		}
+	}
+	if s := write(&pb.Write{Value: []byte("new"), Ticket: b.m.clock, TicketChain: b.m.lay.view.Chain}); s != pb.Status_OK {
+		t.Errorf("a fill under a ticket of this chain: %v", s)
 	}
 }
 

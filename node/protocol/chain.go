@@ -137,49 +137,6 @@ func (m *Machine) betterChain() bool {
 	return false
 }
 
-// tickOutside: in no cluster. Ask to be let in, or found one (rule 2).
-func (m *Machine) tickOutside(now int64) {
-	if m.leaving { // nothing is held here any more
-		m.finishLeave()
-		return
-	}
-	m.watchName(now)
-	chains, alone, smallest := false, true, true
-	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
-	for _, id := range m.order {
-		p := m.peers[id]
-		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) {
-			continue
-		}
-		alone = false
-		if p.session != 0 { // what gossip knows of it may be of before a cut
-			met[p.member.Name] = true
-		}
-		if p.chain != 0 {
-			chains = true
-		} else if id < m.self.Id {
-			smallest = false
-		}
-	}
-	if now-m.joinedAt >= joinEvery {
-		m.joinedAt = now
-		for _, id := range m.order {
-			if p := m.peers[id]; p.session != 0 && p.chain != 0 {
-				m.send(p, &pb.Message{Body: &pb.Message_Join{Join: &pb.Join{Member: m.self}}})
-			}
-		}
-	}
-	if chains || now < m.foundAfter || m.chosen != nil {
-		return
-	}
-	switch {
-	case m.cfg.Solo && alone:
-	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect:
-		return
-	}
-	m.learn(&pb.View{Chain: m.env.Random() | 1, Number: 1, Members: []*pb.Member{m.self}})
-}
-
 // startOver gives up the chain: everything held here is dropped, and the process goes on as a new member.
 func (m *Machine) startOver(why string) {
 	m.env.Event("started-over", "", why)
@@ -200,12 +157,12 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
-	m.clash.with = nil
+	m.clash.with, m.staysOut = nil, outsidePromise{}
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
 	for _, id := range slices.Clone(old) {
 		p := m.peers[id]
-		p.session, p.proven, p.stash, p.adopted, p.inSync, p.confirm, p.suspects = 0, false, nil, 0, 0, 0, nil
+		p.session, p.proven, p.stash, p.adopted, p.inSync, p.confirm, p.suspects, p.outsideAt = 0, false, nil, 0, 0, 0, nil, 0
 		p.lease.until.Store(0)
 		p.near.until.Store(0)
 		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0

@@ -307,7 +307,7 @@ func (c *checker) load(p *simProc, key int) {
 		}
 		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
-			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}, Ticket: r.Ticket}
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}, Ticket: r.Ticket, TicketChain: r.Chain}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
 					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))

@@ -104,15 +104,16 @@ type route struct {
 
 // peer is what this node knows of another one.
 type peer struct {
-	member  *pb.Member
-	session uint64 // 0: none
-	proven  bool   // a message has come on the session: the other side has dropped what it held under earlier ones
-	heard   int64  // when the last message came
-	answers int64  // when it was asked what it has answered last
-	metAt   int64  // when we first heard of it
-	aliveAt int64  // when it was last asked whether it runs, and has answered; 0: never
-	downAt  int64  // when the session ended, or the peer was met
-	refused int64  // when its port first refused a connection since the last session; 0: it did not
+	member    *pb.Member
+	session   uint64 // 0: none
+	proven    bool   // a message has come on the session: the other side has dropped what it held under earlier ones
+	heard     int64  // when the last message came
+	answers   int64  // when it was asked what it has answered last
+	metAt     int64  // when we first heard of it
+	aliveAt   int64  // when it was last asked whether it runs, and has answered; 0: never
+	outsideAt int64  // when it was asked, of this session, whether it is in no cluster, and has said so; 0: it has not
+	downAt    int64  // when the session ended, or the peer was met
+	refused   int64  // when its port first refused a connection since the last session; 0: it did not
 
 	// What it grants to us.
 	lease   *Lease // for copies: outlives sessions
@@ -198,21 +199,23 @@ type Machine struct {
 	allowanceAt int64
 	toPull      int // partitions that were to be pulled when the present round of hand-over began
 
-	mySuspects  []uint64
-	suspectedAt int64 // when a member last told whom it does not hear
-	askedAt     int64
-	reportedAt  int64
-	joinedAt    int64
-	sweptHold   int
-	lostAt      int64 // since when the majority has been out of touch; 0: in touch
-	lost        bool  // and that was announced
-	foundAfter  int64 // no founding before
-	metAt       int64 // when the last new peer was met
-	reached     bool
-	leaving     bool
-	left        bool
-	forgotten   map[string]bool
-	clash       clash
+	mySuspects   []uint64
+	suspectedAt  int64 // when a member last told whom it does not hear
+	askedAt      int64
+	reportedAt   int64
+	joinedAt     int64
+	sweptHold    int
+	lostAt       int64 // since when the majority has been out of touch; 0: in touch
+	lost         bool  // and that was announced
+	foundAfter   int64 // no founding before
+	metAt        int64 // when the last new peer was met
+	outsideAsked int64 // when others were last asked whether they are in no cluster
+	staysOut     outsidePromise
+	reached      bool
+	leaving      bool
+	left         bool
+	forgotten    map[string]bool
+	clash        clash
 
 	Counters Counters
 }
@@ -345,7 +348,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 		m.Down(member.Id, p.session)
 	}
 	p := m.meet(member)
-	p.session, p.proven, p.refused = session, false, 0
+	p.session, p.proven, p.refused, p.outsideAt = session, false, 0, 0
 	p.heard = m.env.Now()
 	m.endNear(p)
 	m.askAlive(member.Name)
@@ -361,7 +364,7 @@ func (m *Machine) Down(id, session uint64) {
 	if p == nil || p.session != session {
 		return
 	}
-	p.session, p.proven, p.downAt = 0, false, m.env.Now()
+	p.session, p.proven, p.downAt, p.outsideAt = 0, false, m.env.Now(), 0
 	p.stash = nil
 	m.endNear(p)
 	m.failOps(id)

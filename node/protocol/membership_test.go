@@ -25,6 +25,7 @@ func TestExpectCountsNames(t *testing.T) {
 		t.Fatal("founded while one is out of reach")
 	}
 	b.m.Up(benchMembers[2], 3)
+	b.m.cfg.Mutant = "found-unasked"
 	if b.pass(5 * sec); b.m.lay == nil && b.m.chosen == nil {
 		t.Fatal("not founded with all three")
 	}

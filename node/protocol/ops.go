@@ -15,6 +15,7 @@ type Result struct {
 	Version uint64       // a write: the version it gave
 	Existed bool         // a write: whether the key was there before
 	Ticket  uint64       // a Get that missed, if asked for
+	Chain   uint64       // what Ticket is of: see pb.Write.TicketChain
 	Keys    []string     // a Scan
 	Count   uint64       // a Scan
 	// Tried tells that a write may have reached its owner: without an answer it may still take effect.
@@ -193,7 +194,7 @@ func (m *Machine) onGetReply(p *peer, msg *pb.Message, b *pb.GetReply) {
 		m.end(o, Result{Status: pb.Status_OK, Entry: e})
 	case pb.Status_ABSENT:
 		m.Counters.Misses.Add(1)
-		m.end(o, Result{Status: pb.Status_ABSENT, Ticket: b.Ticket})
+		m.end(o, Result{Status: pb.Status_ABSENT, Ticket: b.Ticket, Chain: m.lay.view.Chain})
 	default:
 		m.park(o)
 	}
@@ -247,7 +248,7 @@ func (m *Machine) serveLocal(o *op) {
 				m.end(o, Result{Status: pb.Status_OK, Entry: e})
 			case r.Status == pb.Status_ABSENT:
 				m.Counters.Misses.Add(1)
-				m.end(o, Result{Status: pb.Status_ABSENT, Ticket: r.Ticket})
+				m.end(o, Result{Status: pb.Status_ABSENT, Ticket: r.Ticket, Chain: m.lay.view.Chain})
 			default:
 				m.park(o)
 			}

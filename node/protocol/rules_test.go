@@ -279,8 +279,8 @@ func TestRules(t *testing.T) {
 			b.enter(2, 3)
 			b.confirm(2, 3)
 			b.pass(2*sec, 2, 3)
-			var ticket uint64
-			b.m.Get(&pb.Get{Key: key, Fill: true}, b.now+sec, func(r Result) { ticket = r.Ticket })
+			var miss Result
+			b.m.Get(&pb.Get{Key: key, Fill: true}, b.now+sec, func(r Result) { miss = r })
 			write := func(w *pb.Write) (status pb.Status) {
 				status = -1
 				w.Key = key
@@ -290,11 +290,11 @@ func TestRules(t *testing.T) {
 				}
 				return status
 			}
-			if s := write(&pb.Write{Value: []byte("new"), Ttl: 10 * ms}); s != pb.Status_OK || ticket == 0 {
-				b.t.Fatalf("ticket %d, the write ended %v", ticket, s)
+			if s := write(&pb.Write{Value: []byte("new"), Ttl: 10 * ms}); s != pb.Status_OK || miss.Ticket == 0 {
+				b.t.Fatalf("ticket %d, the write ended %v", miss.Ticket, s)
 			}
 			b.pass(100*ms, 2, 3)
-			return write(&pb.Write{Value: []byte("old"), Ticket: ticket}) == pb.Status_STALE_FILL
+			return write(&pb.Write{Value: []byte("old"), Ticket: miss.Ticket, TicketChain: miss.Chain}) == pb.Status_STALE_FILL
 		}},
 		{"resend-void", "a new copy is not sent the value of a write under way that was cut meanwhile (7, 10)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool {

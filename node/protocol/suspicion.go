@@ -42,9 +42,13 @@ func (m *Machine) askAlive(name string) {
 func (m *Machine) onAlive(p *peer, b *pb.Alive) {
 	switch {
 	case !b.Answer:
-		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true}}})
+		outside := b.Outside && m.promiseOutside(p)
+		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true, Outside: outside}}})
 	case b.Asked <= m.env.Now():
 		p.aliveAt = max(p.aliveAt, b.Asked)
+		if b.Outside {
+			p.outsideAt = max(p.outsideAt, b.Asked)
+		}
 	}
 }
 

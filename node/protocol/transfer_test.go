@@ -65,3 +65,23 @@ func TestASlowSource(t *testing.T) {
 		t.Errorf("asked while b does not answer: %v, want only c", n)
 	}
 }
+
+// What is pulled for those who wait comes first and is not held back, but it does not keep the hand-over from going on.
+func TestReadsHoldAHandOverBackForASecondAtMost(t *testing.T) {
+	b := newBench(t, "")
+	b.m.cfg.RepairRate = 1000
+	b.enter(2, 3, 2)
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	if b.m.missing == 0 {
+		t.Fatal("nothing to pull")
+	}
+	for i := range uint64(100) {
+		b.m.merge(p, &pb.Entry{Key: keyOf(p), Value: make([]byte, 100), Version: i + 1}, b.now)
+	}
+	if b.m.mayPull() {
+		t.Fatal("what was pulled has cost nothing")
+	}
+	if b.pass(1100 * ms); !b.m.mayPull() {
+		t.Errorf("after a second there is a debt of %d bytes", -b.m.allowance)
+	}
+}

@@ -162,9 +162,9 @@ func (pt *part) wrote(e *store.Entry) {
 
 // staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell? What was
 // written since may have ended by its TTL or been evicted, a tombstone too: the partition remembers the latest version
-// that did. A ticket of a later view is one of another chain, which its asker was in before it started over.
+// that did. A ticket of another chain, in which its asker was before it started over, says nothing of what was written in this one.
 func (m *Machine) staleFill(p int, b *pb.Write) bool {
-	return b.Ticket>>viewShift > m.lay.number() || m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
+	return b.TicketChain != m.lay.view.Chain && !m.is("any-chain") || m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
 		m.store.CutSince(b.Tags, b.Ticket) || m.store.Ended(p) > b.Ticket && !m.is("forget-ended")
 }
 

@@ -1775,6 +1775,7 @@ type Alive struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Asked         int64                  `protobuf:"zigzag64,1,opt,name=asked,proto3" json:"asked,omitempty"` // the asker's clock, echoed
 	Answer        bool                   `protobuf:"varint,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // asked: and is in no cluster? Answered: it is in none, and for a lease enters none that the asker is not in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1819,6 +1820,13 @@ func (x *Alive) GetAsked() int64 {
 func (x *Alive) GetAnswer() bool {
 	if x != nil {
 		return x.Answer
+	}
+	return false
+}
+
+func (x *Alive) GetOutside() bool {
+	if x != nil {
+		return x.Outside
 	}
 	return false
 }
@@ -2167,9 +2175,10 @@ type Write struct {
 	Touch         bool                   `protobuf:"varint,7,opt,name=touch,proto3" json:"touch,omitempty"` // only the TTL changes
 	IfAbsent      bool                   `protobuf:"varint,8,opt,name=if_absent,json=ifAbsent,proto3" json:"if_absent,omitempty"`
 	IfPresent     bool                   `protobuf:"varint,9,opt,name=if_present,json=ifPresent,proto3" json:"if_present,omitempty"`
-	IfVersion     uint64                 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"` // 0: any
-	Ticket        uint64                 `protobuf:"varint,11,opt,name=ticket,proto3" json:"ticket,omitempty"`                        // 0: not a fill
-	NoEnd         bool                   `protobuf:"varint,12,opt,name=no_end,json=noEnd,proto3" json:"no_end,omitempty"`             // ttl 0 means: no end (and not: the default)
+	IfVersion     uint64                 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`        // 0: any
+	Ticket        uint64                 `protobuf:"varint,11,opt,name=ticket,proto3" json:"ticket,omitempty"`                               // 0: not a fill
+	NoEnd         bool                   `protobuf:"varint,12,opt,name=no_end,json=noEnd,proto3" json:"no_end,omitempty"`                    // ttl 0 means: no end (and not: the default)
+	TicketChain   uint64                 `protobuf:"fixed64,13,opt,name=ticket_chain,json=ticketChain,proto3" json:"ticket_chain,omitempty"` // the chain that the ticket is of
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2286,6 +2295,13 @@ func (x *Write) GetNoEnd() bool {
 		return x.NoEnd
 	}
 	return false
+}
+
+func (x *Write) GetTicketChain() uint64 {
+	if x != nil {
+		return x.TicketChain
+	}
+	return 0
 }
 
 type WriteReply struct {
@@ -3214,10 +3230,11 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"ViewPlease\"\x1c\n" +
 	"\x06Forget\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"5\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"O\n" +
 	"\x05Alive\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x16\n" +
-	"\x06answer\x18\x02 \x01(\bR\x06answer\"9\n" +
+	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x18\n" +
+	"\aoutside\x18\x03 \x01(\bR\aoutside\"9\n" +
 	"\bLeaseAsk\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x17\n" +
 	"\ain_sync\x18\x02 \x01(\bR\x06inSync\"P\n" +
@@ -3242,7 +3259,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12+\n" +
 	"\x05entry\x18\x02 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\x12\x12\n" +
 	"\x04keep\x18\x03 \x01(\bR\x04keep\x12\x16\n" +
-	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xba\x02\n" +
+	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xdd\x02\n" +
 	"\x05Write\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.huddle.peer.v1.KindR\x04kind\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -3258,7 +3275,8 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"if_version\x18\n" +
 	" \x01(\x04R\tifVersion\x12\x16\n" +
 	"\x06ticket\x18\v \x01(\x04R\x06ticket\x12\x15\n" +
-	"\x06no_end\x18\f \x01(\bR\x05noEnd\"p\n" +
+	"\x06no_end\x18\f \x01(\bR\x05noEnd\x12!\n" +
+	"\fticket_chain\x18\r \x01(\x06R\vticketChain\"p\n" +
 	"\n" +
 	"WriteReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x18\n" +

@@ -1911,6 +1911,16 @@ func (m *Alive) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Outside {
+		i--
+		if m.Outside {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x18
+	}
 	if m.Answer {
 		i--
 		if m.Answer {
@@ -2258,6 +2268,12 @@ func (m *Write) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.TicketChain != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.TicketChain))
+		i--
+		dAtA[i] = 0x69
 	}
 	if m.NoEnd {
 		i--
@@ -3944,6 +3960,9 @@ func (m *Alive) SizeVT() (n int) {
 	if m.Answer {
 		n += 2
 	}
+	if m.Outside {
+		n += 2
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -4108,6 +4127,9 @@ func (m *Write) SizeVT() (n int) {
 	}
 	if m.NoEnd {
 		n += 2
+	}
+	if m.TicketChain != 0 {
+		n += 9
 	}
 	n += len(m.unknownFields)
 	return n
@@ -8065,6 +8087,26 @@ func (m *Alive) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Answer = bool(v != 0)
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Outside", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Outside = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -9092,6 +9134,16 @@ func (m *Write) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.NoEnd = bool(v != 0)
+		case 13:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TicketChain", wireType)
+			}
+			m.TicketChain = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.TicketChain = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

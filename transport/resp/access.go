@@ -13,7 +13,7 @@ import (
 type lookup struct {
 	entry  Entry
 	found  bool
-	ticket uint64 // of a key that is absent, if it was asked for
+	ticket Ticket // of a key that is absent, if it was asked for
 	err    error
 }
 

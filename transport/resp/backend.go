@@ -13,6 +13,9 @@ type Entry struct {
 	TTL     time.Duration // what remains; 0: no end
 }
 
+// Ticket is what a FillBackend makes of it.
+type Ticket [2]uint64
+
 // SetArgs says how a key is written. At most one of IfAbsent, IfPresent and IfVersion is given; Ticket only to a FillBackend.
 type SetArgs struct {
 	TTL       time.Duration // 0 and not NoTTL or KeepTTL: the backend's default
@@ -21,7 +24,7 @@ type SetArgs struct {
 	IfAbsent  bool          // only if the key is absent
 	IfPresent bool          // only if the key is present
 	IfVersion uint64        // not 0: only if the present entry has this version
-	Ticket    uint64        // not 0: only if the key has not been written, removed or cleared since LookupOrTicket gave it
+	Ticket    Ticket        // not zero: only if the key has not been written, removed or cleared since LookupOrTicket gave it
 }
 
 // InfoSection is one section of the answer to INFO.
@@ -75,9 +78,9 @@ const PrefetchMost = 32
 // FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again.
 type FillBackend interface {
 	Backend
-	// LookupOrTicket is Lookup. Of an absent key it returns a ticket, not 0, for SetArgs.Ticket. The Set is also ErrCondition if
+	// LookupOrTicket is Lookup. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket. The Set is also ErrCondition if
 	// that cannot be told any more.
-	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket uint64, err error)
+	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket Ticket, err error)
 }
 
 // SetItem is one key of SetMany.

@@ -82,7 +82,7 @@ func (f *fake) Set(ctx context.Context, key string, value []byte, a SetArgs) err
 	if a.IfAbsent && ok || a.IfPresent && !ok || a.IfVersion != 0 && (!ok || old.version != a.IfVersion) {
 		return ErrCondition
 	}
-	if a.Ticket != 0 && max(f.last[key], f.cleared) > a.Ticket {
+	if a.Ticket != (Ticket{}) && max(f.last[key], f.cleared) > a.Ticket[0] {
 		return ErrCondition
 	}
 	f.clock++
@@ -200,11 +200,11 @@ func (f fastFake) LookupNow(key string) (Entry, bool, bool) {
 // fillFake is a fake that gives tickets.
 type fillFake struct{ fastFake }
 
-func (f fillFake) LookupOrTicket(ctx context.Context, key string) (Entry, bool, uint64, error) {
+func (f fillFake) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	e, found, err := f.Lookup(ctx, key)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return e, found, f.clock, err
+	return e, found, Ticket{f.clock}, err
 }
 
 // start serves cfg on a free port until the test ends.

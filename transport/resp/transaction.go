@@ -19,7 +19,7 @@ type transaction struct {
 // watched is what a key was at its WATCH and must be at EXEC.
 type watched struct {
 	version uint64 // 0: absent
-	ticket  uint64 // if absent: nothing may have happened to the key since it was given; 0: there is none
+	ticket  Ticket // if absent: nothing may have happened to the key since it was given; zero: there is none
 }
 
 func (t *transaction) reset() { *t = transaction{} }

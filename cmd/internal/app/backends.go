@@ -48,17 +48,17 @@ func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool,
 }
 
 // LookupOrTicket implements resp.FillBackend. A copy that answers in place of the owner gives no ticket.
-func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entry, bool, uint64, error) {
+func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entry, bool, resp.Ticket, error) {
 	e, found, ticket, err := b.node.LookupOrTicket(ctx, key)
 	switch {
 	case err != nil:
-		return resp.Entry{}, false, 0, respError(err)
+		return resp.Entry{}, false, resp.Ticket{}, respError(err)
 	case found:
-		return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, 0, nil
-	case ticket == 0:
-		return resp.Entry{}, false, 0, resp.ErrUnsure
+		return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, resp.Ticket{}, nil
+	case ticket == node.Ticket{}:
+		return resp.Entry{}, false, resp.Ticket{}, resp.ErrUnsure
 	}
-	return resp.Entry{}, false, uint64(ticket), nil
+	return resp.Entry{}, false, resp.Ticket{ticket.Clock, ticket.Chain}, nil
 }
 
 // Set implements resp.Backend.
@@ -98,8 +98,8 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	case a.IfVersion != 0:
 		opts = append(opts, node.IfVersion(a.IfVersion))
 	}
-	if a.Ticket != 0 {
-		opts = append(opts, node.WithTicket(node.Ticket(a.Ticket)))
+	if a.Ticket != (resp.Ticket{}) {
+		opts = append(opts, node.WithTicket(node.Ticket{Clock: a.Ticket[0], Chain: a.Ticket[1]}))
 	}
 	if tag, ok := userTagOf(value); ok {
 		opts = append(opts, node.WithTags(tag))
