@@ -70,7 +70,7 @@ type Config struct {
 	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
 	Profile string
 	// RepairRate bounds what this node pulls from others in a hand-over, in bytes a second, so that reads and writes keep
-	// their latency meanwhile. Default 64 MiB.
+	// their latency meanwhile; what is pulled because somebody asks for it comes on top. Default 64 MiB.
 	RepairRate int64
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration

@@ -157,7 +157,7 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
-	m.clash.with, m.staysOut = nil, outsidePromise{}
+	m.clash.with, m.found = nil, founding{}
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
 	for _, id := range slices.Clone(old) {

@@ -1,23 +1,28 @@
 package protocol
 
 import (
-	"slices"
-
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
 // Founding a cluster (rule 2). It must not happen beside another that is only out of sight: its members could be within reach again with
 // the next message, and two clusters would serve the same keys. What gossip knows may be of before a cut. So who founds has asked
-// all it has met, over the present sessions, and each has answered that it is in no cluster and for a lease enters none without the founder. With
+// all it has met, over the present sessions, and each has answered that it is in no cluster and for a lease enters none but that one. With
 // Expect, all nodes are among those: no other cluster has a member, then, and none can get one until the founder's is there.
 
 // askOutsideEvery is how often a node that could found a cluster asks the others.
 const askOutsideEvery = 100 * ms
 
-// outsidePromise is what this node has answered: it enters no cluster that the asker is not in.
-type outsidePromise struct {
-	to    uint64
-	until int64
+// founding is what a node in no cluster has to do with the founding of one.
+type founding struct {
+	chain uint64 // that this node would found; 0: not chosen yet
+	asked int64  // when the others were last asked
+
+	// What this node has promised: it enters no chain but this one.
+	to, only uint64
+	until    int64
+	// The smallest process that has asked in vain, and when: its turn is next.
+	next   uint64
+	nextAt int64
 }
 
 // tickOutside: in no cluster. Ask to be let in, or found one.
@@ -31,7 +36,7 @@ func (m *Machine) tickOutside(now int64) {
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	for _, id := range m.order {
 		p := m.peers[id]
-		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) {
+		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) || m.hung(p, now) {
 			continue
 		}
 		alone = false
@@ -55,39 +60,51 @@ func (m *Machine) tickOutside(now int64) {
 	if chains || now < m.foundAfter || m.chosen != nil {
 		return
 	}
+	if m.found.chain == 0 {
+		m.found.chain = m.env.Random() | 1
+	}
+	v := &pb.View{Chain: m.found.chain, Number: 1, Members: []*pb.Member{m.self}}
 	switch {
+	case !m.prepared(v): // its ring comes first: between the answers and the founding there must be no time
+		return
 	case m.cfg.Solo && alone:
 	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect, !m.allOutside(now):
 		return
 	}
-	m.learn(&pb.View{Chain: m.env.Random() | 1, Number: 1, Members: []*pb.Member{m.self}})
+	m.learn(v)
 }
 
-// allOutside tells whether all peers within reach are known to be in no cluster, and to enter none without this node for long enough.
+// hung tells whether a peer neither answers nor gossips, though its session stands: a process that is stopped, whose kernel still is there.
+func (m *Machine) hung(p *peer, now int64) bool {
+	return p.session != 0 && !p.gossiped && now-p.heard > m.cfg.ExpelAfter
+}
+
+// allOutside tells whether all peers within reach are known to be in no cluster, and to enter none but this node's for long enough.
 // Those of whom it is not known are asked. A promise lasts for a lease from the answer; here it counts for half of one, from the question.
 func (m *Machine) allOutside(now int64) bool {
 	if m.is("found-unasked") {
 		return true
 	}
-	all, ask := true, now-m.outsideAsked >= askOutsideEvery
+	all, ask := true, now-m.found.asked >= askOutsideEvery
 	for _, id := range m.order {
 		p := m.peers[id]
-		if p.session == 0 || p.outsideAt != 0 && now-p.outsideAt < m.cfg.Lease/2 {
+		if p.session == 0 || m.hung(p, now) || p.outsideAt != 0 && now-p.outsideAt < m.cfg.Lease/2 {
 			continue
 		}
 		all = false
 		if ask {
-			m.outsideAsked = now
-			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: now, Outside: true}}})
+			m.found.asked = now
+			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: now, Outside: true, Chain: m.found.chain}}})
 		}
 	}
 	return all
 }
 
-// promiseOutside answers who asks: true only if this node is in no cluster, knows of none that it is about to enter, and has promised no other.
-func (m *Machine) promiseOutside(p *peer) bool {
-	now := m.env.Now()
-	if m.lay != nil || m.chosen != nil || m.left || m.staysOut.to != p.member.Id && now < m.staysOut.until {
+// promiseOutside answers who asks: true only if this node is in no cluster, knows of none, and has promised nobody else. Of several that ask
+// the smallest has the next turn, so that none is kept waiting by others that found nothing.
+func (m *Machine) promiseOutside(p *peer, chain uint64) bool {
+	now, f := m.env.Now(), &m.found
+	if m.lay != nil || m.chosen != nil || m.left {
 		return false
 	}
 	for _, id := range m.order {
@@ -95,11 +112,18 @@ func (m *Machine) promiseOutside(p *peer) bool {
 			return false
 		}
 	}
-	m.staysOut = outsidePromise{p.member.Id, now + m.cfg.Lease}
+	id, waits := p.member.Id, now-f.nextAt < m.cfg.Lease
+	if now < f.until && f.to != id || waits && f.next < id {
+		if !waits || id <= f.next {
+			f.next, f.nextAt = id, now
+		}
+		return false
+	}
+	f.to, f.only, f.until = id, chain, now+m.cfg.Lease
 	return true
 }
 
-// promisedAway tells whether this node has promised not to enter a cluster with these members just now. It will be told of them again.
-func (m *Machine) promisedAway(members []*pb.Member) bool {
-	return m.env.Now() < m.staysOut.until && !slices.ContainsFunc(members, func(x *pb.Member) bool { return x.Id == m.staysOut.to })
+// promisedAway tells whether this node has promised not to enter a chain just now. It will be told of it again.
+func (m *Machine) promisedAway(chain uint64) bool {
+	return m.env.Now() < m.found.until && chain != m.found.only
 }

@@ -19,7 +19,7 @@ func (m *Machine) learn(v *pb.View) {
 	}
 	member := slices.ContainsFunc(v.Members, func(x *pb.Member) bool { return x.Id == m.self.Id })
 	leaver := slices.ContainsFunc(v.Leaving, func(x *pb.Member) bool { return x.Id == m.self.Id })
-	if m.lay == nil && (!member || m.promisedAway(v.Members)) {
+	if m.lay == nil && (!member || m.promisedAway(v.Chain)) {
 		return
 	}
 	if m.lay != nil && !member && !leaver {

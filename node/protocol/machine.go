@@ -199,23 +199,22 @@ type Machine struct {
 	allowanceAt int64
 	toPull      int // partitions that were to be pulled when the present round of hand-over began
 
-	mySuspects   []uint64
-	suspectedAt  int64 // when a member last told whom it does not hear
-	askedAt      int64
-	reportedAt   int64
-	joinedAt     int64
-	sweptHold    int
-	lostAt       int64 // since when the majority has been out of touch; 0: in touch
-	lost         bool  // and that was announced
-	foundAfter   int64 // no founding before
-	metAt        int64 // when the last new peer was met
-	outsideAsked int64 // when others were last asked whether they are in no cluster
-	staysOut     outsidePromise
-	reached      bool
-	leaving      bool
-	left         bool
-	forgotten    map[string]bool
-	clash        clash
+	mySuspects  []uint64
+	suspectedAt int64 // when a member last told whom it does not hear
+	askedAt     int64
+	reportedAt  int64
+	joinedAt    int64
+	sweptHold   int
+	lostAt      int64 // since when the majority has been out of touch; 0: in touch
+	lost        bool  // and that was announced
+	foundAfter  int64 // no founding before
+	metAt       int64 // when the last new peer was met
+	found       founding
+	reached     bool
+	leaving     bool
+	left        bool
+	forgotten   map[string]bool
+	clash       clash
 
 	Counters Counters
 }
@@ -296,6 +295,9 @@ func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
 		return
 	}
 	p := m.meet(member)
+	if chain == 0 { // of before it entered the one that it has told us of itself: no process leaves one and goes on
+		chain = p.chain
+	}
 	p.gossiped, p.chain, p.view, p.size = true, chain, view, size
 }
 
@@ -392,6 +394,9 @@ func (m *Machine) Receive(id, session uint64, msg *pb.Message) {
 		return
 	}
 	p.heard = m.env.Now()
+	if m.lay == nil && p.chain == 0 { // sooner than gossip does
+		p.chain = msg.Chain
+	}
 	if !p.proven {
 		p.proven = true
 		m.proved(p)

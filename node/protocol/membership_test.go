@@ -26,6 +26,7 @@ func TestExpectCountsNames(t *testing.T) {
 	}
 	b.m.Up(benchMembers[2], 3)
 	b.m.cfg.Mutant = "found-unasked"
+	b.built()
 	if b.pass(5 * sec); b.m.lay == nil && b.m.chosen == nil {
 		t.Fatal("not founded with all three")
 	}

@@ -42,7 +42,7 @@ func (m *Machine) askAlive(name string) {
 func (m *Machine) onAlive(p *peer, b *pb.Alive) {
 	switch {
 	case !b.Answer:
-		outside := b.Outside && m.promiseOutside(p)
+		outside := b.Outside && m.promiseOutside(p, b.Chain)
 		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true, Outside: outside}}})
 	case b.Asked <= m.env.Now():
 		p.aliveAt = max(p.aliveAt, b.Asked)

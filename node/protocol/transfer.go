@@ -188,6 +188,7 @@ func (m *Machine) pulled(pl *pull, b *pb.PullReply) {
 		if i == len(pl.parts) {
 			return // not what was asked for
 		}
+		m.allowance -= int64(len(x.Key)+len(x.Value)) + 64
 		m.merge(of, x, now)
 		m.parts[of].after, m.parts[of].started = x.Key, true
 	}
@@ -204,9 +205,6 @@ func (m *Machine) merge(p int, x *pb.Entry, now int64) {
 		return
 	}
 	size := len(x.Key) + len(x.Value)
-	// What is pulled for somebody who waits (withKey) is not held back. It holds back the rest, but for no more than a second: who asks
-	// for more than the rate allows must not keep the hand-over from its end.
-	m.allowance = max(m.allowance-int64(size)-64, -max(m.cfg.RepairRate, 0))
 	m.Counters.Pulled.Add(uint64(size))
 	m.Counters.PulledEntries.Add(1)
 	if v, ok := m.parts[p].written[x.Key]; ok && x.Version < v && !m.is("forget-written") && !m.is("raw-merge") {

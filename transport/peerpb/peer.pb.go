@@ -1775,7 +1775,8 @@ type Alive struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Asked         int64                  `protobuf:"zigzag64,1,opt,name=asked,proto3" json:"asked,omitempty"` // the asker's clock, echoed
 	Answer        bool                   `protobuf:"varint,2,opt,name=answer,proto3" json:"answer,omitempty"`
-	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // asked: and is in no cluster? Answered: it is in none, and for a lease enters none that the asker is not in
+	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // asked: and is in no cluster? Answered: it is in none, and for a lease enters none but the chain named
+	Chain         uint64                 `protobuf:"fixed64,4,opt,name=chain,proto3" json:"chain,omitempty"`    // asked: the chain that the asker would found
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1829,6 +1830,13 @@ func (x *Alive) GetOutside() bool {
 		return x.Outside
 	}
 	return false
+}
+
+func (x *Alive) GetChain() uint64 {
+	if x != nil {
+		return x.Chain
+	}
+	return 0
 }
 
 // LeaseAsk asks the receiver to confirm the view, and for its pair lease, in one.
@@ -3230,11 +3238,12 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"ViewPlease\"\x1c\n" +
 	"\x06Forget\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"O\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"e\n" +
 	"\x05Alive\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x16\n" +
 	"\x06answer\x18\x02 \x01(\bR\x06answer\x12\x18\n" +
-	"\aoutside\x18\x03 \x01(\bR\aoutside\"9\n" +
+	"\aoutside\x18\x03 \x01(\bR\aoutside\x12\x14\n" +
+	"\x05chain\x18\x04 \x01(\x06R\x05chain\"9\n" +
 	"\bLeaseAsk\x12\x14\n" +
 	"\x05asked\x18\x01 \x01(\x12R\x05asked\x12\x17\n" +
 	"\ain_sync\x18\x02 \x01(\bR\x06inSync\"P\n" +

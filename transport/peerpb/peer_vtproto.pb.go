@@ -1911,6 +1911,12 @@ func (m *Alive) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Chain != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Chain))
+		i--
+		dAtA[i] = 0x21
+	}
 	if m.Outside {
 		i--
 		if m.Outside {
@@ -3962,6 +3968,9 @@ func (m *Alive) SizeVT() (n int) {
 	}
 	if m.Outside {
 		n += 2
+	}
+	if m.Chain != 0 {
+		n += 9
 	}
 	n += len(m.unknownFields)
 	return n
@@ -8107,6 +8116,16 @@ func (m *Alive) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Outside = bool(v != 0)
+		case 4:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Chain", wireType)
+			}
+			m.Chain = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Chain = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
