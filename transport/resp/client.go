@@ -262,7 +262,7 @@ func (c *client) run() {
 		}
 		args := c.rest[0]
 		cmd := c.srv.find(args[0])
-		if c.onLoop() && !c.atOnce(cmd, args) {
+		if c.onLoop() && (!c.polled.mayGoOn() || !c.atOnce(cmd, args)) {
 			return
 		}
 		c.rest = c.rest[1:]
@@ -282,7 +282,7 @@ func (c *client) run() {
 			}
 		}
 		if c.onLoop() {
-			c.ahead = nil
+			c.ahead, c.polled.one[0] = nil, lookup{} // or else it would keep what it has read alive
 		}
 		if len(c.out) > enough {
 			if c.flush(); c.blocked() {
@@ -302,7 +302,9 @@ func (c *client) run() {
 // atOnce tells whether a command is answered without waiting. What a read comes to is kept for it.
 func (c *client) atOnce(cmd *command, args [][]byte) bool {
 	switch {
-	case cmd == nil || cmd.run == nil || !cmd.fits(len(args)) || !c.authed && !cmd.open || cmd.namesPart(args):
+	case cmd == nil:
+		return false // it may be worth a line in the log
+	case cmd.run == nil || !cmd.fits(len(args)) || !c.authed && !cmd.open || cmd.namesPart(args):
 		return true // an error
 	case c.tx.open && !cmd.direct:
 		return true // put into the queue

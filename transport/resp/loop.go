@@ -37,6 +37,7 @@ type polled struct {
 	local    bool          // it is the loop that serves the client just now
 	hup      bool          // there will be no more news: what is there now has to be read to its end
 	heard    heard         // what the loop has received in this turn
+	turn     int           // commands that the loop has run for the client in this turn
 	blocked  bool          // the socket takes no more for now; what is left is in client.out
 	writable chan struct{} // the socket may take more; made when first waited for, under loop.mu
 	login    *time.Timer   // ends with the time that the password may take
@@ -80,6 +81,7 @@ func (s *Server) adopt(c *client) bool {
 	l.clients[int(sock)] = c
 	l.mu.Unlock()
 	if err := l.poll.add(int(sock)); err != nil {
+		s.log.Warn("cannot watch a client", "client", c.id, "error", err)
 		s.ended(c)
 		return true
 	}
@@ -166,10 +168,12 @@ func (l *loop) turn() (busy bool) {
 func (l *loop) serve(c *client) {
 	p := c.polled
 	outcome := gone
-	if !p.heard.end {
+	if p.turn = 0; !p.heard.end {
 		outcome = c.answer()
 	}
-	p.local = false
+	if p.local = false; outcome != gone && c.tooLate() {
+		outcome = gone
+	}
 	switch {
 	case outcome == gone:
 		l.finish(c)
@@ -180,6 +184,13 @@ func (l *loop) serve(c *client) {
 	default:
 		l.rest(c)
 	}
+}
+
+// mayGoOn bounds what the loop does for one client in a turn: with more to do it gets a goroutine, and holds up no other.
+func (p *polled) mayGoOn() bool {
+	const most = 512
+	p.turn++
+	return p.turn <= most
 }
 
 // heard is what receiving comes to.
@@ -245,7 +256,9 @@ func (l *loop) work(c *client) {
 		if !h.some {
 			break
 		}
-		outcome = c.answer()
+		if outcome = c.answer(); c.tooLate() {
+			outcome = gone
+		}
 	}
 	if outcome == gone {
 		l.srv.ended(c)
@@ -259,6 +272,9 @@ func (l *loop) rest(c *client) {
 	if c.tooLate() {
 		l.srv.ended(c)
 		return
+	}
+	if c.held > 0 && c.frames.start == len(c.frames.buf) {
+		_, _ = c.room() // gives a large buffer back
 	}
 	p := c.polled
 	switch {
@@ -274,7 +290,10 @@ func (l *loop) rest(c *client) {
 func (c *client) tooLate() bool {
 	switch {
 	case c.authed:
-		c.loginBy = time.Time{}
+		if c.loginBy = (time.Time{}); c.polled.login != nil {
+			c.polled.login.Stop()
+			c.polled.login = nil
+		}
 	case c.loginBy.IsZero():
 		c.loginBy = time.Now().Add(c.srv.cfg.loginTime)
 		p := c.polled

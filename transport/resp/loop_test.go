@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,4 +279,88 @@ func TestKeysAreHinted(t *testing.T) {
 			t.Errorf("%q, %d times", key, times)
 		}
 	}
+}
+
+// One client that sends without end holds up no other, whatever it sends and though it wants no replies.
+func TestFloodsHoldNobodyUp(t *testing.T) {
+	s := start(t, Config{})
+	for range 300 {
+		dial(t, s.Addr())
+	}
+	other := dial(t, s.Addr())
+	other.do("set", "k", "v")
+	for _, flood := range []string{cmd("client", "list"), cmd("command"), cmd("config", "get", "*"), cmd("get", "k"), cmd("nonsense"), "\r\n"} {
+		w := dial(t, s.Addr())
+		w.send(cmd("client", "reply", "off"))
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			for {
+				if _, err := io.WriteString(w.conn, strings.Repeat(flood, 1000)); err != nil {
+					return
+				}
+			}
+		}()
+		longest := time.Duration(0)
+		for range 50 {
+			begun := time.Now()
+			if got := other.do("get", "k"); got != "$1\r\nv\r\n" {
+				t.Fatal(got)
+			}
+			longest = max(longest, time.Since(begun))
+		}
+		w.conn.Close()
+		<-stop
+		if longest > 5*time.Second { // hundreds of turns
+			t.Errorf("%.20q: another waits %v", flood, longest)
+		}
+	}
+}
+
+// The login is limited in time also for who never stops to send.
+func TestLoginOfABusyClientIsLimitedInTime(t *testing.T) {
+	s := start(t, Config{Password: "secret", loginTime: 200 * time.Millisecond})
+	for _, try := range []string{cmd("auth", "guess"), cmd("ping"), cmd("multi")} {
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		begun := time.Now()
+		for {
+			if _, err := io.WriteString(conn, strings.Repeat(try, 100)); err != nil {
+				break
+			}
+			if time.Since(begun) > 20*time.Second {
+				t.Errorf("%.20q: not cut off", try)
+				break
+			}
+		}
+		conn.Close()
+	}
+	eventually(t, "all have gone", func() bool { return clientsOf(s) == 0 })
+}
+
+// A client at rest keeps nothing alive of what it has read or sent.
+func TestClientsAtRestKeepNothing(t *testing.T) {
+	s := onLoops(t, Config{MaxValueBytes: 1 << 20})
+	const n = 32
+	var gone atomic.Int64
+	f := s.cfg.Backend.(fastFake)
+	large := strings.Repeat("v", 1<<20)
+	for i := range n {
+		w, key := dial(t, s.Addr()), fmt.Sprint("k", i)
+		w.do("set", key, large)
+		f.mu.Lock()
+		runtime.AddCleanup(&f.entries[key].value[0], func(*atomic.Int64) { gone.Add(1) }, &gone)
+		f.mu.Unlock()
+		w.do("strlen", key)
+		w.do("multi")
+		w.do("set", "other", large)
+		w.do("discard")
+		w.do("del", key)
+		w.do("ping")
+	}
+	eventually(t, "the values are gone", func() bool { runtime.GC(); return gone.Load() == n })
+	eventually(t, "the buffers are gone", func() bool { return s.received.Load() == 0 })
 }

@@ -11,7 +11,7 @@ type command struct {
 	write             bool // for COMMAND
 	open              bool // allowed before the password is given
 	direct            bool // not queued by MULTI
-	atOnce            bool // never waits
+	atOnce            bool // takes next to no time, and logs nothing
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
@@ -65,13 +65,13 @@ func commandTable() map[string]*command {
 
 		command{name: "ping", arity: -1, atOnce: true, run: cmdPing},
 		command{name: "echo", arity: 2, atOnce: true, run: cmdEcho},
-		command{name: "hello", arity: -1, atOnce: true, open: true, run: cmdHello},
-		command{name: "auth", arity: -2, atOnce: true, open: true, run: cmdAuth},
+		command{name: "hello", arity: -1, open: true, run: cmdHello},
+		command{name: "auth", arity: -2, open: true, run: cmdAuth},
 		command{name: "select", arity: 2, atOnce: true, run: cmdSelect},
-		command{name: "client", arity: -2, atOnce: true, run: cmdClient},
-		command{name: "command", arity: -1, atOnce: true, run: cmdCommand},
+		command{name: "client", arity: -2, run: cmdClient},
+		command{name: "command", arity: -1, run: cmdCommand},
 		command{name: "info", arity: -1, run: cmdInfo},
-		command{name: "config", arity: -2, atOnce: true, run: cmdConfig},
+		command{name: "config", arity: -2, run: cmdConfig},
 		command{name: "quit", arity: -1, atOnce: true, open: true, direct: true, run: cmdQuit},
 		command{name: "reset", arity: 1, atOnce: true, open: true, direct: true, run: cmdReset},
 		command{name: "readonly", arity: 1, atOnce: true, run: cmdOK},
