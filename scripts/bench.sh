@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
-# to scripts/bench (--out: to another folder). About 9 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
+# to scripts/bench (--out: to another folder). About 12 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command="scripts/bench.sh $*"

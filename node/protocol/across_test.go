@@ -128,6 +128,11 @@ func TestTicketOfAnotherChain(t *testing.T) {
 			t.Errorf("a fill under a ticket of another chain: %v", s)
 		}
 	}
+	b.m.cfg.Mutant = "any-chain"
+	if s := write(&pb.Write{Value: []byte("old"), Ticket: b.m.clock + 5, TicketChain: 8}); s != pb.Status_OK {
+		t.Errorf("the rule that is switched off makes no difference: %v", s)
+	}
+	b.m.cfg.Mutant = ""
 	if s := write(&pb.Write{Value: []byte("new"), Ticket: b.m.clock, TicketChain: b.m.lay.view.Chain}); s != pb.Status_OK {
 		t.Errorf("a fill under a ticket of this chain: %v", s)
 	}
