@@ -87,8 +87,8 @@ cat "$tmp/race.log" "$tmp/plain.log"
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
 
-step "fuzzing, 2 s for each target"
-scripts/fuzz.sh 2s
+step "fuzzing, 5,000 inputs for each target"
+scripts/fuzz.sh
 
 for example in scs login; do
   if [[ -d examples/$example ]]; then
