@@ -38,7 +38,7 @@ func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	case protocol.Hit:
 		return n.value(key, e)
 	case protocol.Absent:
-		return nil, false, nil
+		return nil, false, checkKey(key)
 	}
 	e, _, err := n.ask(ctx, key, stored, false)
 	if e == nil {
@@ -82,8 +82,10 @@ func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 
 // Lookup is Get with version, TTL and tags.
 func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
-	if e, found, ok := n.Peek(key); ok {
-		return e, found, nil
+	if e, found, ok := n.Peek(key); found {
+		return e, true, nil
+	} else if ok {
+		return Entry{}, false, checkKey(key)
 	}
 	e, _, err := n.ask(ctx, key, n.tokens.key(key), false)
 	if e == nil {
@@ -124,9 +126,16 @@ func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 // deadline turns a context's end into one on the node's clock.
 func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 	if d, ok := ctx.Deadline(); ok {
+		return n.until(time.Until(d), 0)
+	}
+	return n.clock.now() + int64(otherwise)
+}
+
+// until is deadline for a time given as what remains; 0: otherwise.
+func (n *Node) until(timeout, otherwise time.Duration) int64 {
+	if timeout != 0 {
 		// A little earlier, so that the machine can still say how it ended: not tried at all is more than not confirmed.
-		otherwise = time.Until(d)
-		otherwise -= min(tickEvery+5*time.Millisecond, otherwise/4)
+		otherwise = timeout - min(tickEvery+5*time.Millisecond, timeout/4)
 	}
 	return n.clock.now() + int64(otherwise)
 }
@@ -139,6 +148,11 @@ func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.E
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
 		n.m.Get(&pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
+	return n.readResult(r, err)
+}
+
+// readResult is what a read returns that has come to r, or that was not waited for because of err.
+func (n *Node) readResult(r protocol.Result, err error) (*store.Entry, Ticket, error) {
 	switch {
 	case errors.Is(err, ErrClosed):
 		return nil, Ticket{}, err
@@ -270,19 +284,28 @@ func (n *Node) Delete(ctx context.Context, key string, opts ...DeleteOption) err
 
 // Remove is Delete and tells whether the key was present.
 func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bool, error) {
+	w, err := n.newRemove(key, opts)
+	if err != nil {
+		return false, err
+	}
+	r, err := n.write(ctx, "delete", w)
+	return r.Existed, err
+}
+
+// newRemove makes the write of a Remove.
+func (n *Node) newRemove(key string, opts []DeleteOption) (*pb.Write, error) {
 	var o deleteOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
 	if err := checkKey(key); err != nil {
-		return false, fmt.Errorf("delete: %w", err)
+		return nil, fmt.Errorf("delete: %w", err)
 	}
 	w := &pb.Write{Key: n.tokens.key(key), Kind: pb.Kind_TOMBSTONE, IfVersion: o.ifVersion}
 	if o.revoke {
 		w.Kind = pb.Kind_REVOKED
 	}
-	r, err := n.write(ctx, "delete", w)
-	return r.Existed, err
+	return w, nil
 }
 
 // Touch gives key a new TTL (0: no end) and tells whether it was present.
@@ -299,13 +322,17 @@ func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 
 func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		giveUp := int64(0)
-		if w.Kind != pb.Kind_LIVE {
-			giveUp = n.clock.now() + int64(goOn)
-		}
-		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), giveUp, done)
+		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), n.giveUp(w), done)
 	})
 	return r, n.writeError(what, r, err)
+}
+
+// giveUp is when the work on a write ends that goes on after its caller has given up: only a deletion does.
+func (n *Node) giveUp(w *pb.Write) int64 {
+	if w.Kind == pb.Kind_LIVE {
+		return 0
+	}
+	return n.clock.now() + int64(goOn)
 }
 
 // writeError is what a write returns that has come to r, or that was not waited for because of err.

@@ -66,18 +66,23 @@ func (c *client) read(key []byte) (Entry, bool, error) {
 	}
 	l, ok := c.srv.now(key)
 	if !ok {
-		keys := [][]byte{key}
-		for _, cmd := range c.rest {
-			command := c.srv.find(cmd[0])
-			if command == nil || !command.reads || !command.fits(len(cmd)) || c.tx.open {
-				break
-			}
-			keys = append(keys, cmd[1])
-		}
-		all := c.readAll(keys)
+		all := c.readAll(c.readsFrom(key, c.rest))
 		l, c.ahead = all[0], all[1:]
 	}
 	return l.entry, l.found, l.err
+}
+
+// readsFrom returns the key of a reading command, and those of the reading commands that follow it.
+func (c *client) readsFrom(key []byte, following [][][]byte) [][]byte {
+	keys := [][]byte{key}
+	for _, args := range following {
+		cmd := c.srv.find(args[0])
+		if cmd == nil || !cmd.reads || !cmd.fits(len(args)) || cmd.namesPart(args) || c.tx.open || len(keys) == mostAhead {
+			break
+		}
+		keys = append(keys, args[1])
+	}
+	return keys
 }
 
 // readAll reads several keys at the same time.

@@ -97,6 +97,39 @@ type ManyBackend interface {
 	SetMany(ctx context.Context, items []SetItem) []error
 }
 
+// OpKind says what an Op does.
+type OpKind uint8
+
+const (
+	OpLookup OpKind = iota // as Backend.Lookup
+	OpSet                  // as Backend.Set
+	OpRemove               // as Backend.Remove, of a key that does not hold a set
+)
+
+// Op is one operation of Begin. It ends within Timeout.
+type Op struct {
+	Kind    OpKind
+	Key     string
+	Value   []byte  // of OpSet
+	Args    SetArgs // of OpSet
+	Timeout time.Duration
+}
+
+// Outcome is the end of an Op.
+type Outcome struct {
+	Entry Entry // of OpLookup
+	Found bool  // OpLookup: the key is there; OpRemove: it was
+	Err   error
+}
+
+// LaterBackend is a FastBackend that does not need a goroutine for each operation that has to be waited for.
+type LaterBackend interface {
+	FastBackend
+	// Begin begins operations and does not wait for them. When one has ended, ended is called with its index: once for each, in any
+	// order, by any goroutine, perhaps before Begin returns. It neither blocks nor calls the backend. Begin does not keep ops.
+	Begin(ops []Op, ended func(i int, o Outcome))
+}
+
 // Errors a Backend returns. Each has a reply of its own.
 var (
 	// ErrCondition: a condition of the write does not hold. Nothing was written.

@@ -66,9 +66,10 @@ func newClient(s *Server, conn net.Conn) *client {
 type outcome int
 
 const (
-	idle  outcome = iota // all that has been received whole is answered
-	waits                // on a loop: what comes next may take time, and is for a goroutine
-	gone                 // the client is to be cut off
+	idle   outcome = iota // all that has been received whole is answered
+	waits                 // on a loop: what comes next may take time, and is for a goroutine
+	begins                // on a loop: what comes next takes time, and the loop is to begin it
+	gone                  // the client is to be cut off
 )
 
 // serve runs what a client sends that has a goroutine of its own, until it goes or is cut off.
@@ -111,6 +112,8 @@ func (c *client) answer() outcome {
 			return gone
 		case c.dead:
 			return gone
+		case c.polled != nil && c.polled.begun.on:
+			return begins
 		case c.blocked() || len(c.rest) > 0:
 			return waits
 		}
@@ -262,8 +265,16 @@ func (c *client) run() {
 		}
 		args := c.rest[0]
 		cmd := c.srv.find(args[0])
-		if c.onLoop() && (!c.polled.mayGoOn() || !c.atOnce(cmd, args)) {
-			return
+		if c.onLoop() {
+			switch {
+			case !c.polled.mayGoOn():
+				return
+			case len(c.made) == 0 && !c.atOnce(cmd, args):
+				if !c.polled.again {
+					c.begin(cmd, args)
+				}
+				return
+			}
 		}
 		c.rest = c.rest[1:]
 		before := len(c.out)
@@ -281,7 +292,7 @@ func (c *client) run() {
 				c.out = c.out[:before]
 			}
 		}
-		if c.onLoop() {
+		if c.onLoop() && len(c.ahead) == 0 {
 			c.ahead, c.polled.one[0] = nil, lookup{} // or else it would keep what it has read alive
 		}
 		if len(c.out) > enough {
@@ -308,6 +319,8 @@ func (c *client) atOnce(cmd *command, args [][]byte) bool {
 		return true // an error
 	case c.tx.open && !cmd.direct:
 		return true // put into the queue
+	case cmd.reads && len(c.ahead) > 0:
+		return true
 	case cmd.reads:
 		l, ok := c.srv.now(args[1])
 		c.polled.one[0] = l

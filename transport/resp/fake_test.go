@@ -197,6 +197,50 @@ func (f fastFake) LookupNow(key string) (Entry, bool, bool) {
 	return e, found, true
 }
 
+// laterFake is a fake that ends operations from another goroutine, in any order.
+type laterFake struct {
+	FastBackend
+	// held, if not nil, keeps what is begun from its end until it is closed.
+	held chan struct{}
+	// begun, if not nil, counts what is begun.
+	begun *atomic.Int64
+}
+
+func (f laterFake) Begin(ops []Op, ended func(i int, o Outcome)) {
+	ops = slices.Clone(ops)
+	for i := range ops {
+		ops[i].Value = bytes.Clone(ops[i].Value) // it is the client's
+	}
+	if f.begun != nil {
+		f.begun.Add(int64(len(ops)))
+	}
+	end := func(i int) {
+		var o Outcome
+		switch op := ops[i]; op.Kind {
+		case OpLookup:
+			o.Entry, o.Found, o.Err = f.Lookup(context.Background(), op.Key)
+		case OpSet:
+			o.Err = f.Set(context.Background(), op.Key, op.Value, op.Args)
+		case OpRemove:
+			o.Found, o.Err = f.Remove(context.Background(), op.Key, 0)
+		}
+		ended(i, o)
+	}
+	rest := rand.Perm(len(ops))
+	if f.held == nil && rand.IntN(2) == 0 {
+		end(rest[0]) // at once
+		rest = rest[1:]
+	}
+	go func() {
+		if f.held != nil {
+			<-f.held
+		}
+		for _, i := range rest {
+			end(i)
+		}
+	}()
+}
+
 // fillFake is a fake that gives tickets.
 type fillFake struct{ fastFake }
 
@@ -214,7 +258,7 @@ func start(t testing.TB, cfg Config) *Server {
 		cfg.Addr = "127.0.0.1:0"
 	}
 	if cfg.Backend == nil {
-		cfg.Backend = fastFake{newFake()}
+		cfg.Backend = laterFake{FastBackend: fastFake{newFake()}}
 	}
 	s, err := Listen(cfg)
 	if err != nil {

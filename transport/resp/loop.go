@@ -11,9 +11,10 @@ import (
 
 var errSlowReader = errors.New("not taken in time")
 
-// loop serves many clients from one goroutine. It receives, answers what can be answered without waiting, and sends; a client whose
-// next command may take time, or that does not take its replies, gets a goroutine until that is over. So a read of what lies in
-// local memory costs no change of goroutines, and a client at rest has none.
+// loop serves many clients from one goroutine. It receives, answers what can be answered without waiting, and sends. Reads and plain writes
+// that another node has to answer it begins for all of a turn together, and goes on with their clients when they have ended. A client
+// whose next command is of another sort and may take time, or that does not take its replies, gets a goroutine until that is over. So
+// a read of what lies in local memory costs no change of goroutines, and a client at rest has none.
 //
 // A client belongs to one of the two at a time, and only who owns it touches it. News of a client that has a goroutine are noted in
 // its state, and the goroutine looks after them before it gives the client back.
@@ -25,8 +26,14 @@ type loop struct {
 	last  []*client // room for the turn after that
 	keys  [PrefetchMost]string
 
+	ops    []Op        // to be begun
+	places []place     // of their outcomes
+	awake  atomic.Bool // it runs, and looks at ended before it waits
+
 	mu      sync.Mutex
 	clients map[int]*client // by socket
+	ended   []*client       // whose operations have
+	over    bool            // the loop takes no client any more
 }
 
 // polled is what a client of a loop has beside what every client has.
@@ -34,9 +41,11 @@ type polled struct {
 	loop     *loop
 	sock     socket
 	state    atomic.Uint32
-	local    bool          // it is the loop that serves the client just now
-	hup      bool          // there will be no more news: what is there now has to be read to its end
-	heard    heard         // what the loop has received in this turn
+	local    bool  // it is the loop that serves the client just now
+	hup      bool  // there will be no more news: what is there now has to be read to its end
+	heard    heard // what the loop has received in this turn
+	begun    begun
+	again    bool          // what was begun for the next command has to be asked again, by a goroutine
 	turn     int           // commands that the loop has run for the client in this turn
 	blocked  bool          // the socket takes no more for now; what is left is in client.out
 	writable chan struct{} // the socket may take more; made when first waited for, under loop.mu
@@ -91,17 +100,20 @@ func (s *Server) adopt(c *client) bool {
 
 func (l *loop) run() {
 	l.poll.run(l.news, l.turn)
-	for _, c := range l.ready {
-		l.srv.ended(c)
-	}
+	l.returned()
 	l.mu.Lock()
+	l.over = true
 	left := make([]*client, 0, len(l.clients))
 	for _, c := range l.clients {
 		left = append(left, c)
 	}
+	l.ready = append(l.ready, l.ended...)
 	l.mu.Unlock()
+	for _, c := range l.ready {
+		l.srv.ended(c)
+	}
 	for _, c := range left {
-		if c.polled.state.CompareAndSwap(resting, busy) {
+		if c.polled.state.CompareAndSwap(resting, busy) || c.polled.begun.waiting.CompareAndSwap(true, false) {
 			l.srv.ended(c)
 		}
 	}
@@ -144,12 +156,17 @@ func (p *polled) take() bool {
 // turn serves the clients that are ready, and tells whether there are more again. First it receives from some of them, so that the
 // backend can be told the keys of all these.
 func (l *loop) turn() (busy bool) {
+	l.awake.Store(true)
+	l.returned()
 	all := l.ready
 	l.ready, l.last = l.last[:0], all
 	for some := range slices.Chunk(all, PrefetchMost) {
 		keys := l.keys[:0]
 		for _, c := range some {
 			c.polled.local = true
+			if len(c.rest) > 0 {
+				continue // what it waited for has ended
+			}
 			c.polled.heard = c.receive()
 			if len(c.rest) == 1 {
 				keys = appendKey(keys, c.rest[0])
@@ -159,9 +176,16 @@ func (l *loop) turn() (busy bool) {
 		for _, c := range some {
 			l.serve(c)
 		}
+		l.begin()
 	}
 	clear(all)
-	return len(l.ready) > 0
+	if len(l.ready) > 0 {
+		return true
+	}
+	l.awake.Store(false)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ended) > 0 // who came after would have seen it asleep
 }
 
 // serve answers what has been received.
@@ -171,15 +195,20 @@ func (l *loop) serve(c *client) {
 	if p.turn = 0; !p.heard.end {
 		outcome = c.answer()
 	}
+	p.again = false
 	if p.local = false; outcome != gone && c.tooLate() {
 		outcome = gone
 	}
 	switch {
 	case outcome == gone:
 		l.finish(c)
+	case outcome == begins: // it is back when that has ended
 	case outcome == waits:
 		go l.work(c)
 	case p.heard.full, p.heard.some && p.hup:
+		l.ready = append(l.ready, c)
+	case p.state.CompareAndSwap(news, busy): // while it waited
+		p.hup = true // that may have been among the news
 		l.ready = append(l.ready, c)
 	default:
 		l.rest(c)
@@ -209,6 +238,9 @@ func (c *client) receive() heard {
 	n, err := c.polled.sock.read(room)
 	if err != nil {
 		return heard{end: true}
+	}
+	if n == 0 {
+		c.polled.hup = false // or else there would have been its end
 	}
 	c.frames.received(n)
 	whole, ok := c.next()

@@ -347,10 +347,10 @@ func TestLoginOfABusyClientIsLimitedInTime(t *testing.T) {
 
 // A client at rest keeps nothing alive of what it has read or sent.
 func TestClientsAtRestKeepNothing(t *testing.T) {
-	s := onLoops(t, Config{MaxValueBytes: 1 << 20})
+	f := fastFake{newFake()}
+	s := onLoops(t, Config{MaxValueBytes: 1 << 20, Backend: laterFake{FastBackend: f}})
 	const n = 32
 	var gone atomic.Int64
-	f := s.cfg.Backend.(fastFake)
 	large := strings.Repeat("v", 1<<20)
 	for i := range n {
 		w, key := dial(t, s.Addr()), fmt.Sprint("k", i)

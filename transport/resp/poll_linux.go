@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 type poller struct {
 	file   *os.File
 	raw    syscall.RawConn
+	bell   *os.File // an eventfd, watched like the sockets
 	closed atomic.Bool
 	events []unix.EpollEvent
 }
@@ -37,7 +39,21 @@ func newPoller() (*poller, error) {
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		return nil, errors.Join(err, p.file.Close())
 	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // blocking, so that Go's poller leaves it alone; it is never full
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("eventfd", err), p.file.Close())
+	}
+	p.bell = os.NewFile(uintptr(bell), "eventfd")
+	if err = p.add(bell); err != nil {
+		return nil, errors.Join(err, p.bell.Close(), p.file.Close())
+	}
 	return p, nil
+}
+
+// wake makes run call idle.
+func (p *poller) wake() {
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	_, _ = p.bell.Write(one) // fails only after close. It is read by nobody: each write is news.
 }
 
 // run calls news for each socket that has some, and then idle, until close. While idle returns true it does not wait.
@@ -61,7 +77,8 @@ func (p *poller) run(news func(fd int, what uint32), idle func() (busy bool)) {
 // close makes run end, and add fail.
 func (p *poller) close() {
 	p.closed.Store(true)
-	_ = p.file.Close() // nothing is lost with it
+	_ = p.file.Close() // nothing is lost with them
+	_ = p.bell.Close()
 }
 
 func (p *poller) add(fd int) error { return p.control(unix.EPOLL_CTL_ADD, fd, 0) }

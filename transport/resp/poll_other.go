@@ -18,6 +18,7 @@ const (
 func newPoller() (*poller, error)                  { return nil, errors.ErrUnsupported }
 func (*poller) run(func(int, uint32), func() bool) {}
 func (*poller) close()                             {}
+func (*poller) wake()                              {}
 func (*poller) add(int) error                      { return errors.ErrUnsupported }
 func (*poller) watchWrites(int, bool) error        { return errors.ErrUnsupported }
 

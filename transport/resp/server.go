@@ -20,6 +20,7 @@ type Server struct {
 	prefetch PrefetchBackend // nil: the backend takes no hints
 	fill     FillBackend     // nil: the backend gives no tickets
 	many     ManyBackend     // nil: the backend writes one key at a time
+	later    LaterBackend    // nil: each operation that takes time needs a goroutine
 	commands map[string]*command
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -63,6 +64,7 @@ func Listen(cfg Config) (*Server, error) {
 	s.prefetch, _ = cfg.Backend.(PrefetchBackend)
 	s.fill, _ = cfg.Backend.(FillBackend)
 	s.many, _ = cfg.Backend.(ManyBackend)
+	s.later, _ = cfg.Backend.(LaterBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -62,23 +62,8 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 	if len(c.rest) == 0 {
 		return false
 	}
-	first, ok := cmd.plan(args)
-	if !ok {
-		return false
-	}
-	all := []plannedWrite{first}
-	for _, next := range c.rest {
-		command := c.srv.find(next[0])
-		if len(all) == mostAhead || command == nil || command.plan == nil || !command.fits(len(next)) || command.namesPart(next) {
-			break
-		}
-		p, ok := command.plan(next)
-		if !ok || holdsKey(all, p.key) {
-			break
-		}
-		all = append(all, p)
-	}
-	if len(all) == 1 {
+	all := c.plans(cmd, args, c.rest, nil)
+	if len(all) < 2 {
 		return false
 	}
 	if c.srv.many != nil && !slices.ContainsFunc(all, func(p plannedWrite) bool { return p.remove }) {
@@ -110,6 +95,26 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 	}
 	c.made = all
 	return true
+}
+
+// plans returns the planned write of a command and those of the commands that follow it, as long as they are of other keys and
+// removable, if it is given, agrees to what they remove.
+func (c *client) plans(cmd *command, args [][]byte, following [][][]byte, removable func(*client, *plannedWrite) bool) []plannedWrite {
+	var all []plannedWrite
+	for {
+		p, ok := cmd.plan(args)
+		if !ok || holdsKey(all, p.key) || p.remove && removable != nil && !removable(c, &p) {
+			return all
+		}
+		all = append(all, p)
+		if len(following) == 0 || len(all) == mostAhead {
+			return all
+		}
+		args, following = following[0], following[1:]
+		if cmd = c.srv.find(args[0]); cmd == nil || cmd.plan == nil || !cmd.fits(len(args)) || cmd.namesPart(args) {
+			return all
+		}
+	}
 }
 
 func holdsKey(all []plannedWrite, key []byte) bool {

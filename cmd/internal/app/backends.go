@@ -24,6 +24,7 @@ var (
 	_ resp.FillBackend     = (*respBackend)(nil)
 	_ resp.PrefetchBackend = (*respBackend)(nil)
 	_ resp.ManyBackend     = (*respBackend)(nil)
+	_ resp.LaterBackend    = (*respBackend)(nil)
 )
 
 // LookupNow implements resp.FastBackend.
@@ -77,6 +78,30 @@ func (b *respBackend) SetMany(ctx context.Context, items []resp.SetItem) []error
 		errs[i] = respError(err)
 	}
 	return errs
+}
+
+// Begin implements resp.LaterBackend.
+func (b *respBackend) Begin(ops []resp.Op, ended func(i int, o resp.Outcome)) {
+	all := make([]node.Op, len(ops))
+	for i, op := range ops {
+		all[i] = node.Op{Key: op.Key, Timeout: op.Timeout}
+		switch o := &all[i]; op.Kind {
+		case resp.OpLookup:
+			o.Kind = node.OpLookup
+		case resp.OpSet:
+			o.Kind, o.Value, o.Set = node.OpSet, op.Value, setOptions(op.Value, op.Args)
+		case resp.OpRemove:
+			o.Kind = node.OpRemove
+			if b.revoke {
+				o.Remove = []node.DeleteOption{node.Revoke()}
+			}
+		}
+	}
+	b.node.Begin(all, func(i int, o node.Outcome) {
+		ended(i, resp.Outcome{
+			Entry: resp.Entry{Value: o.Entry.Value, Version: o.Entry.Version, TTL: o.Entry.TTL}, Found: o.Found, Err: respError(o.Err),
+		})
+	})
 }
 
 // setOptions says how a value is written. A session of a known user is tagged with that user, so that revoke-user finds it.

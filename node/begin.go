@@ -1,0 +1,127 @@
+package node
+
+import (
+	"time"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// OpKind says what an Op does.
+type OpKind uint8
+
+const (
+	// OpLookup reads, as Lookup.
+	OpLookup OpKind = iota
+	// OpSet writes, as Set.
+	OpSet
+	// OpRemove deletes, as Remove.
+	OpRemove
+)
+
+// Op is one operation of Begin.
+type Op struct {
+	Kind   OpKind
+	Key    string
+	Value  []byte         // of OpSet
+	Set    []SetOption    // of OpSet
+	Remove []DeleteOption // of OpRemove
+	// Timeout bounds it as a context's deadline would. 0: Config.ReadTimeout or Config.WriteTimeout.
+	Timeout time.Duration
+}
+
+// Outcome is the end of an Op.
+type Outcome struct {
+	Entry Entry // of OpLookup
+	Found bool  // OpLookup: the key is there; OpRemove: it was
+	Err   error // as of Lookup, Set or Remove
+}
+
+// Begin begins several operations and does not wait for them: who has thousands under way needs no goroutine for each. ended is
+// called once for each, with its index, when it has ended: in any order, perhaps before Begin returns, and with ErrUnsure or
+// ErrUnconfirmed if the node is closed first. It is called by goroutines that have other work to do, so it must not block, and must
+// not call the node. Begin does not keep ops; values are kept as by Set.
+//
+// A deletion whose time is up goes on, as that of Remove does.
+func (n *Node) Begin(ops []Op, ended func(i int, o Outcome)) {
+	for from := 0; from < len(ops); from += submitAtOnce {
+		n.begin(ops[from:min(from+submitAtOnce, len(ops))], func(i int, o Outcome) { ended(from+i, o) })
+	}
+}
+
+// begin is Begin for as many as are submitted at once.
+func (n *Node) begin(ops []Op, ended func(i int, o Outcome)) {
+	var submit [submitAtOnce]func()
+	for i := range ops {
+		submit[i] = n.prepared(&ops[i], func(o Outcome) { ended(i, o) })
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range ops {
+		switch {
+		case submit[i] == nil: // it has ended
+		case n.isClosed():
+			ended(i, Outcome{Err: ErrClosed})
+		default:
+			submit[i]()
+		}
+	}
+}
+
+func (n *Node) isClosed() bool {
+	select {
+	case <-n.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that.
+func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func()) {
+	if op.Kind == OpLookup {
+		return n.preparedLookup(op.Key, op.Timeout, ended)
+	}
+	what, w, err := "set", (*pb.Write)(nil), error(nil)
+	if op.Kind == OpSet {
+		w, err = n.newSet(op.Key, op.Value, op.Set)
+	} else {
+		what = "delete"
+		w, err = n.newRemove(op.Key, op.Remove)
+	}
+	if err != nil {
+		ended(Outcome{Err: err})
+		return nil
+	}
+	deadline := n.until(op.Timeout, n.cfg.WriteTimeout)
+	return func() {
+		n.m.Write(w, deadline, n.giveUp(w), func(r protocol.Result) {
+			ended(Outcome{Found: r.Existed, Err: n.writeError(what, r, nil)})
+		})
+	}
+}
+
+func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outcome)) (submit func()) {
+	e, found, ok := n.Peek(key)
+	err := error(nil)
+	if !found {
+		err = checkKey(key)
+	}
+	if ok || err != nil {
+		ended(Outcome{Entry: e, Found: found, Err: err})
+		return nil
+	}
+	get := &pb.Get{Key: n.tokens.key(key), Keep: !n.cfg.NoNearCopies}
+	deadline := n.until(timeout, n.cfg.ReadTimeout)
+	return func() {
+		n.m.Get(get, deadline, func(r protocol.Result) {
+			e, _, err := n.readResult(r, nil)
+			if e == nil {
+				ended(Outcome{Err: err})
+				return
+			}
+			entry, err := n.entry(key, e, n.clock.now())
+			ended(Outcome{Entry: entry, Found: err == nil, Err: err})
+		})
+	}
+}

@@ -1,0 +1,136 @@
+package resp
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// begun is what a client of a loop waits for without a goroutine: reads or writes that the loop has begun for it, whose outcomes lie
+// in client.ahead or client.made when all have ended. While it waits, the client belongs to nobody, and is not received from.
+type begun struct {
+	on      bool        // the client waits; of the loop
+	waiting atomic.Bool // until somebody takes the client: who ends the last operation, or the loop when it ends
+	left    atomic.Int32
+	since   time.Time // when reads were begun
+}
+
+// place is where the outcome of an operation belongs.
+type place struct {
+	c     *client
+	i     int // in client.made, or in client.ahead
+	write bool
+}
+
+// begin prepares to begin what the command at the start of rest waits for, and along with it what those after it wait for, if they are of the same
+// sort. It does nothing if the command needs a goroutine.
+func (c *client) begin(cmd *command, args [][]byte) {
+	if c.srv.later == nil || cmd == nil {
+		return
+	}
+	l, b := c.polled.loop, &c.polled.begun
+	n := len(l.ops)
+	switch {
+	case cmd.reads:
+		timeout := c.srv.cfg.Timeout
+		if c.srv.cfg.WhenUnsure == Miss {
+			timeout = unsureWait
+		}
+		keys := c.readsFrom(args[1], c.rest[1:])
+		c.ahead = make([]lookup, len(keys))
+		b.since = time.Now()
+		for i, key := range keys {
+			l.ops = append(l.ops, Op{Kind: OpLookup, Key: string(key), Timeout: timeout})
+			l.places = append(l.places, place{c, i, false})
+		}
+	case cmd.plan != nil:
+		c.made = c.plans(cmd, args, c.rest[1:], (*client).removable)
+		for i := range c.made {
+			p := &c.made[i]
+			op := Op{Kind: OpSet, Key: string(p.key), Value: p.stored, Args: p.args, Timeout: c.srv.cfg.Timeout}
+			if p.remove {
+				op = Op{Kind: OpRemove, Key: string(p.key), Timeout: c.srv.cfg.Timeout}
+			}
+			l.ops = append(l.ops, op)
+			l.places = append(l.places, place{c, i, true})
+		}
+	}
+	if n = len(l.ops) - n; n > 0 {
+		b.left.Store(int32(n))
+		b.waiting.Store(true)
+		b.on = true
+	}
+}
+
+// removable tells whether a planned removal is one for the loop: of what is known not to be a set.
+func (c *client) removable(p *plannedWrite) bool {
+	before, ok := c.srv.now(p.key)
+	k, _ := unwrap(before.entry.Value)
+	return ok && (!before.found || k == plain)
+}
+
+// begin begins what has been prepared.
+func (l *loop) begin() {
+	if len(l.ops) == 0 {
+		return
+	}
+	places := slices.Clone(l.places)
+	l.srv.later.Begin(l.ops, func(i int, o Outcome) { l.outcome(places[i], o) })
+	clear(l.ops)
+	clear(l.places)
+	l.ops, l.places = l.ops[:0], l.places[:0]
+}
+
+// outcome is called when an operation has ended.
+func (l *loop) outcome(at place, o Outcome) {
+	c := at.c
+	if at.write {
+		p := &c.made[at.i]
+		p.existed, p.err = o.Found, asUnconfirmed(o.Err)
+	} else {
+		c.ahead[at.i] = lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}
+	}
+	if b := &c.polled.begun; b.left.Add(-1) != 0 || !b.waiting.CompareAndSwap(true, false) {
+		return
+	}
+	l.mu.Lock()
+	over := l.over
+	if !over {
+		l.ended = append(l.ended, c)
+	}
+	first := len(l.ended) == 1
+	l.mu.Unlock()
+	switch {
+	case over:
+		go l.srv.ended(c)
+	case first && !l.awake.Load():
+		l.poll.wake()
+	}
+}
+
+// returned makes the clients ready whose operations have ended.
+func (l *loop) returned() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.ended {
+		c.polled.begun.on = false
+		c.judge()
+	}
+	l.ready = append(l.ready, l.ended...)
+	clear(l.ended)
+	l.ended = l.ended[:0]
+}
+
+// judge looks at reads that have ended: where the answer is not certain, a goroutine asks again, or it is a miss.
+func (c *client) judge() {
+	for i := range c.ahead {
+		switch a := &c.ahead[i]; {
+		case c.srv.cfg.WhenUnsure == Miss && missing(a.err):
+			*a = lookup{}
+		case errors.Is(a.err, ErrUnsure) && time.Since(c.polled.begun.since) < c.srv.cfg.Timeout/2:
+			c.ahead, c.polled.again = nil, true
+			return
+		}
+	}
+}
