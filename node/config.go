@@ -54,9 +54,9 @@ type Config struct {
 	NoNearCopies bool
 	// MaxValueBytes bounds one value. Default 1 MiB. Keys are bounded by 1 KiB.
 	MaxValueBytes int
-	// DefaultTTL is given to entries set without one. Default 0: no end.
+	// DefaultTTL is given to entries set without one, at most 100 years. Default 0: no end.
 	DefaultTTL time.Duration
-	// Retention is how long a revoked key stays dead. Default 1 h.
+	// Retention is how long a revoked key stays dead, at most 100 years. Default 1 h.
 	Retention time.Duration
 
 	// Lease is the length of the leases reads are served under; it must be equal on all nodes, for each outwaits those of others. Default 1 s.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -145,6 +147,9 @@ func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.E
 	if err := checkKey(key); err != nil {
 		return nil, Ticket{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return n.readResult(protocol.Result{}, err)
+	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
 		n.m.Get(&pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
 	})
@@ -183,11 +188,8 @@ func newWaiter() *waiter {
 	return w
 }
 
-// wait submits under the lock and waits without it.
+// wait submits under the lock and waits without it: also when ctx has ended, for a revocation goes on without its caller.
 func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))) (protocol.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return protocol.Result{}, err
-	}
 	w, ok := n.waiters.Get().(*waiter)
 	if !ok {
 		w = newWaiter()
@@ -267,10 +269,10 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 		return nil, fmt.Errorf("set: %w", err)
 	}
 	w := &pb.Write{
-		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(o.ttl), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
+		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(min(o.ttl, maxTTL)), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
 		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: o.ticket.Clock, TicketChain: o.ticket.Chain,
 	}
-	if w.Ttl == 0 && !o.noEnd && !o.keepTTL {
+	if w.Ttl == 0 && !o.noEnd { // with WithKeepTTL it is for a key that is absent
 		w.Ttl = int64(n.cfg.DefaultTTL)
 	}
 	return w, nil
@@ -308,7 +310,7 @@ func (n *Node) newRemove(key string, opts []DeleteOption) (*pb.Write, error) {
 	return w, nil
 }
 
-// Touch gives key a new TTL (0: no end) and tells whether it was present.
+// Touch gives key a new TTL (0: no end; at most 100 years) and tells whether it was present.
 func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	if err := checkKey(key); err != nil {
 		return false, fmt.Errorf("touch: %w", err)
@@ -316,11 +318,14 @@ func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 	if ttl < 0 {
 		return false, fmt.Errorf("touch: %w: TTL %v", ErrInvalid, ttl)
 	}
-	r, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(ttl)})
+	r, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(min(ttl, maxTTL))})
 	return err == nil && r.Status == pb.Status_OK, err
 }
 
 func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
+	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
+		return protocol.Result{}, n.writeError(what, protocol.Result{}, err)
+	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
 		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), n.giveUp(w), done)
 	})
@@ -410,54 +415,82 @@ func (n *Node) Scan(ctx context.Context, cursor uint64, count int) (keys []strin
 	if n.tokens != nil {
 		return nil, 0, fmt.Errorf("scan: %w", ErrHashed)
 	}
-	const most = 1024
 	// Where there is little to be found, more partitions are asked for at a time.
-	for p, size := cursor, uint64(64); p < uint64(n.cfg.Partitions); size = min(2*size, most) {
-		batch := min(uint64(n.cfg.Partitions)-p, size)
-		rs, err := n.scan(ctx, p, batch, false)
+	for p, size := cursor, uint64(64); p < uint64(n.cfg.Partitions); size *= 2 {
+		batch := partitions(p, min(uint64(n.cfg.Partitions), p+size))
+		found, err := n.scan(ctx, batch, &pb.Scan{Enough: uint32(min(max(count, 1), math.MaxInt32))})
 		if err != nil {
 			return nil, 0, err
 		}
-		for i, r := range rs {
-			for _, stored := range r.Keys {
+		for ; len(batch) > 0; batch = batch[1:] {
+			of, ok := found[batch[0]]
+			if !ok {
+				break // the next time
+			}
+			for _, stored := range of.keys {
 				keys = append(keys, original(stored))
 			}
+			p++
 			if len(keys) >= max(count, 1) {
-				if next = p + uint64(i) + 1; next >= uint64(n.cfg.Partitions) {
-					next = 0
+				if p >= uint64(n.cfg.Partitions) {
+					p = 0
 				}
-				return keys, next, nil
+				return keys, p, nil
 			}
 		}
-		p += batch
 	}
 	return keys, 0, nil
 }
 
-// scan asks for several partitions at once.
-func (n *Node) scan(ctx context.Context, from, count uint64, countOnly bool) ([]protocol.Result, error) {
-	out := make(chan int, count)
-	rs := make([]protocol.Result, count)
+// partitions returns the numbers of those from up to, not including, to.
+func partitions(from, to uint64) []uint32 {
+	ps := make([]uint32, 0, to-from)
+	for p := from; p < to; p++ {
+		ps = append(ps, uint32(p))
+	}
+	return ps
+}
+
+// scanned is what a scan found in one partition.
+type scanned struct {
+	keys  []string // not when only counted
+	count int
+}
+
+// scan asks for several partitions, each of their owners with one message. It returns what was answered for, which is at least the first
+// partition of each owner.
+func (n *Node) scan(ctx context.Context, partitions []uint32, how *pb.Scan) (map[uint32]scanned, error) {
+	type answer struct {
+		asked []uint32
+		protocol.Result
+	}
 	n.mu.Lock()
-	select {
-	case <-n.closed:
+	if n.isClosed() {
 		n.mu.Unlock()
 		return nil, ErrClosed
-	default:
 	}
 	deadline := n.deadline(ctx, n.cfg.ReadTimeout)
-	for i := range count {
-		n.m.Scan(&pb.Scan{Partition: uint32(from + i), CountOnly: countOnly}, deadline, func(r protocol.Result) {
-			rs[i] = r
-			out <- int(i)
+	groups := n.m.ByOwner(partitions)
+	answers := make(chan answer, len(groups))
+	for _, g := range groups {
+		n.m.Scan(&pb.Scan{Partition: g[0], More: g[1:], CountOnly: how.CountOnly, Enough: how.Enough}, deadline, func(r protocol.Result) {
+			answers <- answer{g, r}
 		})
 	}
 	n.mu.Unlock()
-	for range count {
+	found := make(map[uint32]scanned, len(partitions))
+	for range groups {
 		select {
-		case i := <-out:
-			if rs[i].Status != pb.Status_OK {
+		case a := <-answers:
+			if a.Status != pb.Status_OK {
 				return nil, fmt.Errorf("scan: %w", ErrUnsure)
+			}
+			for i, count := range a.Counts {
+				of := scanned{count: int(count)}
+				if !how.CountOnly {
+					of.keys, a.Keys = a.Keys[:count], a.Keys[count:]
+				}
+				found[a.asked[i]] = of
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("scan: %w: %w", ErrUnsure, ctx.Err())
@@ -465,20 +498,22 @@ func (n *Node) scan(ctx context.Context, from, count uint64, countOnly bool) ([]
 			return nil, ErrClosed
 		}
 	}
-	return rs, nil
+	return found, nil
 }
 
 // Len counts the entries of the cluster.
 func (n *Node) Len(ctx context.Context) (int, error) {
 	total := 0
-	for p := uint64(0); p < uint64(n.cfg.Partitions); p += 1024 {
-		rs, err := n.scan(ctx, p, min(1024, uint64(n.cfg.Partitions)-p), true)
+	for left := partitions(0, uint64(n.cfg.Partitions)); len(left) > 0; {
+		found, err := n.scan(ctx, left, &pb.Scan{CountOnly: true})
 		if err != nil {
 			return 0, err
 		}
-		for _, r := range rs {
-			total += int(r.Count)
-		}
+		left = slices.DeleteFunc(left, func(p uint32) bool {
+			of, ok := found[p]
+			total += of.count
+			return ok
+		})
 	}
 	return total, nil
 }

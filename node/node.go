@@ -14,9 +14,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -35,6 +38,7 @@ const (
 	sweepBudget = 4000 // entries looked at per tick
 	maxKeyBytes = 1 << 10
 	maxTags     = 64
+	maxTTL      = 100 * 365 * 24 * time.Hour
 	maxTagBytes = 1 << 10
 	goOn        = time.Minute // how long a revocation is pursued after its caller gave up
 )
@@ -105,6 +109,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	cfg.Retention, cfg.DefaultTTL = min(cfg.Retention, maxTTL), min(cfg.DefaultTTL, maxTTL)
 	p := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}.WithDefaults()
 	cfg.Partitions, cfg.VirtualNodes, cfg.Load = p.Partitions, p.VirtualNodes, p.Load
 	bad := func(format string, args ...any) (Config, error) {
@@ -135,10 +140,16 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
 	case cfg.ExpelAfter < cfg.Lease:
 		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
+	case cfg.Retention < 0 || cfg.DefaultTTL < 0 || cfg.Settle < 0 || cfg.ReadTimeout < 0 || cfg.WriteTimeout < 0:
+		return bad("Retention, DefaultTTL, Settle, ReadTimeout and WriteTimeout must not be negative")
+	case !slices.Contains([]string{"", "local", "lan", "wan"}, cfg.Profile):
+		return bad("Profile is %q, it must be local, lan or wan", cfg.Profile)
+	case cfg.Expect < 0:
+		return bad("Expect is %d, it must not be negative", cfg.Expect)
 	case cfg.RepairRate < 1<<16:
 		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
-	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name):
-		return bad("Name is longer than 200 bytes, or not UTF-8")
+	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name) || strings.ContainsFunc(cfg.Name, unicode.IsControl):
+		return bad("Name is longer than 200 bytes, not UTF-8, or has a control character")
 	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
 		return bad("Cluster is longer than 255 bytes, or not UTF-8")
 	}

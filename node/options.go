@@ -18,7 +18,7 @@ type setOptions struct {
 	ticket                       Ticket
 }
 
-// WithTTL ends the entry after d. d must be positive.
+// WithTTL ends the entry after d. d must be positive; it is cut to 100 years.
 func WithTTL(d time.Duration) SetOption { return func(o *setOptions) { o.ttl, o.hasTTL = d, true } }
 
 // WithoutTTL keeps the entry without end, whatever Config.DefaultTTL says.

@@ -178,14 +178,15 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	until := max(r.leases[p].until.Load(), r.near[p].until.Load()) // one of the two is never
 	e = m.store.Look(p, key)
 	now = m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
+	seen := e
 	if e != nil && e.Expired(now) {
 		e = nil
 	}
 	l := r.leases[p]
 	if e != nil && e.Near {
 		l = r.near[p]
-	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load()) {
-		return nil, Ask, now
+	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load() || m.store.Look(p, key) != seen) {
+		return nil, Ask, now // the last says: the partition became complete after the key was looked for, and with it came the key
 	}
 	if (now >= until || now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
 		return nil, Ask, now

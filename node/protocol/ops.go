@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"math"
 	"slices"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -17,7 +18,7 @@ type Result struct {
 	Ticket  uint64       // a Get that missed, if asked for
 	Chain   uint64       // what Ticket is of: see pb.Write.TicketChain
 	Keys    []string     // a Scan
-	Count   uint64       // a Scan
+	Counts  []uint32     // a Scan: how many of the keys are of each partition that was looked at, of those asked for the first ones
 	// Tried tells that a write may have reached its owner: without an answer it may still take effect.
 	Tried bool
 }
@@ -77,7 +78,8 @@ func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) 
 	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
 }
 
-// Scan lists or counts the keys of a partition.
+// Scan lists or counts the keys of partitions. All should be of one owner (ByOwner): who owns the first answers for as many of them as he
+// owns and as go at once, at least for the first.
 func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
 	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
 }
@@ -233,7 +235,19 @@ func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {
 		m.park(o)
 		return
 	}
-	m.end(o, Result{Status: pb.Status_OK, Keys: b.Keys, Count: b.Count})
+	m.end(o, scanned(o.scan, b))
+}
+
+// scanned is what a ScanReply comes to. It may be wrong: a peer that does not know better is not to be trusted with an index.
+func scanned(asked *pb.Scan, b *pb.ScanReply) Result {
+	sum := 0
+	for _, n := range b.Counts {
+		sum += int(n)
+	}
+	if len(b.Counts) == 0 || len(b.Counts) > 1+len(asked.More) || !asked.CountOnly && sum != len(b.Keys) {
+		return Result{Status: pb.Status_UNSURE}
+	}
+	return Result{Status: pb.Status_OK, Keys: b.Keys, Counts: b.Counts}
 }
 
 // serveLocal: this node is the owner.
@@ -265,24 +279,69 @@ func (m *Machine) serveLocal(o *op) {
 		})
 	default:
 		if r := m.serveScan(o.scan); r.Status == pb.Status_OK {
-			m.end(o, Result{Status: pb.Status_OK, Keys: r.Keys, Count: r.Count})
+			m.end(o, scanned(o.scan, r))
 		} else {
 			m.park(o)
 		}
 	}
 }
 
-// serveScan lists the keys of a partition this node owns.
+// What one answer to a Scan looks at, so that it neither holds up others nor makes a large message.
+const (
+	scanEntries = 4096
+	scanBytes   = 1 << 20
+)
+
+// serveScan lists or counts the keys of partitions that this node owns.
 func (m *Machine) serveScan(b *pb.Scan) *pb.ScanReply {
-	p := int(b.Partition)
-	if p >= len(m.parts) || !m.parts[p].acting || !m.leased() || !m.parts[p].complete.Load() {
-		return &pb.ScanReply{Status: pb.Status_UNSURE}
+	r := &pb.ScanReply{}
+	if !m.leased() || !m.mayScan(b.Partition) {
+		r.Status = pb.Status_UNSURE
+		return r
 	}
-	if b.CountOnly {
-		return &pb.ScanReply{Count: uint64(m.store.Count(p))}
+	found, bytes := 0, 0
+	for p, more := b.Partition, b.More; ; p, more = more[0], more[1:] {
+		n := 0
+		if b.CountOnly {
+			n = m.store.Count(int(p))
+		} else {
+			keys := m.store.Keys(int(p))
+			n = len(keys)
+			r.Keys = append(r.Keys, keys...)
+			for _, k := range keys {
+				bytes += len(k)
+			}
+		}
+		found += n
+		r.Counts = append(r.Counts, uint32(n))
+		if len(more) == 0 || !m.mayScan(more[0]) || found >= scanEntries || bytes >= scanBytes || b.Enough > 0 && found >= int(b.Enough) {
+			return r
+		}
 	}
-	keys := m.store.Keys(p)
-	return &pb.ScanReply{Keys: keys, Count: uint64(len(keys))}
+}
+
+// mayScan tells whether this node knows all keys of a partition.
+func (m *Machine) mayScan(p uint32) bool {
+	return uint64(p) < uint64(len(m.parts)) && m.parts[p].acting && m.parts[p].complete.Load()
+}
+
+// ByOwner groups partitions by their owners, as far as they are known.
+func (m *Machine) ByOwner(partitions []uint32) [][]uint32 {
+	if m.lay == nil {
+		return [][]uint32{partitions}
+	}
+	of := make(map[uint64]int)
+	var groups [][]uint32
+	for _, p := range partitions {
+		owner := m.lay.owner(int(p))
+		g, ok := of[owner]
+		if !ok {
+			g = len(groups)
+			of[owner], groups = g, append(groups, nil)
+		}
+		groups[g] = append(groups[g], p)
+	}
+	return groups
 }
 
 func (m *Machine) onScan(p *peer, msg *pb.Message, b *pb.Scan) {
@@ -374,10 +433,18 @@ func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
 	return out
 }
 
+// after is t + d, or the end of time if that is earlier.
+func after(t, d int64) int64 {
+	if d > math.MaxInt64-t {
+		return math.MaxInt64
+	}
+	return t + d
+}
+
 func entryFrom(b *pb.Entry, since int64) *store.Entry {
 	e := &store.Entry{Key: b.Key, Value: b.Value, Version: b.Version, Tags: b.Tags, Kind: store.Kind(b.Kind), Origin: b.Origin}
 	if b.Ttl > 0 {
-		e.Expires = since + b.Ttl
+		e.Expires = after(since, b.Ttl)
 	}
 	return e
 }

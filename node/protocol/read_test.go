@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -47,4 +49,89 @@ func TestReadAcrossARenewal(t *testing.T) {
 	if b.at != nil || b.now >= b.m.peers[2].near.until.Load() {
 		t.Fatal("the lease has not been renewed meanwhile")
 	}
+}
+
+// A near copy ends by its reader's clock, which may be slower than the owner's by 3 %: until then the owner knows of it, and a revocation
+// reaches it or waits (P1).
+func TestNearCopyOfASlowClockIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		rate float64
+		ttl  int64
+	}{{0.98, 120 * sec}, {0.9999, 4 * 3600 * sec}} {
+		s := rested(t, 3)
+		table, _ := s.ring([]string{"n0", "n1", "n2"})
+		key := ""
+		for i := 0; key == ""; i++ {
+			if o := table.Owners(partOf(fmt.Sprint("key", i))); o[0] == 0 && o[1] == 1 {
+				key = fmt.Sprint("key", i)
+			}
+		}
+		owner, reader := s.procs[0], s.procs[2]
+		for _, p := range s.procs {
+			now := p.Now()
+			if p.rate = 1; p == reader {
+				p.rate = c.rate
+			}
+			p.offset += now - p.Now()
+		}
+		status := pb.Status(-1)
+		write := func(w *pb.Write) {
+			w.Key, status = key, -1
+			owner.m.Write(w, owner.Now()+5*sec, 0, func(r Result) { status = r.Status })
+			s.until(6*sec, func() bool { return status != -1 })
+		}
+		write(&pb.Write{Value: []byte("old"), Ttl: c.ttl})
+		read := false
+		reader.m.Get(&pb.Get{Key: key, Keep: true}, reader.Now()+5*sec, func(r Result) { read = r.Entry != nil })
+		s.until(6*sec, func() bool { return read })
+		if e, how := reader.m.Read(key); how != Hit || !e.Near {
+			t.Fatalf("no near copy: %v", how)
+		}
+		s.until(c.ttl+c.ttl/10, func() bool { return len(owner.m.parts[partOf(key)].holders[key]) == 0 })
+		write(&pb.Write{Kind: pb.Kind_REVOKED})
+		if e, how := reader.m.Read(key); status != pb.Status_OK || how == Hit {
+			t.Errorf("rate %v: a revocation that ended with %v, and after it: %v, %v", c.rate, status, how, e)
+		}
+	}
+}
+
+// A key that comes with the last answer of a hand-over is not certainly absent to who looked for it just before (P2).
+func TestAbsentBesideTheEndOfAHandOver(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	key := keyOf(p)
+	b.join()
+	b.pass(1500*ms, 2, 3)
+	pull := b.pullOf(p)
+	b.at = func() { // what another goroutine does while the clock is read
+		b.from(pull.to, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+			Entries: []*pb.Entry{{Key: key, Value: []byte("v"), Version: 2<<viewShift + 1}}, Done: uint32(len(pull.msg.GetPull().Partitions)),
+		}}}))
+	}
+	if _, how := b.m.Read(key); how != Ask {
+		t.Errorf("%v", how)
+	}
+	if _, how := b.m.Read(key); how != Hit {
+		t.Errorf("after the hand-over: %v", how)
+	}
+}
+
+// join lets the node into a cluster of the two next ones, from which it has to pull.
+func (b *bench) join() {
+	b.t.Helper()
+	b.m.learn(&pb.View{Chain: 9, Number: 3, Members: benchMembers[:3], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[1:3]}}})
+	b.built()
+	b.confirm(2, 3)
+}
+
+// pullOf returns the request for a partition.
+func (b *bench) pullOf(p int) letter {
+	b.t.Helper()
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+		if slices.Contains(l.msg.GetPull().Partitions, uint32(p)) {
+			return l
+		}
+	}
+	b.t.Fatal("it is not asked for")
+	return letter{}
 }

@@ -211,6 +211,9 @@ func (m *Machine) merge(p int, x *pb.Entry, now int64) {
 		return
 	}
 	e := entryFrom(x, now)
+	if e.Kind != store.Live {
+		m.parts[p].wrote(e) // it may have to make room before another source sends what it has deleted
+	}
 	e.Provisional = !m.is("serve-unsynced")
 	if m.is("raw-merge") {
 		m.store.Remove(p, e.Key, ^uint64(0))

@@ -1,8 +1,10 @@
 package protocol
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -89,5 +91,72 @@ func TestReadsDoNotHoldAHandOverBack(t *testing.T) {
 	}
 	if b.m.allowance != before {
 		t.Errorf("the hand-over may pull %d bytes, %d before", b.m.allowance, before)
+	}
+}
+
+// While a node pulls a partition, deletions of other keys may have to forget some of themselves. What the sources then send is not taken
+// for deleted, by its reader or for good: nothing is lost (P2). What has been deleted here, or in what another source has sent, stays deleted.
+func TestFloodWhilePulling(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.join()
+	b.pass(1500*ms, 2, 3)
+	pull := b.pullOf(p)
+	keys := make([]string, 0, 4) // of that partition
+	for i := 0; len(keys) < cap(keys); i++ {
+		if k := fmt.Sprint("session", i); ring.PartitionOf(k, benchRing.Partitions) == p {
+			keys = append(keys, k)
+		}
+	}
+	entry := func(i int, kind pb.Kind, version uint64) *pb.Entry {
+		return &pb.Entry{Key: keys[i], Value: []byte("v"), Version: 2<<viewShift + version, Kind: kind}
+	}
+	chunk := func(done int, entries ...*pb.Entry) {
+		b.from(pull.to, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{Entries: entries, Done: uint32(done)}}}))
+	}
+	answer := func() {
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil || m.GetPullKey() != nil }) {
+			if l.msg.GetCopy() != nil {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+				continue
+			}
+			r := &pb.PullKeyReply{Key: l.msg.GetPullKey().Key, Status: pb.Status_ABSENT}
+			if r.Key == keys[0] {
+				r.Status, r.Entry = pb.Status_OK, entry(0, pb.Kind_LIVE, 1)
+			}
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullKeyReply{PullKeyReply: r}}))
+		}
+	}
+	remove := func(key string) {
+		b.m.Write(&pb.Write{Key: key, Kind: pb.Kind_TOMBSTONE}, b.now+sec, 0, func(Result) {})
+		answer()
+	}
+	chunk(0, entry(1, pb.Kind_TOMBSTONE, 9)) // the other source lacks it
+	b.pass(20*ms, 2, 3)
+	pull = b.pullOf(p)
+	remove(keys[2])
+	for i, n := 0, 0; n < 3000; i++ {
+		if key := fmt.Sprint("random", i); b.m.lay.owner(ring.PartitionOf(key, benchRing.Partitions)) == 1 {
+			remove(key)
+			n++
+		}
+	}
+	if b.m.store.Floor(p) == 0 {
+		t.Fatal("no deletion has been forgotten")
+	}
+	var got Result
+	b.m.Get(&pb.Get{Key: keys[0]}, b.now+sec, func(r Result) { got = r })
+	answer()
+	if got.Status != pb.Status_OK || got.Entry == nil {
+		t.Errorf("a key that its source has sent: %v", got.Status)
+	}
+	chunk(len(pull.msg.GetPull().Partitions), entry(0, pb.Kind_LIVE, 1), entry(1, pb.Kind_LIVE, 1), entry(2, pb.Kind_LIVE, 1), entry(3, pb.Kind_LIVE, 1))
+	if !b.m.parts[p].complete.Load() {
+		t.Fatal("not complete")
+	}
+	for i, want := range []Outcome{Hit, Absent, Absent, Hit} {
+		if _, how := b.m.Read(keys[i]); how != want {
+			t.Errorf("key %d: %v, want %v", i, how, want)
+		}
 	}
 }

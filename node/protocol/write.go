@@ -93,7 +93,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.KeepTtl && live:
 		e.Expires = cur.Expires
 	case b.Ttl > 0:
-		e.Expires = now + b.Ttl
+		e.Expires = after(now, b.Ttl)
 	}
 	if e.Kind != store.Live {
 		e.Value, e.Tags = nil, nil
@@ -103,7 +103,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		} else if e.Kind == store.Tombstone {
 			retain = min(retain, m.cfg.Tombstone)
 		}
-		e.Expires = now + retain
+		e.Expires = after(now, retain)
 	}
 	if _, ok := m.store.Put(p, e); !ok && e.Kind == store.Live {
 		done(&pb.WriteReply{Status: pb.Status_TOO_LARGE})

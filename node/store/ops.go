@@ -120,7 +120,7 @@ func (s *Store) Floor(p int) uint64 {
 	return pt.floor.Load()
 }
 
-// Ended is the highest version of a value or tombstone of the partition that has gone by expiry or eviction, near copies
+// Ended is the highest version of a value or tombstone of the partition that has gone by expiry, by eviction or by a cut, near copies
 // aside; 0 if none has. What was written at or below it may be gone without a trace.
 func (s *Store) Ended(p int) uint64 {
 	pt := s.part(p)

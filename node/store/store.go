@@ -38,7 +38,7 @@ type partition struct {
 	mu          sync.Mutex // for writers
 	index       index
 	floor       atomic.Uint64
-	ended       atomic.Uint64 // highest version that ended or was evicted
+	ended       atomic.Uint64 // highest version that ended, was evicted, or was void by a cut
 	provisional int           // entries not yet confirmed
 }
 
@@ -130,7 +130,9 @@ func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
 		if s.cuts.voids(e) {
 			return refuse
 		}
-		if f := pt.floor.Load(); f != 0 && e.Version <= f && !same {
+		// What is pulled from another node, which has refused what was deleted there, is not judged by what has been forgotten here: the
+		// caller knows what has been deleted here since the pull began.
+		if f := pt.floor.Load(); f != 0 && e.Version <= f && !same && !e.Provisional {
 			return refuse
 		}
 	}
@@ -154,7 +156,7 @@ func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
 // Put merges e by version. It is stored if nothing is there or what is there is older; at equal versions only to take the
 // place of a provisional entry or a near copy by one that is neither. A revocation takes the place of anything but a newer
 // revocation, and until it expires gives way to a newer revocation only. A value is refused when a cut covers it, when it is not above the partition's Floor (unless just
-// that version is there already), or when it is too large for the store.
+// that version is there already, or it is provisional), or when it is too large for the store.
 //
 // old is what Get would have returned before. ok tells that the store now holds this version, or, of a tombstone that
 // found no room, that it took effect by raising the Floor.
@@ -291,6 +293,7 @@ const (
 	removed reason = iota
 	evicted
 	ended
+	voided // by a cut
 )
 
 // drop removes just this entry, if it is still there.

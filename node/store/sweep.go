@@ -26,7 +26,7 @@ func (s *Store) Sweep(budget int) (freed int) {
 		s.q.mu.Lock()
 		out, more := s.q.scan(&s.cuts, &budget, buf[:0])
 		s.q.mu.Unlock()
-		freed += s.dropAll(out, removed)
+		freed += s.dropAll(out, voided)
 		if !more {
 			break
 		}

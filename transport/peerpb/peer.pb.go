@@ -3013,6 +3013,8 @@ type Scan struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Partition     uint32                 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
 	CountOnly     bool                   `protobuf:"varint,2,opt,name=count_only,json=countOnly,proto3" json:"count_only,omitempty"`
+	More          []uint32               `protobuf:"varint,3,rep,packed,name=more,proto3" json:"more,omitempty"` // partitions to be looked at after the first, as far as that goes at once
+	Enough        uint32                 `protobuf:"varint,4,opt,name=enough,proto3" json:"enough,omitempty"`    // keys after which no further partition is looked at; 0: no such bound
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3061,11 +3063,25 @@ func (x *Scan) GetCountOnly() bool {
 	return false
 }
 
+func (x *Scan) GetMore() []uint32 {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+func (x *Scan) GetEnough() uint32 {
+	if x != nil {
+		return x.Enough
+	}
+	return 0
+}
+
 type ScanReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
 	Keys          []string               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
-	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Counts        []uint32               `protobuf:"varint,3,rep,packed,name=counts,proto3" json:"counts,omitempty"` // the keys of each partition that was looked at, in the order of the request
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3114,11 +3130,11 @@ func (x *ScanReply) GetKeys() []string {
 	return nil
 }
 
-func (x *ScanReply) GetCount() uint64 {
+func (x *ScanReply) GetCounts() []uint32 {
 	if x != nil {
-		return x.Count
+		return x.Counts
 	}
-	return 0
+	return nil
 }
 
 var File_transport_peerpb_peer_proto protoreflect.FileDescriptor
@@ -3328,15 +3344,17 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x03Cut\x12-\n" +
 	"\x04cuts\x18\x01 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\":\n" +
 	"\bCutReply\x12.\n" +
-	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\"C\n" +
+	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\"o\n" +
 	"\x04Scan\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x1d\n" +
 	"\n" +
-	"count_only\x18\x02 \x01(\bR\tcountOnly\"e\n" +
+	"count_only\x18\x02 \x01(\bR\tcountOnly\x12\x12\n" +
+	"\x04more\x18\x03 \x03(\rR\x04more\x12\x16\n" +
+	"\x06enough\x18\x04 \x01(\rR\x06enough\"g\n" +
 	"\tScanReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x12\n" +
-	"\x04keys\x18\x02 \x03(\tR\x04keys\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count*,\n" +
+	"\x04keys\x18\x02 \x03(\tR\x04keys\x12\x16\n" +
+	"\x06counts\x18\x03 \x03(\rR\x06counts*,\n" +
 	"\x04Kind\x12\b\n" +
 	"\x04LIVE\x10\x00\x12\r\n" +
 	"\tTOMBSTONE\x10\x01\x12\v\n" +
