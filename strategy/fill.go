@@ -49,7 +49,7 @@ func (c *core) fill(
 			how, value, found, sure = c.lock(ctx, key, usable, how, unlock)
 		}
 		if found {
-			return result[[]byte]{value: value, confirmed: true}
+			return result[[]byte]{value: value}
 		}
 		l, err := load(ctx)
 		if err != nil {
@@ -65,7 +65,6 @@ func (c *core) fill(
 		cancel()
 		switch {
 		case err == nil:
-			r.confirmed = true
 			return r
 		case errors.Is(err, ErrRevoked):
 			return result[[]byte]{err: fmt.Errorf("session cache: load: %w", ErrRevoked)}

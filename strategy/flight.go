@@ -9,9 +9,9 @@ import (
 // flights lets one load per key run at a time, and shares its result among those who wait for it.
 //
 // Who joins a load that began earlier must not get an answer that is older than a revocation acknowledged before he
-// came. So he takes the result only if it is confirmed: the fill was accepted, which says that nothing was written or
-// revoked from before the load until after he joined. Else he goes round once more, and what he joins then began after
-// he came.
+// came. Even a fill that was accepted does not tell: the session may have been deleted between that moment and his coming,
+// while the reply was on its way. So he waits for that load, which may fill the cache, and then goes round once more: what he
+// joins then began after he came. That is one lookup, shared by all who waited, and a hit unless something has happened.
 type flights[T any] struct {
 	mu      sync.Mutex
 	running map[string]*flight[T]
@@ -26,10 +26,9 @@ type flight[T any] struct {
 
 // result is what a flight came to.
 type result[T any] struct {
-	value     T
-	err       error
-	confirmed bool
-	after     func() // run when the result has been handed out; may be nil
+	value T
+	err   error
+	after func() // run when the result has been handed out; may be nil
 }
 
 var errLoaderExit = errors.New("huddle: the loader did not return")
@@ -60,7 +59,7 @@ func (g *flights[T]) do(ctx context.Context, key string, fn func(context.Context
 			g.leave(key, f)
 			return none, ctx.Err()
 		}
-		if older && round == 0 && !f.result.confirmed {
+		if older && round == 0 {
 			continue
 		}
 		var p loaderPanic

@@ -36,7 +36,7 @@ func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (Cache
 func (c *InMemory) fill(ctx context.Context, token string, load LoadFunc) (r result[CachedSession], again bool) {
 	p, session, found := c.begin(token)
 	if found {
-		return result[CachedSession]{value: session, confirmed: true}, false
+		return result[CachedSession]{value: session}, false
 	}
 	defer c.ended(token, p)
 	session, err := load(ctx)
@@ -48,7 +48,7 @@ func (c *InMemory) fill(ctx context.Context, token string, load LoadFunc) (r res
 	}
 	switch err := c.set(session, p); {
 	case err == nil:
-		return result[CachedSession]{value: session.Clone(), confirmed: true}, false
+		return result[CachedSession]{value: session.Clone()}, false
 	case errors.Is(err, errOvertaken):
 		return result[CachedSession]{value: session}, true
 	case errors.Is(err, ErrTooLarge):

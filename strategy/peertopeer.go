@@ -152,7 +152,8 @@ func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 // One load per token runs at a time in a process, and, as far as WithLoadLock lets it wait, in the cluster. What was
 // read before a Set, Delete, Clear or RevokeUser that has been acknowledged since is never stored: Load looks and loads
 // again, up to three times, and then returns what it loaded last without storing it. Nobody gets an answer that was read
-// before his own call began unless nothing has happened to the token since. When the cluster cannot be asked, Load loads and stores nothing.
+// before his own call began: who finds a load of the token under way waits for it and then looks for himself. When the cluster cannot
+// be asked, Load loads and stores nothing.
 //
 // Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
 // still find it (a log-out that has not been committed yet); ErrInvalid for a session that cannot be stored or has another token.

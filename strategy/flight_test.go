@@ -1,0 +1,123 @@
+package strategy_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
+	"github.com/huddle-cache/huddle/strategy/strategytest"
+)
+
+// lateNode holds the replies of one operation back after it has taken effect.
+type lateNode struct {
+	*fakeNode
+	op, key string
+	done    chan struct{} // closed when the operation has taken effect
+	reply   chan struct{} // its reply comes when this is closed
+	once    sync.Once
+}
+
+func (n *lateNode) late(op, key string) {
+	if op == n.op && key == n.key {
+		n.once.Do(func() {
+			close(n.done)
+			<-n.reply
+		})
+	}
+}
+
+func (n *lateNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
+	err := n.fakeNode.Set(ctx, key, value, how)
+	n.late("set", key)
+	return err
+}
+
+func (n *lateNode) LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
+	e, found, ticket, err := n.fakeNode.LookupOrTicket(ctx, key)
+	n.late("lookup", key)
+	return e, found, ticket, err
+}
+
+// Who joins a load after a deletion was acknowledged does not get the session, though the load has stored or found it before.
+func TestLoadJoinedAfterADeletion(t *testing.T) {
+	gone := errors.New("no such session")
+	for _, op := range []string{"set", "lookup"} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newFakeCluster()
+				n := &lateNode{
+					fakeNode: c.node(), op: op, key: strategy.DefaultKeyPrefix + "t",
+					done: make(chan struct{}), reply: make(chan struct{}),
+				}
+				p, other := strategy.NewPeerToPeerOn(n), strategy.NewPeerToPeerOn(c.node())
+				session := strategytest.Session("t", "u")
+				if op == "lookup" {
+					if err := other.Set(t.Context(), session); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					got, err := p.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return session, nil })
+					if err != nil || got.Token != "t" {
+						t.Errorf("Load that began before the deletion = %v", err)
+					}
+				})
+				<-n.done
+				if err := other.Delete(t.Context(), "t"); err != nil {
+					t.Error(err)
+				}
+				for range 3 {
+					wg.Go(func() {
+						_, err := p.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+							return strategy.CachedSession{}, gone
+						})
+						if !errors.Is(err, gone) {
+							t.Errorf("Load that began after the deletion = %v, want its own loader's answer", err)
+						}
+					})
+				}
+				synctest.Wait() // all have joined
+				close(n.reply)
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// Those who join a load look for themselves, and find what it stored: they do not load again.
+func TestLoadJoinedLoadsOnce(t *testing.T) {
+	for name, c := range map[string]func() strategy.Loader{
+		"InMemory":   func() strategy.Loader { return strategy.NewInMemory(strategy.InMemoryConfig{}) },
+		"PeerToPeer": func() strategy.Loader { return strategy.NewPeerToPeerOn(newFakeCluster().node()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, loads, release := c(), 0, make(chan struct{})
+				var wg sync.WaitGroup
+				for range 50 {
+					wg.Go(func() {
+						_, err := l.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+							loads++
+							<-release
+							return strategytest.Session("t", "u"), nil
+						})
+						if err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				synctest.Wait()
+				close(release)
+				wg.Wait()
+				if loads != 1 {
+					t.Errorf("%d loads, want one", loads)
+				}
+			})
+		})
+	}
+}

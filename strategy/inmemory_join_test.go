@@ -1,0 +1,51 @@
+package strategy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// Who joins a load after a deletion was acknowledged does not get the session, though the load has stored or found it before.
+func TestInMemoryLoadJoinedAfterADeletion(t *testing.T) {
+	gone := errors.New("no such session")
+	for _, found := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := NewInMemory(InMemoryConfig{})
+			session := CachedSession{Token: "t"}
+			if found {
+				if err := c.Set(t.Context(), session); err != nil {
+					t.Fatal(err)
+				}
+			}
+			filled, release := make(chan struct{}), make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() { // a Load that is held up between its fill and its answer
+				got, err := c.flights.do(t.Context(), "t", func(ctx context.Context) result[CachedSession] {
+					r, _ := c.fill(ctx, "t", func(context.Context) (CachedSession, error) { return session, nil })
+					close(filled)
+					<-release
+					return r
+				})
+				if err != nil || got.Token != "t" {
+					t.Errorf("Load that began before the deletion = %v", err)
+				}
+			})
+			<-filled
+			if err := c.Delete(t.Context(), "t"); err != nil {
+				t.Error(err)
+			}
+			wg.Go(func() {
+				_, err := c.Load(t.Context(), "t", func(context.Context) (CachedSession, error) { return CachedSession{}, gone })
+				if !errors.Is(err, gone) {
+					t.Errorf("found %v: Load that began after the deletion = %v, want its own loader's answer", found, err)
+				}
+			})
+			synctest.Wait() // it has joined
+			close(release)
+			wg.Wait()
+		})
+	}
+}
