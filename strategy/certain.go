@@ -53,10 +53,10 @@ type certain struct {
 	scope string // the tag of all entries of this store
 	// seen holds the tokens found here a short while ago. What is saved under one of them must still be there: else the
 	// session was ended meanwhile, by RevokeUser or by its time, and the request that was under way must not bring it back.
-	seen *sieve[struct{}]
+	seen *recent
 }
 
-// seenTokens bounds the tokens that a store knows to have been found: that many requests at a time, and more.
+// seenTokens and seenBytes bound the tokens that a store knows to have been found: that many requests at a time, and more.
 const (
 	seenTokens = 1 << 16
 	seenBytes  = 16 << 20
@@ -71,7 +71,7 @@ func newCertain(on backend, prefix string, opts []StoreOption) certain {
 	}
 	c.scope = "in:" + c.prefix
 	if !c.reusable {
-		c.seen = newSieve[struct{}](seenTokens, seenBytes, nil)
+		c.seen = newRecent(seenTokens, seenBytes)
 	}
 	return c
 }
@@ -150,22 +150,15 @@ func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) 
 
 // saw notes that a token is there.
 func (c *certain) saw(token string) {
-	if c.seen == nil {
-		return
-	}
-	if _, known := c.seen.get(token); !known {
-		c.seen.put(strings.Clone(token), struct{}{}, int64(len(token))+96)
+	if c.seen != nil {
+		c.seen.note(token)
 	}
 }
 
 // save stores a copy of data, which the web server may reuse. ttl 0 is without end. It fails with ErrRevoked if the token
 // was found before and has been ended meanwhile.
 func (c *certain) save(ctx context.Context, token string, data []byte, ttl time.Duration) error {
-	seen := false
-	if c.seen != nil {
-		_, seen = c.seen.get(token)
-	}
-	err := c.write(ctx, token, data, ttl, seen)
+	err := c.write(ctx, token, data, ttl, c.seen != nil && c.seen.has(token))
 	switch {
 	case err == nil:
 		c.saw(token)

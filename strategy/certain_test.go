@@ -1,0 +1,68 @@
+package strategy
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/huddle-cache/huddle/node/nodetest"
+)
+
+// However many tokens a store has found, and however often, it knows that of a request that began just now.
+func TestRequestUnderWayDoesNotBringARevokedSessionBack(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	userOf := WithUserOf(func(data []byte) string { return string(data) })
+	s, other := NewSCSStore(n, userOf), NewSCSStore(n, userOf)
+	in1h := time.Now().Add(time.Hour)
+	commit := func(s *SCSStore, token, user string) {
+		t.Helper()
+		if err := s.Commit(token, []byte(user), in1h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range seenTokens + 2 {
+		s.saw(fmt.Sprint("used", i))
+	}
+	for i := 2; i < seenTokens; i++ { // the first two are forgotten; all but the last two are seen again
+		s.saw(fmt.Sprint("used", i))
+	}
+	commit(s, "a", "nobody")
+	commit(s, "b", "nobody")
+	for i := range 20 {
+		victim := fmt.Sprint("victim", i)
+		commit(other, victim, "alice")
+		if _, found, err := s.Find(victim); !found || err != nil { // its request begins
+			t.Fatal(found, err)
+		}
+		commit(s, fmt.Sprint("c", i), "nobody")
+		commit(s, fmt.Sprint("d", i), "nobody")
+		if err := other.RevokeUser(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit(victim, []byte("alice"), in1h); !errors.Is(err, ErrRevoked) { // and ends
+			t.Errorf("Commit of the %d. session after RevokeUser = %v, want ErrRevoked", i+1, err)
+		}
+	}
+}
+
+func TestRecentIsBounded(t *testing.T) {
+	r := newRecent(3, 10*(latestOverhead+4))
+	for i := range 10 {
+		r.note(fmt.Sprintf("t%03d", i))
+		r.note("t000")
+	}
+	for i := range 10 {
+		token := fmt.Sprintf("t%03d", i)
+		if got, want := r.has(token), i == 0 || i >= 8; got != want {
+			t.Errorf("%s: known %v, want %v", token, got, want)
+		}
+	}
+	small := newRecent(1000, 10*(latestOverhead+4))
+	for i := range 100 {
+		small.note(fmt.Sprintf("t%03d", i))
+	}
+	if n := small.tokens.count(); n != 10 || small.tokens.bytes > small.maxBytes || !small.has("t099") || small.has("t089") {
+		t.Errorf("%d tokens, %d bytes", n, small.tokens.bytes)
+	}
+}
