@@ -34,60 +34,34 @@ func (e *ends) Pop() any {
 func (e *ends) add(h *held)    { heap.Push(e, h) }
 func (e *ends) remove(h *held) { heap.Remove(e, h.index) }
 
-// deadTokens are the tokens that were deleted, until their retention ends. All have the same retention, so a queue in the
-// order they came is in the order they end.
+// deadTokens are the tokens that were deleted, until their retention ends. All have the same retention, so the order in which
+// they were deleted last is the one in which they end. A token that is deleted again and again takes one place.
 type deadTokens struct {
-	until    map[string]time.Time
-	queue    []deadToken
-	bytes    int64
-	maxBytes int64
+	latest[time.Time] // when the retention ends, by token
+	maxBytes          int64
 }
-
-type deadToken struct {
-	token string
-	until time.Time
-}
-
-// deadOverhead is what a dead token takes beside its text: its places in the queue and in the map.
-const deadOverhead = 128
 
 func newDeadTokens(maxBytes int64) deadTokens {
-	return deadTokens{until: map[string]time.Time{}, maxBytes: maxBytes}
-}
-
-func (d *deadTokens) has(token string) bool {
-	_, ok := d.until[token]
-	return ok
+	return deadTokens{latest: newLatest[time.Time](), maxBytes: maxBytes}
 }
 
 func (d *deadTokens) add(token string, until time.Time) {
-	d.queue = append(d.queue, deadToken{token, until})
-	d.until[token] = until
-	d.bytes += int64(len(token)) + deadOverhead
-	for d.bytes > d.maxBytes && len(d.queue) > 1 {
+	d.put(token, until)
+	for d.bytes > d.maxBytes && d.count() > 1 {
 		d.pop()
 	}
 }
 
 func (d *deadTokens) sweep(now time.Time) {
-	for len(d.queue) > 0 && !d.queue[0].until.After(now) {
+	for first := d.oldest(); first != nil && !first.value.After(now); first = d.oldest() {
 		d.pop()
 	}
 }
 
-func (d *deadTokens) pop() {
-	first := d.queue[0]
-	d.queue[0] = deadToken{}
-	d.queue = d.queue[1:]
-	d.bytes -= int64(len(first.token)) + deadOverhead
-	if d.until[first.token].Equal(first.until) { // else it was deleted again later
-		delete(d.until, first.token)
-	}
-}
-
 func (d *deadTokens) next() (time.Time, bool) {
-	if len(d.queue) == 0 {
+	first := d.oldest()
+	if first == nil {
 		return time.Time{}, false
 	}
-	return d.queue[0].until, true
+	return first.value, true
 }

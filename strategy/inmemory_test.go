@@ -121,3 +121,19 @@ func TestInMemoryForgetsOldestDeadTokensFirst(t *testing.T) {
 		t.Errorf("the oldest: %v", err)
 	}
 }
+
+// A client that repeats its log-out does not wash out the log-outs of others.
+func TestInMemoryDeletedAgainAndAgain(t *testing.T) {
+	c := strategy.NewInMemory(strategy.InMemoryConfig{MaxBytes: 1 << 20})
+	if err := c.Delete(t.Context(), "logged-out"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20_000 {
+		if err := c.Delete(t.Context(), fmt.Sprint("same", i%3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Set(t.Context(), strategytest.Session("logged-out", "u")); !errors.Is(err, strategy.ErrRevoked) {
+		t.Errorf("Set = %v, want ErrRevoked", err)
+	}
+}
