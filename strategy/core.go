@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,12 @@ type core struct {
 	unsaid  atomic.Uint64 // failures since
 }
 
+// key returns the key of a token, and whether there can be such an entry. It shares no memory with the token: web servers
+// reuse that of a request.
 func (c *core) key(token string) (string, bool) {
+	if c.prefix == "" {
+		token = strings.Clone(token)
+	}
 	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
 }
 

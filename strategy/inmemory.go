@@ -94,6 +94,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 		return err
 	}
 	h := &held{session: session.Clone()}
+	h.session.own()
 	weight := h.session.weight()
 	if len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes {
 		return ErrTooLarge
@@ -104,18 +105,18 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	c.items.mu.Lock()
 	defer c.items.mu.Unlock()
 	c.sweep(now)
-	if c.dead.has(session.Token) {
+	if c.dead.has(h.session.Token) {
 		return ErrRevoked
 	}
 	if fill != nil && fill.overtaken {
 		return errOvertaken
 	}
-	c.takeOut(session.Token)
+	c.takeOut(h.session.Token)
 	if !h.expires.After(now) {
 		return nil
 	}
 	c.list(h)
-	c.items.putLocked(session.Token, h, int64(weight))
+	c.items.putLocked(h.session.Token, h, int64(weight))
 	c.arm(now)
 	return nil
 }

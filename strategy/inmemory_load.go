@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
@@ -21,6 +22,7 @@ func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (Cache
 	if session, found, _ := c.Get(ctx, token); found {
 		return session, nil
 	}
+	token = strings.Clone(token) // a load may outlive the call, and the caller may reuse the token's memory then
 	session, err := c.flights.do(ctx, token, func(ctx context.Context) result[CachedSession] {
 		for attempt := 1; ; attempt++ {
 			r, again := c.fill(ctx, token, load)

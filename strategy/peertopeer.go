@@ -162,6 +162,7 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 	if err != nil {
 		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
 	}
+	token = key[len(p.prefix):] // a load may outlive the call, and the caller may reuse the token's memory then
 	usable := func(value []byte) bool {
 		_, err := p.decode(key, token, value)
 		return err == nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -163,6 +164,14 @@ func (c ChannelPermissions) Field(name string) (json.RawMessage, bool) {
 // SetField sets a field that ChannelPermissions does not know. It fails as CachedSession.SetField does.
 func (c *ChannelPermissions) SetField(name string, value any) error {
 	return c.doc.setField(name, value, channelFields)
+}
+
+// own copies the texts of a Clone by which the session is found: web servers reuse the memory of a token.
+func (s *CachedSession) own() {
+	s.Token = strings.Clone(s.Token)
+	if s.User != nil {
+		s.User.ID.text = strings.Clone(s.User.ID.text)
+	}
 }
 
 // weight estimates the memory of a session in bytes.
