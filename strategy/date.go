@@ -64,7 +64,10 @@ func parseDate(raw []byte) (time.Time, error) {
 	}
 	for _, layout := range layouts() {
 		if t, err := time.Parse(layout, text); err == nil {
-			return t.AddDate(shift, 0, 0).UTC(), nil
+			if t = t.UTC(); shift != 0 { // arithmetic in local time could land in an hour that comes twice
+				t = t.AddDate(shift, 0, 0)
+			}
+			return t, nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)

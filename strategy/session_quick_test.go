@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+	"time"
 )
 
 // sameAsJSON holds what quick accepts against what encoding/json makes of it.
@@ -97,6 +98,28 @@ func TestQuickSession(t *testing.T) {
 		if sameAsJSON(t, text) {
 			t.Errorf("%s: accepted", text)
 		}
+	}
+}
+
+// In autumn an hour of local time comes twice: a date in it is the instant that its offset says, whoever reads it.
+func TestDateInTheHourThatComesTwice(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := time.Local
+	time.Local = berlin
+	defer func() { time.Local = local }()
+	for text, want := range map[string]time.Time{
+		`"2026-10-25T02:30:00+02:00"`:      time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC),
+		`"2026-10-25T02:30:00+01:00"`:      time.Date(2026, 10, 25, 1, 30, 0, 0, time.UTC),
+		`"+012026-10-25T02:30:00+02:00"`:   time.Date(12026, 10, 25, 0, 30, 0, 0, time.UTC),
+		`"-000001-10-31T02:30:00.5+01:00"`: time.Date(-1, 10, 31, 1, 30, 0, 5e8, time.UTC),
+	} {
+		if got, err := parseDate([]byte(text)); err != nil || !got.Equal(want) {
+			t.Errorf("%s: %v, %v; want %v", text, got, err, want)
+		}
+		sameAsJSON(t, `{"expires":`+text+`}`)
 	}
 }
 
