@@ -17,6 +17,9 @@ type document struct {
 
 const unread = "+"
 
+// spaces are what JSON allows between tokens.
+const spaces = " \t\r\n"
+
 // read tells whether the object came from JSON: a known field that is not in it was absent.
 func (d document) read() bool { return d.text != "" && d.text[0] == '{' }
 
@@ -27,7 +30,7 @@ type field struct {
 
 // readDocument takes an object, and returns its fields too. Names are exact: "Token" is not "token". Of a repeated name the last counts.
 func readDocument(data []byte) (document, fields, error) {
-	data = bytes.TrimSpace(data)
+	data = bytes.Trim(data, spaces)
 	if len(data) == 0 || data[0] != '{' {
 		return document{}, nil, fmt.Errorf("%w: not a JSON object", ErrInvalid)
 	}

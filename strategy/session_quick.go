@@ -7,7 +7,7 @@ import (
 )
 
 // quick reads sessions written as JavaScript and this package write them, in one pass and without a copy: what it returns lies in
-// text. Whatever is unusual (an escape in a string, a repeated name, a wrong type, an error) it gives up, and encoding/json
+// text. Whatever is unusual (an escape in a string that it reads, a repeated name, a wrong type, an error) it gives up, and encoding/json
 // has to look at it: what quick accepts means the same to both. Spaces between tokens are allowed.
 type quick struct {
 	text string
@@ -341,6 +341,38 @@ func (q *quick) string() (string, bool) {
 	return "", false
 }
 
+// skipString passes over a string, escapes among it.
+func (q *quick) skipString() bool {
+	start := q.i
+	for i := start + 1; i < len(q.text); i++ {
+		switch c := q.text[i]; {
+		case c == '"':
+			q.i = i + 1
+			return utf8.ValidString(q.text[start:q.i])
+		case c < ' ':
+			return false
+		case c == '\\':
+			if i++; i == len(q.text) {
+				return false
+			}
+			switch q.text[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				for range 4 {
+					if i++; i == len(q.text) || !hex(q.text[i]) {
+						return false
+					}
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func hex(c byte) bool { return c-'0' <= 9 || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
 // digits reads a number and returns its text.
 func (q *quick) digits() (string, bool) {
 	q.peek()
@@ -406,8 +438,7 @@ func (q *quick) skip(depth int) bool {
 			}
 		}
 	case '"':
-		_, ok := q.string()
-		return ok
+		return q.skipString()
 	case 't':
 		return q.literal("true")
 	case 'f':

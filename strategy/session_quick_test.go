@@ -57,6 +57,7 @@ func TestQuickSession(t *testing.T) {
 		`{"user":{"channelPermissions":[]}}`,
 		`{"token":"t","more":{"a":[1,-2.5e+7,true,false,null,"x",{}],"b":[]},"Token":"u"}`,
 		`{"token":"grüße","id":-0}`,
+		`{"token":"t","note":"a \u0026 \"b\" \\\/\b\f\n\r\t\uD800 grüße"}`,
 	}
 	slowly := []string{
 		`{"token":"t","token":"u"}`,
@@ -69,6 +70,12 @@ func TestQuickSession(t *testing.T) {
 		`{"token":"t"} x`,
 		`{"token":7}`,
 		`{"id":01}`,
+		`{"x":"\u00g0"}`,
+		`{"x":"\u00"}`,
+		`{"x":"\x"}`,
+		`{"x":"\`,
+		"{\"x\":\"\xff\"}",
+		"{\"x\":\"\\n\n\"}",
 		`{"id":1.}`,
 		`{"id":.5}`,
 		`{"id":1e}`,

@@ -8,14 +8,18 @@ import (
 	"testing"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
 )
 
-// FuzzUserTag reads any value as one that may be a session.
+// FuzzUserTag reads any value as one that may be a session, and holds the tag against the session's user.
 func FuzzUserTag(f *testing.F) {
 	f.Add([]byte(`{"token":"t","user":{"id":"7","identifier":"a"}}`))
 	f.Add([]byte(`{"user":{"id":9007199254740993}}`))
 	f.Add([]byte(`{"user":{"id":[[[[[[1]]]]]]}}`))
 	f.Add([]byte(`{"user":{"id":"\ud800"}}`))
+	f.Add([]byte(`{"user":{"id":1},"User":{"id":2}}`))
+	f.Add([]byte(` {"\u0075ser":{"i\u0064":1},"note":"a\nb"}`))
+	f.Add([]byte(`{"user":{"id":1,"id":"2"},"user":{"id":3,"verified":"x"}}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		tag, ok := userTagOf(value)
 		if ok != (tag != "") || ok && !strings.HasPrefix(tag, "user:") {
@@ -23,6 +27,10 @@ func FuzzUserTag(f *testing.F) {
 		}
 		if ok && !json.Valid(value) {
 			t.Error("a user is found in what is no JSON")
+		}
+		var session strategy.CachedSession
+		if session.UnmarshalJSON(value) == nil && strings.TrimPrefix(tag, "user:") != session.UserID() {
+			t.Errorf("%q, and the session's user is %q", tag, session.UserID())
 		}
 	})
 }
