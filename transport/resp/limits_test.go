@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -110,5 +111,29 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within 20 s: %s", what)
 		case <-tick.C:
 		}
+	}
+}
+
+// What a MULTI keeps is bounded by what it takes in memory, not by the bytes that were sent for it; so are watched keys.
+func TestTransactionsAreBoundedInMemory(t *testing.T) {
+	s := start(t, Config{})
+	w := dial(t, s.Addr())
+	w.do("multi")
+	empty := append([]string{"del"}, make([]string, 100_000)...) // 2.4 MB of slice headers
+	for i, want := range []string{"+QUEUED\r\n", "+QUEUED\r\n", "-ERR huddle: transaction over the size limit\r\n"} {
+		if got := w.do(empty...); got != want {
+			t.Errorf("command %d: %q", i, got)
+		}
+	}
+	if got := w.do("exec"); !strings.HasPrefix(got, "-EXECABORT") {
+		t.Error(got)
+	}
+	small := dial(t, start(t, Config{MaxValueBytes: 8}).Addr()) // 1 MiB for a transaction
+	keys := []string{"watch"}
+	for i := range 9000 {
+		keys = append(keys, fmt.Sprint(i))
+	}
+	if got := small.do(keys...); got != "-ERR huddle: too many watched keys\r\n" {
+		t.Error(got)
 	}
 }

@@ -1,20 +1,31 @@
 package resp
 
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 // transaction is the state of MULTI and WATCH of one client.
 type transaction struct {
 	open        bool       // between MULTI and EXEC
 	broken      bool       // a command could not be queued
 	queue       [][][]byte // the commands
-	size        int        // their bytes
+	size        int        // what they take in memory, in bytes, about
 	watched     map[string]watched
-	watchedSize int // bytes of these keys
+	watchedSize int // likewise
 
 	running  bool // EXEC is under way
 	writes   int  // of this EXEC
 	conflict bool // a watched key was found changed
 }
+
+// What is kept takes beside the bytes that a client sends: for a command, for each of its arguments, for a watched key. An empty
+// argument costs six bytes to send.
+const (
+	queuedCost   = 64
+	argumentCost = int(unsafe.Sizeof([]byte(nil)))
+	watchedCost  = 128
+)
 
 // watched is what a key was at its WATCH and must be at EXEC.
 type watched struct {
@@ -83,7 +94,7 @@ func cmdWatch(c *client, args [][]byte) {
 		if c.tx.watched == nil {
 			c.tx.watched = make(map[string]watched)
 		}
-		c.tx.watchedSize += len(key)
+		c.tx.watchedSize += watchedCost + len(key)
 		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline || c.tx.watchedSize > c.srv.cfg.maxCommandBytes() {
 			c.writeError("ERR huddle: too many watched keys")
 			return
@@ -100,17 +111,18 @@ func cmdUnwatch(c *client, _ [][]byte) {
 
 // enqueue keeps a command for EXEC. What is kept is bounded.
 func (c *client) enqueue(args [][]byte) {
-	size := 0
+	content := 0
 	for _, arg := range args {
-		size += len(arg)
+		content += len(arg)
 	}
+	size := queuedCost + argumentCost*len(args) + content
 	if len(c.tx.queue) >= c.srv.cfg.MaxPipeline || c.tx.size+size > c.srv.cfg.maxCommandBytes() {
 		c.tx.broken = true
 		c.writeError("ERR huddle: transaction over the size limit")
 		return
 	}
 	kept := make([][]byte, len(args)) // copies, for the batch is over before EXEC
-	room := make([]byte, 0, size)
+	room := make([]byte, 0, content)
 	for i, arg := range args {
 		room = append(room, arg...)
 		kept[i] = room[len(room)-len(arg) : len(room) : len(room)]
