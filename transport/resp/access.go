@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -85,39 +86,135 @@ func (c *client) readsFrom(key []byte, following [][][]byte) [][]byte {
 	return keys
 }
 
-// readAll reads several keys at the same time.
+// aheadBytes is about what the values of reads that are made ahead may take. Those beyond are read when they are needed, for a
+// backend may have to make a copy of each.
+const aheadBytes = 8 << 20
+
+// errDropped stands for a value that was read ahead and let go, for there were too many bytes of them.
+var errDropped = errors.New("dropped")
+
+// kept returns l, or what stands for it if it is not to be kept. size counts the bytes of reads made together, of which this is the
+// one at i. The first is always kept.
+func kept(l lookup, i int, size *atomic.Int64) lookup {
+	if all := size.Add(int64(len(l.entry.Value))); i > 0 && all > aheadBytes {
+		return lookup{err: errDropped}
+	}
+	return l
+}
+
+// untilDropped returns the lookups before the first that was let go.
+func untilDropped(all []lookup) []lookup {
+	for i, l := range all {
+		if errors.Is(l.err, errDropped) {
+			return all[:i:i]
+		}
+	}
+	return all
+}
+
+// readAll reads several keys at the same time: the first, and of the others as many as may be read ahead.
 func (c *client) readAll(keys [][]byte) []lookup {
 	all := make([]lookup, len(keys))
 	var slow []int
+	var size atomic.Int64
 	for i, key := range keys {
 		l, ok := c.srv.now(key)
 		if !ok {
 			slow = append(slow, i)
 		}
-		all[i] = l
+		if all[i] = kept(l, i, &size); all[i].err != nil {
+			all = all[:i]
+			break
+		}
 	}
-	if len(slow) == 0 {
-		return all
+	if len(slow) > 0 {
+		ask, end := c.asking()
+		defer end()
+		spread(len(slow), func(n int) {
+			i := slow[n]
+			if i > 0 && size.Load() > aheadBytes {
+				all[i] = lookup{err: errDropped}
+				return
+			}
+			all[i] = kept(ask(keys[i]), i, &size)
+		})
 	}
-	ctx, wait := c.context(), true
+	return untilDropped(all)
+}
+
+// asking returns what asks the backend for a key, as Config.WhenUnsure says. Several goroutines may call it until end is called.
+func (c *client) asking() (ask func(key []byte) lookup, end func()) {
+	ctx, wait, end := c.context(), true, func() {}
 	if c.srv.cfg.WhenUnsure == Miss {
-		short, cancel := context.WithTimeout(ctx, unsureWait)
-		defer cancel()
-		ctx, wait = short, false
+		ctx, end = context.WithTimeout(ctx, unsureWait)
+		wait = false
 	}
-	spread(len(slow), func(i int) {
-		l := c.srv.ask(ctx, string(keys[slow[i]]), wait)
+	return func(key []byte) lookup {
+		l := c.srv.ask(ctx, string(key), wait)
 		if !wait && missing(l.err) {
 			l = lookup{}
 		}
-		all[slow[i]] = l
-	})
-	return all
+		return l
+	}, end
+}
+
+// readEach reads any number of keys, mostAhead of them at a time. of makes of each what is needed of it, so that no value has to be
+// kept for longer; it may be called by several goroutines. take gets that in the order of the keys. The first error, of a read or
+// of of, ends it, and is returned.
+func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take func(i int, v T)) error {
+	var ask func([]byte) lookup
+	got := make([]T, min(len(keys), mostAhead))
+	slow := make([]int, 0, len(got))
+	for from := 0; from < len(keys); from += mostAhead {
+		some := keys[from:min(from+mostAhead, len(keys))]
+		slow = slow[:0]
+		var failed atomic.Pointer[error]
+		for i, key := range some {
+			l, ok := c.srv.now(key)
+			if !ok {
+				slow = append(slow, i)
+				continue
+			}
+			var err error
+			if got[i], err = of(l); err != nil {
+				return err
+			}
+		}
+		if len(slow) > 0 && ask == nil {
+			var end func()
+			ask, end = c.asking()
+			defer end()
+		}
+		spread(len(slow), func(n int) {
+			if failed.Load() != nil {
+				return
+			}
+			i := slow[n]
+			l := ask(some[i])
+			err := l.err
+			if err == nil {
+				got[i], err = of(l)
+			}
+			if err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		})
+		if err := failed.Load(); err != nil {
+			return *err
+		}
+		for i, v := range got[:len(some)] {
+			take(from+i, v)
+		}
+	}
+	return nil
 }
 
 // spread calls do for 0 to n-1, several at the same time, and returns when all are done.
 func spread(n int, do func(i int)) {
-	if n == 1 {
+	switch n {
+	case 0:
+		return
+	case 1:
 		do(0)
 		return
 	}

@@ -143,7 +143,7 @@ func cmdCommand(c *client, args [][]byte) {
 
 func (s *Server) commandNames() []string {
 	names := slices.Sorted(maps.Keys(s.commands))
-	return slices.DeleteFunc(names, func(name string) bool { return name == tooLarge })
+	return slices.DeleteFunc(names, func(name string) bool { return s.commands[name].run == nil })
 }
 
 // describeCommands answers with what clients want to know about commands: name, arity, flags, keys, and four lists that are empty.

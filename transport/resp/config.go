@@ -19,7 +19,8 @@ const (
 // Limits that are not configurable.
 const (
 	unsureWait   = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
-	maxArgs      = 1 << 20               // arguments of one command
+	maxArgs      = 128 << 10             // arguments of one command
+	maxAnnounced = 1 << 20               // a command announced with more arguments than this ends the connection
 	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
 	maxLineBytes = 64 << 10              // an inline command, or a length line
 	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads

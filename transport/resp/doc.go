@@ -44,7 +44,8 @@
 //   - SCAN returns whole partitions, so often more than COUNT keys. RANDOMKEY picks among the first thousand or so keys of a scan.
 //   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
 //     CONFIG knows GET of a few parameters. COMMAND DOCS is empty. AUTH knows the user "default" alone.
-//   - A command with an argument over the size limit is answered with an error, and the connection goes on. Redis would end it.
+//   - A command with an argument over the size limit, or with more than 131,072 arguments, is answered with an error, and the
+//     connection goes on. Redis would end it, or take it.
 //   - A bulk string must end in CR LF, a first line too; Redis does not look.
 //   - SCAN takes no negative cursor. The pattern ** matches the empty key, which it does not in Redis 7.0.
 //

@@ -8,6 +8,9 @@ import (
 // errConflict: a watched key has changed while its EXEC ran.
 var errConflict = errors.New("watched key changed")
 
+// errOver: the reply would be over maxReplyBytes.
+var errOver = errors.New("reply over the size limit")
+
 // fail answers with the reply that belongs to an error of the backend. An error that is not known is logged, not passed on: its
 // text may contain a key.
 func (c *client) fail(err error) {
@@ -15,6 +18,8 @@ func (c *client) fail(err error) {
 	case errors.Is(err, errConflict):
 		c.tx.conflict = true
 		c.writeError("EXECABORT a watched key changed while the transaction ran")
+	case errors.Is(err, errOver):
+		c.over = true // run answers
 	case errors.Is(err, ErrUnsure):
 		c.writeError("TRYAGAIN huddle: not sure just now")
 	case errors.Is(err, ErrUnavailable):

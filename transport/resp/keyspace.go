@@ -45,14 +45,16 @@ func cmdDel(c *client, args [][]byte) {
 // cmdExists serves EXISTS and TOUCH, which counts the same.
 func cmdExists(c *client, args [][]byte) {
 	var count int64
-	for _, l := range c.readAll(args[1:]) {
-		if l.err != nil {
-			c.fail(l.err)
-			return
-		}
-		if l.found {
-			count++
-		}
+	err := readEach(c, args[1:],
+		func(l lookup) (found bool, err error) { return l.found, nil },
+		func(_ int, found bool) {
+			if found {
+				count++
+			}
+		})
+	if err != nil {
+		c.fail(err)
+		return
 	}
 	c.writeInt(count)
 }
@@ -194,15 +196,14 @@ func (c *client) ofType(keys []string, name string) ([]string, error) {
 		raw[i] = []byte(key)
 	}
 	var some []string
-	for i, l := range c.readAll(raw) {
-		if l.err != nil {
-			return nil, l.err
-		}
-		if l.found && typeName(l.entry) == name {
-			some = append(some, keys[i])
-		}
-	}
-	return some, nil
+	err := readEach(c, raw,
+		func(l lookup) (is bool, err error) { return l.found && typeName(l.entry) == name, nil },
+		func(i int, is bool) {
+			if is {
+				some = append(some, keys[i])
+			}
+		})
+	return some, err
 }
 
 func (c *client) writeKeys(keys []string) {
@@ -218,6 +219,7 @@ func cmdKeys(c *client, args [][]byte) {
 	pattern := string(args[1])
 	seen := make(map[string]struct{})
 	var keys []string
+	size := 0
 	for cursor := uint64(0); ; {
 		some, next, err := c.scan(cursor, page)
 		if err != nil {
@@ -228,7 +230,12 @@ func cmdKeys(c *client, args [][]byte) {
 			if _, ok := seen[key]; !ok {
 				seen[key] = struct{}{}
 				keys = append(keys, key)
+				size += len(key)
 			}
+		}
+		if size > maxReplyBytes {
+			c.fail(errOver)
+			return
 		}
 		if cursor = next; cursor == 0 {
 			break

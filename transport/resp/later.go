@@ -13,7 +13,8 @@ type begun struct {
 	on      bool        // the client waits; of the loop
 	waiting atomic.Bool // until somebody takes the client: who ends the last operation, or the loop when it ends
 	left    atomic.Int32
-	since   time.Time // when reads were begun
+	size    atomic.Int64 // bytes of the values that were read
+	since   time.Time    // when reads were begun
 }
 
 // place is where the outcome of an operation belongs.
@@ -40,6 +41,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		keys := c.readsFrom(args[1], c.rest[1:])
 		c.ahead = make([]lookup, len(keys))
 		b.since = time.Now()
+		b.size.Store(0)
 		for i, key := range keys {
 			l.ops = append(l.ops, Op{Kind: OpLookup, Key: string(key), Timeout: timeout})
 			l.places = append(l.places, place{c, i, false})
@@ -89,7 +91,7 @@ func (l *loop) outcome(at place, o Outcome) {
 		p := &c.made[at.i]
 		p.existed, p.err = o.Found, asUnconfirmed(o.Err)
 	} else {
-		c.ahead[at.i] = lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}
+		c.ahead[at.i] = kept(lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}, at.i, &c.polled.begun.size)
 	}
 	if b := &c.polled.begun; b.left.Add(-1) != 0 || !b.waiting.CompareAndSwap(true, false) {
 		return
@@ -124,6 +126,7 @@ func (l *loop) returned() {
 
 // judge looks at reads that have ended: where the answer is not certain, a goroutine asks again, or it is a miss.
 func (c *client) judge() {
+	c.ahead = untilDropped(c.ahead)
 	for i := range c.ahead {
 		switch a := &c.ahead[i]; {
 		case c.srv.cfg.WhenUnsure == Miss && missing(a.err):

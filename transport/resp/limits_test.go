@@ -1,10 +1,14 @@
 package resp
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,5 +139,107 @@ func TestTransactionsAreBoundedInMemory(t *testing.T) {
 	}
 	if got := small.do(keys...); got != "-ERR huddle: too many watched keys\r\n" {
 		t.Error(got)
+	}
+}
+
+// copyFake is a Backend whose every read is a copy, as one has to make that decrypts its values. It holds one value.
+type copyFake struct {
+	*fake
+	size        int
+	asked, gone *atomic.Int64
+	at          int64 // the read before which hook is called
+	hook        func()
+}
+
+func (f copyFake) Lookup(context.Context, string) (Entry, bool, error) {
+	if f.asked.Add(1) == f.at {
+		f.hook()
+	}
+	value := bytes.Repeat([]byte("v"), f.size)
+	runtime.AddCleanup(&value[0], func(gone *atomic.Int64) { gone.Add(1) }, f.gone)
+	return Entry{Value: value, Version: 1}, true, nil
+}
+
+// A short command does not hold values without end: MGET reads no more than a reply may take, and what only counts keys keeps none.
+func TestValuesOfOneCommandAreBounded(t *testing.T) {
+	var asked, gone atomic.Int64
+	f := copyFake{fake: newFake(), size: 1 << 20, asked: &asked, gone: &gone}
+	var many []string
+	for i := range 600 {
+		many = append(many, fmt.Sprint("k", i))
+	}
+	w := dial(t, start(t, Config{Backend: f}).Addr())
+	if got := w.do(append([]string{"mget"}, many...)...); got != "-"+errReplySize+"\r\n" {
+		t.Errorf("%.100q", got)
+	}
+	if n := asked.Load(); n > 64+2*fanOut {
+		t.Errorf("MGET read %d values of 1 MiB", n)
+	}
+	f.size, f.at = 1<<10, 600
+	f.hook = func() {
+		eventually(t, "most values are let go while the command runs", func() bool { runtime.GC(); return gone.Load() > 300 })
+	}
+	w = dial(t, start(t, Config{Backend: f, Timeout: time.Minute}).Addr())
+	for _, verb := range []string{"exists", "touch"} {
+		asked.Store(0)
+		gone.Store(0)
+		if got := w.do(append([]string{verb}, many...)...); got != ":600\r\n" {
+			t.Errorf("%s: %q", verb, got)
+		}
+	}
+}
+
+// Reads of a pipeline that are made together do not hold values without end, and are all answered.
+func TestValuesReadAheadAreBounded(t *testing.T) {
+	const n, size = 100, 1 << 20
+	for _, noLoops := range []bool{false, true} {
+		var asked, gone atomic.Int64
+		f := copyFake{fake: newFake(), size: size, asked: &asked, gone: &gone}
+		var backend Backend = f
+		if !noLoops {
+			backend = laterFake{FastBackend: slowCopies{f}}
+		}
+		s := start(t, Config{Backend: backend, noLoops: noLoops})
+		w := dial(t, s.Addr())
+		w.send(strings.Repeat(cmd("strlen", "k"), n))
+		for i := range n {
+			if got := w.reply(); got != fmt.Sprintf(":%d\r\n", size) {
+				t.Fatalf("reply %d: %q", i, got)
+			}
+		}
+		c := newClient(s, nil)
+		keys := bytes.Split(bytes.Repeat([]byte("k "), n), []byte(" "))
+		if got := len(c.readAll(keys[:n])); got > aheadBytes/size {
+			t.Errorf("%d values are read ahead", got)
+		}
+		c.endContext()
+		var sum atomic.Int64
+		for i := range n {
+			l := kept(lookup{entry: Entry{Value: make([]byte, size)}}, i, &sum)
+			if dropped := l.err != nil; dropped != (i >= aheadBytes/size) {
+				t.Errorf("value %d is let go: %t", i, dropped)
+			}
+		}
+	}
+}
+
+// slowCopies knows nothing in its memory.
+type slowCopies struct{ copyFake }
+
+func (slowCopies) LookupNow(string) (e Entry, found, ok bool) { return Entry{}, false, false }
+
+// A command of too many arguments is refused, and the client goes on.
+func TestArgumentsAreBounded(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		w := dial(t, start(t, Config{noLoops: noLoops}).Addr())
+		for n, want := range map[int]string{maxArgs: ":0\r\n", maxArgs + 1: "-ERR huddle: more than 131072 arguments\r\n"} {
+			many := "*" + fmt.Sprint(n) + "\r\n$6\r\nexists\r\n" + strings.Repeat("$1\r\nk\r\n", n-1)
+			w.send(cmd("ping") + many + cmd("ping"))
+			for _, want := range []string{"+PONG\r\n", want, "+PONG\r\n"} {
+				if got := w.reply(); got != want {
+					t.Errorf("%d arguments: %q, want %q", n, got, want)
+				}
+			}
+		}
 	}
 }

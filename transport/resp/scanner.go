@@ -16,8 +16,11 @@ type limits struct {
 	strict   bool // over a limit: a protocol error, not an error reply
 }
 
-// tooLarge is the name of the command that the scanner puts in the place of one that was over a limit.
-const tooLarge = "\x00too large"
+// Names of the commands that the scanner puts in the place of one that was over a limit: of bytes, or of arguments.
+const (
+	tooLarge = "\x00too large"
+	tooMany  = "\x00too many"
+)
 
 // errLater: the command is not to be passed on as it stands, and others before it have to be handed over first.
 var errLater = errors.New("later")
@@ -35,8 +38,8 @@ type scanner struct {
 	size     int  // bytes announced so far
 	headed   bool // the length of the present argument is known: bulk
 	bulk     int
-	dropping bool // the command is over a limit: its bytes are thrown away
-	drop     int  // bytes of the present argument still to be thrown away
+	dropping string // not "": the command is over a limit: its bytes are thrown away, and this takes its place
+	drop     int    // bytes of the present argument still to be thrown away
 }
 
 // room returns space to receive into; received says how much of it was used. What next returned must not be used any more.
@@ -65,6 +68,9 @@ func (s *scanner) quick(lim limits, args [][]byte) (_ [][]byte, ok bool) {
 		return args, false
 	}
 	n, i := quickNumber(b, 1)
+	if n == 0 || n > lim.args {
+		return args, false
+	}
 	for range n {
 		size, at := 0, 0
 		if i < len(b) && b[i] == '$' {
@@ -77,7 +83,7 @@ func (s *scanner) quick(lim limits, args [][]byte) (_ [][]byte, ok bool) {
 		}
 		args = append(args, b[at:i-2:i-2])
 	}
-	if n == 0 || n > lim.args || i > lim.frame {
+	if i > lim.frame {
 		clear(args[before:])
 		return args[:before], false
 	}
@@ -117,7 +123,7 @@ func (s *scanner) next(lim limits) ([]byte, error) {
 		case instead != nil:
 			s.start = s.pos
 			return instead, nil
-		case !whole && s.dropping:
+		case !whole && s.dropping != "":
 			s.start = s.pos
 			return nil, nil
 		case !whole:
@@ -137,7 +143,7 @@ func (s *scanner) next(lim limits) ([]byte, error) {
 // replaced, or to be left out. alone: nothing before it waits to be handed over.
 func (s *scanner) step(lim limits, alone bool) (whole, pass bool, instead []byte, err error) {
 	if !s.begun {
-		if whole, err = s.begin(lim); err != nil || !whole {
+		if whole, err = s.begin(lim, alone); err != nil || !whole {
 			if !alone && (err != nil || s.start < len(s.buf) && s.buf[s.start] != '*') {
 				err = errLater
 			}
@@ -164,15 +170,16 @@ func (s *scanner) step(lim limits, alone bool) (whole, pass bool, instead []byte
 		s.args--
 	}
 	s.begun = false
-	if s.dropping {
-		s.dropping = false
-		return true, false, encode([]byte(tooLarge)), nil
+	if s.dropping != "" {
+		instead = encode([]byte(s.dropping))
+		s.dropping = ""
+		return true, false, instead, nil
 	}
 	return true, true, nil, nil
 }
 
 // begin reads the first line of a command. begun stays false for one that ends with this line.
-func (s *scanner) begin(lim limits) (whole bool, err error) {
+func (s *scanner) begin(lim limits, alone bool) (whole bool, err error) {
 	s.pos = s.start
 	if s.pos == len(s.buf) {
 		return false, nil
@@ -193,11 +200,16 @@ func (s *scanner) begin(lim limits) (whole bool, err error) {
 	}
 	n, ok := parseLine(line)
 	switch {
-	case !ok, !lim.strict && n > int64(lim.args):
+	case !ok, !lim.strict && n > maxAnnounced:
 		return false, errors.New("invalid multibulk length")
-	case n > int64(lim.args):
+	case lim.strict && n > int64(lim.args):
 		return false, errors.New("unauthenticated multibulk length")
-	case n > 0:
+	case n > int64(lim.args) && !alone:
+		return false, errLater
+	case n > int64(lim.args):
+		s.dropping = tooMany
+	}
+	if n > 0 {
 		s.begun, s.args, s.size = true, int(n), len(line)
 	}
 	return true, nil
@@ -229,15 +241,15 @@ func (s *scanner) argument(lim limits, alone bool) (whole bool, err error) {
 		}
 		s.headed, s.bulk = true, int(n)
 		s.size += len(line) + s.bulk + 2
-		if !s.dropping && (s.bulk > lim.bulk || s.size > lim.frame) {
+		if s.dropping == "" && (s.bulk > lim.bulk || s.size > lim.frame) {
 			if !alone {
 				return false, errLater
 			}
-			s.dropping = true
+			s.dropping = tooLarge
 		}
 		s.drop = s.bulk + 2
 	}
-	if s.dropping {
+	if s.dropping != "" {
 		n := min(s.drop, len(s.buf)-s.pos)
 		s.pos, s.drop = s.pos+n, s.drop-n
 		s.headed = s.drop > 0

@@ -45,21 +45,29 @@ func cmdStrlen(c *client, args [][]byte) {
 	c.writeInt(int64(len(value)))
 }
 
+// cmdMget reads no more than fits into one reply.
 func cmdMget(c *client, args [][]byte) {
-	all := c.readAll(args[1:])
-	for _, l := range all {
-		if l.err != nil {
-			c.fail(l.err)
-			return
+	mark := len(c.out)
+	var size atomic.Int64
+	c.writeArray(len(args) - 1)
+	err := readEach(c, args[1:], func(l lookup) (lookup, error) {
+		if k, _ := unwrap(l.entry.Value); k != plain {
+			return lookup{}, nil
 		}
-	}
-	c.writeArray(len(all))
-	for _, l := range all {
-		if k, value := unwrap(l.entry.Value); l.found && k == plain {
+		if size.Add(int64(len(l.entry.Value))) > maxReplyBytes {
+			return lookup{}, errOver
+		}
+		return l, nil
+	}, func(_ int, l lookup) {
+		if _, value := unwrap(l.entry.Value); l.found {
 			c.writeBulk(value)
 		} else {
 			c.writeNull()
 		}
+	})
+	if err != nil {
+		c.out = c.out[:mark]
+		c.fail(err)
 	}
 }
 

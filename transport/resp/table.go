@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // command is one verb.
 type command struct {
@@ -62,6 +65,7 @@ func commandTable() map[string]*command {
 	}
 	add(
 		command{name: tooLarge, arity: -1, run: nil},
+		command{name: tooMany, arity: -1, run: nil},
 
 		command{name: "ping", arity: -1, atOnce: true, run: cmdPing},
 		command{name: "echo", arity: 2, atOnce: true, run: cmdEcho},
@@ -154,6 +158,10 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 		return
 	case cmd.run == nil: // the scanner put it here
 		c.tx.broken = c.tx.open
+		if cmd.name == tooMany {
+			c.writeError("ERR huddle: more than " + strconv.Itoa(maxArgs) + " arguments")
+			return
+		}
 		c.writeError("ERR huddle: argument or command over the size limit")
 		return
 	case !cmd.fits(len(args)):
