@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -100,13 +101,25 @@ func configGet(c *client, args [][]byte) {
 		{"save", ""},
 		{"timeout", "0"},
 	}
-	parameters = slices.DeleteFunc(parameters, func(p [2]string) bool {
-		return !slices.ContainsFunc(args[2:], func(pattern []byte) bool {
-			return match(strings.ToLower(string(pattern)), p[0])
-		})
-	})
-	c.writeMap(len(parameters))
-	for _, p := range parameters {
+	var wanted [][2]string
+	for _, arg := range args[2:] {
+		pattern, ok := compileGlob(c.context(), bytes.ToLower(arg))
+		if !ok {
+			c.writeError(errPattern)
+			return
+		}
+		for _, p := range parameters {
+			switch ok, err := match(pattern, p[0]); {
+			case err != nil:
+				c.fail(err)
+				return
+			case ok && !slices.Contains(wanted, p):
+				wanted = append(wanted, p)
+			}
+		}
+	}
+	c.writeMap(len(wanted))
+	for _, p := range wanted {
 		c.writeBulkString(p[0])
 		c.writeBulkString(p[1])
 	}

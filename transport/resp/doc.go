@@ -47,7 +47,7 @@
 //   - A command with an argument over the size limit, or with more than 131,072 arguments, is answered with an error, and the
 //     connection goes on. Redis would end it, or take it.
 //   - A bulk string must end in CR LF, a first line too; Redis does not look.
-//   - SCAN takes no negative cursor. The pattern ** matches the empty key, which it does not in Redis 7.0.
+//   - SCAN takes no negative cursor. A pattern has at most 1 KiB, and matching ends with Config.Timeout. The pattern ** matches the empty key, which it does not in Redis 7.0.
 //
 // Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together. On
 // Linux, connections without TLS share a few loops that answer what needs no waiting; see loop.go.

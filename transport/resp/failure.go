@@ -20,6 +20,8 @@ func (c *client) fail(err error) {
 		c.writeError("EXECABORT a watched key changed while the transaction ran")
 	case errors.Is(err, errOver):
 		c.over = true // run answers
+	case errors.Is(err, errMatching):
+		c.writeError("ERR huddle: to match the pattern takes too long")
 	case errors.Is(err, ErrUnsure):
 		c.writeError("TRYAGAIN huddle: not sure just now")
 	case errors.Is(err, ErrUnavailable):

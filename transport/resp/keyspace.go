@@ -103,16 +103,16 @@ func cmdFlush(c *client, args [][]byte) {
 }
 
 type scanOptions struct {
-	match    []byte // nil: all
+	match    *glob // nil: all
 	count    int
 	typeName string // "": all
 }
 
 // parseScan reads the options of SCAN or SSCAN; msg is the error, if any.
-func parseScan(args [][]byte, withType bool) (o scanOptions, msg string) {
+func (c *client) parseScan(args [][]byte, withType bool) (o scanOptions, msg string) {
 	const most = 1 << 20
 	o.count = 10
-	for ; len(args) > 0; args = args[2:] {
+	for ok := true; len(args) > 0; args = args[2:] {
 		switch {
 		case len(args) == 1:
 			return o, errSyntax
@@ -126,7 +126,9 @@ func parseScan(args [][]byte, withType bool) (o scanOptions, msg string) {
 			}
 			o.count = int(min(n, most))
 		case equalFold(args[0], "match"):
-			o.match = args[1]
+			if o.match, ok = compileGlob(c.context(), args[1]); !ok {
+				return o, errPattern
+			}
 		case equalFold(args[0], "type") && withType:
 			o.typeName = strings.ToLower(string(args[1]))
 		default:
@@ -147,18 +149,18 @@ func cmdScan(c *client, args [][]byte) {
 		c.writeError("ERR invalid cursor")
 		return
 	}
-	o, msg := parseScan(args[2:], true)
+	o, msg := c.parseScan(args[2:], true)
 	if msg != "" {
 		c.writeError(msg)
 		return
 	}
 	keys, next, err := c.scan(cursor, o.count)
+	if err == nil {
+		keys, err = o.match.matching(keys)
+	}
 	if err != nil {
 		c.fail(err)
 		return
-	}
-	if o.match != nil {
-		keys = matching(keys, string(o.match))
 	}
 	if o.typeName != "" {
 		if keys, err = c.ofType(keys, o.typeName); err != nil {
@@ -175,16 +177,6 @@ func cmdScan(c *client, args [][]byte) {
 func (c *client) scan(cursor uint64, count int) (keys []string, next uint64, err error) {
 	keys, next, err = c.srv.cfg.Backend.Scan(c.context(), cursor, count)
 	return slices.DeleteFunc(keys, isPart), next, asUnsure(err)
-}
-
-func matching(keys []string, pattern string) []string {
-	var some []string
-	for _, key := range keys {
-		if match(pattern, key) {
-			some = append(some, key)
-		}
-	}
-	return some
 }
 
 func (c *client) ofType(keys []string, name string) ([]string, error) {
@@ -216,17 +208,24 @@ func (c *client) writeKeys(keys []string) {
 // cmdKeys walks through all keys. One that the backend lists twice is answered once.
 func cmdKeys(c *client, args [][]byte) {
 	const page = 1000
-	pattern := string(args[1])
+	pattern, ok := compileGlob(c.context(), args[1])
+	if !ok {
+		c.writeError(errPattern)
+		return
+	}
 	seen := make(map[string]struct{})
 	var keys []string
 	size := 0
 	for cursor := uint64(0); ; {
 		some, next, err := c.scan(cursor, page)
+		if err == nil {
+			some, err = pattern.matching(some)
+		}
 		if err != nil {
 			c.fail(err)
 			return
 		}
-		for _, key := range matching(some, pattern) {
+		for _, key := range some {
 			if _, ok := seen[key]; !ok {
 				seen[key] = struct{}{}
 				keys = append(keys, key)

@@ -311,8 +311,9 @@ func TestMatch(t *testing.T) {
 		{`a\`, `a\`, true},
 		{strings.Repeat("a*", 50) + "b", strings.Repeat("a", 1000), false},
 	} {
-		if got := match(tc.pattern, tc.s); got != tc.want {
-			t.Errorf("match(%q, %q) = %v", tc.pattern, tc.s, got)
+		pattern, _ := compileGlob(t.Context(), []byte(tc.pattern))
+		if got, err := match(pattern, tc.s); got != tc.want || err != nil {
+			t.Errorf("match(%q, %q) = %v, %v", tc.pattern, tc.s, got, err)
 		}
 	}
 }

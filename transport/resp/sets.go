@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+
+	"github.com/tidwall/redcon"
 )
 
 // sorted returns the distinct members given, in order.
@@ -246,34 +248,53 @@ func cmdSmembers(c *client, args [][]byte) {
 }
 
 // writeMembers answers with the members of a set that match pattern (nil: all).
-func (c *client) writeMembers(bodies [][]byte, header func(n int), pattern []byte) {
+func (c *client) writeMembers(bodies [][]byte, header func(n int), pattern *glob) {
 	mark := len(c.out)
-	n, err := countMembers(bodies)
-	if pattern != nil {
-		n = 0
-		for _, body := range bodies {
-			for m, err := range members(body) {
-				if err == nil && match(string(pattern), string(m.name)) {
-					n++
-				}
-			}
-		}
-	}
-	header(n)
-	for _, body := range bodies {
-		for m, bad := range members(body) {
-			switch {
-			case bad != nil:
-				err = bad
-			case pattern == nil || match(string(pattern), string(m.name)):
-				c.writeBulk(m.name)
-			}
-		}
-	}
+	err := c.appendMembers(bodies, header, pattern)
 	if err != nil {
 		c.out = c.out[:mark]
 		c.fail(err)
 	}
+}
+
+func (c *client) appendMembers(bodies [][]byte, header func(n int), pattern *glob) error {
+	if pattern == nil {
+		n, err := countMembers(bodies)
+		if err != nil {
+			return err
+		}
+		header(n)
+		for _, body := range bodies {
+			for m, err := range members(body) {
+				if err != nil {
+					return err
+				}
+				c.writeBulk(m.name)
+			}
+		}
+		return nil
+	}
+	n := 0
+	var some []byte // encoded, for a name is valid until the next
+	for _, body := range bodies {
+		for m, err := range members(body) {
+			if err != nil {
+				return err
+			}
+			switch ok, err := match(pattern, m.name); {
+			case err != nil:
+				return err
+			case ok && len(c.out)+len(some)+len(m.name) > maxReplyBytes:
+				return errOver
+			case ok:
+				n++
+				some = redcon.AppendBulk(some, m.name)
+			}
+		}
+	}
+	header(n)
+	c.out = append(c.out, some...)
+	return nil
 }
 
 func countMembers(bodies [][]byte) (sum int, err error) {
@@ -369,7 +390,7 @@ func cmdSscan(c *client, args [][]byte) {
 	var o scanOptions
 	if bodies != nil { // Redis does not look at the options for an absent key
 		var msg string
-		if o, msg = parseScan(args[3:], false); msg != "" {
+		if o, msg = c.parseScan(args[3:], false); msg != "" {
 			c.writeError(msg)
 			return
 		}
