@@ -105,8 +105,8 @@ func cmdHello(c *client, args [][]byte) {
 			}
 			i += 2
 		case equalFold(args[i], "setname") && more >= 1:
-			if !validName(args[i+1]) {
-				c.writeError(errName)
+			if msg := checkName(args[i+1]); msg != "" {
+				c.writeError(msg)
 				return
 			}
 			s := string(args[i+1])
@@ -141,7 +141,22 @@ func cmdHello(c *client, args [][]byte) {
 	c.writeArray(0)
 }
 
-const errName = "ERR Client names cannot contain spaces, newlines or special characters."
+const (
+	errName     = "ERR Client names cannot contain spaces, newlines or special characters."
+	errNameSize = "ERR Client names cannot be longer than 256 bytes."
+	maxName     = 256
+)
+
+// checkName returns what is wrong with the name of a client, if anything.
+func checkName(b []byte) string {
+	switch {
+	case !validName(b):
+		return errName
+	case len(b) > maxName:
+		return errNameSize
+	}
+	return ""
+}
 
 func validName(b []byte) bool {
 	for _, ch := range b {
@@ -181,8 +196,8 @@ func cmdClient(c *client, args [][]byte) {
 	c.runSub(args,
 		sub{"setinfo", 4, clientSetInfo},
 		sub{"setname", 3, func(c *client, args [][]byte) {
-			if !validName(args[2]) {
-				c.writeError(errName)
+			if msg := checkName(args[2]); msg != "" {
+				c.writeError(msg)
 				return
 			}
 			name := string(args[2])

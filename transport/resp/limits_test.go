@@ -312,3 +312,49 @@ func TestMatchingThatTakesTooLong(t *testing.T) {
 		t.Errorf("%.100q", got)
 	}
 }
+
+// The limit of a reply holds for whatever is in it, in both protocols.
+func TestEveryReplyIsBounded(t *testing.T) {
+	s := start(t, Config{})
+	text := strings.Repeat("t", 1<<20)
+	for name, write := range map[string]func(c *client){
+		"text":      func(c *client) { c.writeText(text) },
+		"bulk":      func(c *client) { c.writeBulkString(text) },
+		"simple":    func(c *client) { c.writeSimple(text) },
+		"error":     func(c *client) { c.writeError(text) },
+		"int":       func(c *client) { c.writeInt(1) },
+		"null":      func(c *client) { c.writeNull() },
+		"no array":  func(c *client) { c.writeNullArray() },
+		"map":       func(c *client) { c.writeMap(7) },
+		"set":       func(c *client) { c.writeSet(7) },
+		"array":     func(c *client) { c.writeArray(7) },
+		"yes":       func(c *client) { c.writeBool(true) },
+		"all right": func(c *client) { c.writeOK() },
+	} {
+		for _, proto := range []int{2, 3} {
+			c := newClient(s, nil)
+			c.proto = proto
+			c.out = make([]byte, maxReplyBytes-10)
+			if write(c); !c.over || len(c.out) != maxReplyBytes-10 {
+				t.Errorf("RESP%d: %s: %d bytes over the limit", proto, name, len(c.out)-maxReplyBytes)
+			}
+		}
+	}
+}
+
+// The name of a client, which others may ask for, is bounded.
+func TestClientNamesAreBounded(t *testing.T) {
+	w := dial(t, start(t, Config{}).Addr())
+	fits, long := strings.Repeat("n", 256), strings.Repeat("n", 257)
+	for _, args := range [][]string{{"client", "setname"}, {"hello", "2", "setname"}} {
+		if got := w.do(append(args, fits)...); strings.HasPrefix(got, "-") {
+			t.Errorf("%v: %q", args, got)
+		}
+		if got := w.do(append(args, long)...); got != "-"+errNameSize+"\r\n" {
+			t.Errorf("%v: %q", args, got)
+		}
+		if got := w.do("client", "getname"); !strings.Contains(got, "\r\n"+fits+"\r\n") {
+			t.Errorf("%v: the name is %q", args, got)
+		}
+	}
+}

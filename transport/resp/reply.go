@@ -16,28 +16,65 @@ const (
 
 // The methods below append one reply, in the protocol that the client speaks.
 
-func (c *client) writeOK()                     { c.out = redcon.AppendOK(c.out) }
-func (c *client) writeSimple(s string)         { c.out = redcon.AppendString(c.out, s) }
-func (c *client) writeError(msg string)        { c.out = redcon.AppendError(c.out, msg) }
-func (c *client) writeInt(n int64)             { c.out = redcon.AppendInt(c.out, n) }
-func (c *client) writeArray(n int)             { c.out = redcon.AppendArray(c.out, n) }
-func (c *client) writeHeader(kind byte, n int) { c.out = appendHeader(c.out, kind, n) }
-
-// writeBulk leaves out what is over the limit of a reply; run then answers with an error instead of it.
-func (c *client) writeBulk(b []byte) {
-	if len(c.out)+len(b) > maxReplyBytes {
-		c.over = true
-		return
+func (c *client) writeOK() {
+	if c.fits(0) {
+		c.out = redcon.AppendOK(c.out)
 	}
-	c.out = redcon.AppendBulk(c.out, b)
+}
+
+func (c *client) writeSimple(s string) {
+	if c.fits(len(s)) {
+		c.out = redcon.AppendString(c.out, s)
+	}
+}
+
+func (c *client) writeError(msg string) {
+	if c.fits(len(msg)) {
+		c.out = redcon.AppendError(c.out, msg)
+	}
+}
+
+func (c *client) writeInt(n int64) {
+	if c.fits(0) {
+		c.out = redcon.AppendInt(c.out, n)
+	}
+}
+
+func (c *client) writeArray(n int) { c.writeHeader('*', n) }
+
+func (c *client) writeHeader(kind byte, n int) {
+	if c.fits(0) {
+		c.out = append(c.out, kind)
+		c.out = strconv.AppendInt(c.out, int64(n), 10)
+		c.out = append(c.out, "\r\n"...)
+	}
+}
+
+func (c *client) writeBulk(b []byte) {
+	if c.fits(len(b)) {
+		c.out = redcon.AppendBulk(c.out, b)
+	}
 }
 
 func (c *client) writeBulkString(s string) {
-	if len(c.out)+len(s) > maxReplyBytes {
-		c.over = true
-		return
+	if c.fits(len(s)) {
+		c.out = redcon.AppendBulkString(c.out, s)
 	}
-	c.out = redcon.AppendBulkString(c.out, s)
+}
+
+// writeRaw appends replies that are encoded already.
+func (c *client) writeRaw(b string) {
+	if c.fits(len(b)) {
+		c.out = append(c.out, b...)
+	}
+}
+
+// fits tells whether n bytes of content and their frame may be appended. Once something does not fit, nothing more is appended: run
+// then answers with an error instead of the reply.
+func (c *client) fits(n int) bool {
+	const frame = 32
+	c.over = c.over || len(c.out)+n+frame > maxReplyBytes
+	return !c.over
 }
 
 func (c *client) writeBool(b bool) {
@@ -50,19 +87,19 @@ func (c *client) writeBool(b bool) {
 
 func (c *client) writeNull() {
 	if c.proto == 3 {
-		c.out = append(c.out, "_\r\n"...)
+		c.writeRaw("_\r\n")
 		return
 	}
-	c.out = redcon.AppendNull(c.out)
+	c.writeRaw("$-1\r\n")
 }
 
 // writeNullArray is the null that stands for an array: the answer of an EXEC that was not carried out.
 func (c *client) writeNullArray() {
 	if c.proto == 3 {
-		c.out = append(c.out, "_\r\n"...)
+		c.writeRaw("_\r\n")
 		return
 	}
-	c.out = append(c.out, "*-1\r\n"...)
+	c.writeRaw("*-1\r\n")
 }
 
 // writeMap begins a map of n pairs, which RESP2 has as an array.
@@ -86,17 +123,8 @@ func (c *client) writeSet(n int) {
 // writeText is a bulk string that is meant to be read by people.
 func (c *client) writeText(s string) {
 	if c.proto == 3 {
-		c.writeHeader('=', len(s)+4)
-		c.out = append(c.out, "txt:"...)
-		c.out = append(c.out, s...)
-		c.out = append(c.out, "\r\n"...)
+		c.writeRaw("=" + strconv.Itoa(len(s)+4) + "\r\ntxt:" + s + "\r\n")
 		return
 	}
 	c.writeBulkString(s)
-}
-
-func appendHeader(b []byte, kind byte, n int) []byte {
-	b = append(b, kind)
-	b = strconv.AppendInt(b, int64(n), 10)
-	return append(b, "\r\n"...)
 }

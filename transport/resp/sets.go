@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"unsafe"
 
 	"github.com/tidwall/redcon"
 )
@@ -293,7 +294,7 @@ func (c *client) appendMembers(bodies [][]byte, header func(n int), pattern *glo
 		}
 	}
 	header(n)
-	c.out = append(c.out, some...)
+	c.writeRaw(unsafe.String(unsafe.SliceData(some), len(some)))
 	return nil
 }
 

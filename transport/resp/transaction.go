@@ -160,7 +160,7 @@ func cmdExec(c *client, _ [][]byte) {
 	for _, args := range queue {
 		c.srv.find(args[0]).run(c, args)
 		if c.tx.conflict && c.tx.writes == 0 {
-			c.out = c.out[:mark]
+			c.out, c.over = c.out[:mark], false
 			c.writeNullArray()
 			return
 		}
