@@ -27,7 +27,7 @@ type authority struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	renewAt time.Time
+	issued  time.Time // of current; wall time, as that in the certificate is
 }
 
 func newAuthority(key []byte, cluster string, now func() time.Time) (*authority, error) {
@@ -56,12 +56,13 @@ func newAuthority(key []byte, cluster string, now func() time.Time) (*authority,
 	return &authority{cert: cert, signer: signer, now: now}, nil
 }
 
-// certificate returns this process's certificate, a new one when half the life of the last is over.
+// certificate returns this process's certificate, a new one when half the life of the last is over, or when the clock has been
+// put back to before it was issued.
 func (a *authority) certificate() (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	if a.current != nil && now.Before(a.renewAt) {
+	now := a.now().Round(0) // the monotonic reading stands still while the machine sleeps, and peers do not go by it
+	if a.current != nil && !now.Before(a.issued) && now.Before(a.issued.Add(certLife/2)) {
 		return a.current, nil
 	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -86,6 +87,6 @@ func (a *authority) certificate() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("transport: make a certificate: %w", err)
 	}
 	a.current = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
-	a.renewAt = now.Add(certLife / 2)
+	a.issued = now
 	return a.current, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestKeysAreDerived(t *testing.T) {
@@ -95,6 +96,35 @@ func TestCertificateIsRenewed(t *testing.T) {
 	if last, _ := a.trust.Load().certificate(); last == first {
 		t.Error("the certificate has never been renewed")
 	}
+}
+
+// A certificate is renewed by wall time: a machine that slept for a day, or whose clock was put forward or back, is let in at
+// once. Its monotonic clock has not moved then.
+func TestCertificateIsRenewedByWallTime(t *testing.T) {
+	a, err := newCredentials(Secrets{Key: testKey(1)}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newCredentials(Secrets{Key: testKey(1)}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	a.now = func() time.Time { return now }
+	b.now = func() time.Time { return now.Round(0) }
+	for _, step := range []time.Duration{0, 25 * time.Hour, -50 * time.Hour} {
+		now = stepped(now, step)
+		if c, s := handshake(t, a, b); c != nil || s != nil {
+			t.Errorf("after a step of %v: %v, %v", step, c, s)
+		}
+	}
+}
+
+// stepped is t with the wall clock moved by d, and the monotonic clock as it was. Package time makes no such time by itself; it
+// keeps the wall clock's seconds in the upper bits of a Time's first word, above 30 bits of nanoseconds.
+func stepped(t time.Time, d time.Duration) time.Time {
+	*(*uint64)(unsafe.Pointer(&t)) += uint64(d/time.Second) << 30
+	return t
 }
 
 // Clocks may differ by eleven hours; a certificate of two days ago is refused.
