@@ -28,6 +28,7 @@ const (
 	maxLabelBytes   = 255 // of memberlist
 	maxNameBytes    = 255
 	sniffTimeout    = 5 * time.Second
+	maxUnproved     = 16 << 10 // bytes that are read of a connection before its TLS handshake is done
 	maxPending      = 1024
 	maxAccepted     = 4096             // connections that have said what they are for
 	idleTimeout     = 10 * time.Second // of an accepted connection without a session

@@ -111,14 +111,39 @@ func (c *credentials) client(ctx context.Context, conn net.Conn, speaks string) 
 
 // server secures a connection that this side has accepted, within the deadline of the connection.
 func (c *credentials) server(conn net.Conn) (*secured, error) {
+	b := &bounded{Conn: conn, left: maxUnproved}
 	s := &secured{
-		Conn:  tls.Server(conn, c.config(x509.ExtKeyUsageClientAuth, speaksRPC, speaksGossip)),
+		Conn:  tls.Server(b, c.config(x509.ExtKeyUsageClientAuth, speaksRPC, speaksGossip)),
 		usage: x509.ExtKeyUsageClientAuth, since: c.now(),
 	}
 	if err := s.Handshake(); err != nil {
 		return nil, explainTLS(err)
 	}
+	b.left = unbounded
 	return s, nil
+}
+
+const unbounded = -1
+
+var errUnproved = errors.New("too many bytes before the end of the handshake")
+
+// bounded is a connection of which only so many bytes are read. crypto/tls keeps what it has of a message until the message is
+// whole, and takes messages of several times maxUnproved from anybody. The one that reads changes left.
+type bounded struct {
+	net.Conn
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == unbounded {
+		return b.Conn.Read(p)
+	}
+	if b.left == 0 {
+		return 0, errUnproved
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // handshakeError is why a connection could not be secured. Its text is the same for all strangers of a kind.
@@ -139,6 +164,8 @@ func explainTLS(err error) error {
 	var remote *net.OpError // what a TLS alert of the other side is wrapped in
 	text := "the TLS handshake failed"
 	switch {
+	case errors.Is(err, errUnproved):
+		text = "it sends more than a handshake takes"
 	case errors.As(err, &unknown), errors.As(err, &name):
 		text = "the other side has another key, or another cluster label"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -1,7 +1,10 @@
 package transport
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -146,5 +149,55 @@ func TestClocksMayDiffer(t *testing.T) {
 		if ok := c == nil && s == nil; ok != (hours < 48) {
 			t.Errorf("clocks that differ by %d hours: %v, %v", hours, c, s)
 		}
+	}
+}
+
+// Of a handshake that does not come to its end little is read and kept. A chain of certificates of several KiB still fits.
+func TestHandshakesAreBounded(t *testing.T) {
+	own := newCA(t)
+	big := func(extra int) Secrets {
+		s := own.secrets(time.Hour)
+		cert, key := own.make(&x509.Certificate{
+			Subject: pkix.Name{CommonName: "any name"}, KeyUsage: x509.KeyUsageDigitalSignature,
+			ExtraExtensions: []pkix.Extension{{Id: []int{1, 3, 6, 1, 4, 1, 99999, 1}, Value: make([]byte, extra)}},
+		}, time.Hour)
+		s.Certificate = &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+		return s
+	}
+	server, err := newCredentials(own.secrets(time.Hour), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for extra, fits := range map[int]bool{12 << 10: true, 20 << 10: false} {
+		client, err := newCredentials(big(extra), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := handshake(t, client, server); fits != (err == nil) || !fits && !errors.Is(err, errUnproved) {
+			t.Errorf("a certificate of %d KiB: %v", extra>>10, err)
+		}
+	}
+
+	a, b := net.Pipe() // keeps nothing: what is written has been read
+	defer a.Close()
+	done := make(chan error, 1)
+	go func() {
+		_, err := server.server(b)
+		done <- errors.Join(err, b.Close())
+	}()
+	record := append([]byte{firstOfTLS, 3, 1, 0x10, 0}, make([]byte, 4<<10)...)
+	copy(record[5:], []byte{1, 0, 0xff, 0xfc}) // a ClientHello of almost 64 KiB
+	read, err := 0, error(nil)
+	for err == nil {
+		var n int
+		n, err = a.Write(record)
+		read += n
+		copy(record[5:], make([]byte, 4))
+	}
+	if read > maxUnproved {
+		t.Errorf("%d bytes have been read of who has proved nothing", read)
+	}
+	if err := <-done; !errors.Is(err, errUnproved) || reasonOf(err) != "it sends more than a handshake takes" {
+		t.Errorf("the handshake ended with %v", err)
 	}
 }
