@@ -178,3 +178,33 @@ func ExampleNode_Subscribe() {
 	}
 	// Output: 2 members
 }
+
+// A program that embeds a node reads the key file that "huddle keygen" makes, and reads it again when it changes: now and then,
+// or when it is told to.
+func ExampleParseKeys() {
+	// What two steps of "huddle keygen --rotate" have made of a file: a new key, and the old one, which is still accepted.
+	const before = "# made by huddle keygen\nMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"
+	const after = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=\nMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n" +
+		"tokens MTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjA=\n"
+
+	secrets, tokenKey, err := node.ParseKeys([]byte(before))
+	if err != nil {
+		log.Fatal(err)
+	}
+	n := startNode(node.Config{Key: secrets.Key, SecondaryKeys: secrets.SecondaryKeys, TokenKey: tokenKey})
+	defer n.Close()
+
+	secrets, _, err = node.ParseKeys([]byte(after))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(secrets.SecondaryKeys), "other key accepted")
+	fmt.Println(n.Rekey(secrets))
+	// A file that is half written leaves the node as it was.
+	_, _, err = node.ParseKeys([]byte("ZmVkY2JhOTg3"))
+	fmt.Println(err)
+	// Output:
+	// 1 other key accepted
+	// <nil>
+	// line 1 holds no key of 32 bytes
+}
