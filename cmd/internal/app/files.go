@@ -58,7 +58,7 @@ func (f Files) load() (c contents, err error) {
 	if key != nil && err == nil {
 		keys, parseErr := keyfile.Parse(key)
 		if parseErr != nil {
-			return c, usagef("--key-file %s holds no key: %v%s", f.Key, parseErr, advice)
+			return c, usagef("--key-file %s is no key file: %v%s", f.Key, parseErr, advice)
 		}
 		c.secrets.Key, c.secrets.SecondaryKeys, c.tokens = keys.Key, keys.Secondary, keys.Tokens
 	}

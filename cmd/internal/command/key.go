@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
+	"github.com/huddle-cache/huddle/transport"
 )
 
 type keygenCmd struct {
 	File   string `arg:"" optional:"" help:"File to write, readable by its owner only. It must not be there yet, but with --rotate. Default: standard output."`
-	Rotate string `enum:",add,use,drop" default:"" placeholder:"STEP" help:"Take the key file one step towards another key: add, use or drop. Default: none, a new file."`
+	Rotate string `placeholder:"STEP" help:"Take the key file one step towards another key: add, use or drop. Default: none, a new file."`
 }
 
 // Help is the long form of the help.
 func (keygenCmd) Help() string {
 	return "A cluster gets another key without a stop in three steps, each of which reaches every node before the next: add a new " +
-		"key, which all accept from then on; use it; drop the old one. Nodes read their key file again when it changes, or at SIGHUP."
+		"key, which all accept from then on; use it; drop the old one. Nodes read their key file again when it changes, or at SIGHUP, and log the " +
+		"fingerprints of its keys, which each step prints. The file keeps its owner and group; one that everybody may read becomes its owner's alone."
 }
 
 // Run makes a key, or changes a file of keys.
@@ -37,21 +40,34 @@ func (c *keygenCmd) Run(io *streams) error {
 	}
 	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already and is left as it is; a new key would shut out nodes that have the old one. "+
+		return usage("%s is there already and is left as it is; a new key would shut out nodes that have the old one. "+
 			"To change the key of a running cluster see \"huddle keygen --help\", --rotate", c.File)
 	}
 	if err != nil {
-		return err
+		return usage("%v", err)
 	}
 	_, err = f.Write(keys.Format())
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(io.out, "Wrote %s. Give it to every node of the cluster: --key-file %s\n", c.File, c.File)
+	_, err = fmt.Fprintf(io.out, "Wrote %s, with the key %s. Give it to every node of the cluster: --key-file %s\n",
+		c.File, transport.Fingerprint(keys.Key), c.File)
 	return err
 }
 
 func (c *keygenCmd) rotate(io *streams) error {
+	next := "When every node has read it, and logged these keys: huddle keygen --rotate %s " + c.File
+	var step func(keyfile.Keys) (keyfile.Keys, error)
+	switch c.Rotate {
+	case "add":
+		step, next = keyfile.Keys.Add, fmt.Sprintf(next, "use")
+	case "use":
+		step, next = keyfile.Keys.Use, fmt.Sprintf(next, "drop")
+	case "drop":
+		step, next = keyfile.Keys.Drop, "Give it to every node: from then on what is dropped is refused."
+	default:
+		return usage("--rotate must be one of \"add\", \"use\", \"drop\" but got %q", c.Rotate)
+	}
 	if c.File == "" || c.File == "-" {
 		return usage("--rotate %s needs the key file: huddle keygen --rotate %s FILE", c.Rotate, c.Rotate)
 	}
@@ -59,25 +75,46 @@ func (c *keygenCmd) rotate(io *streams) error {
 	if err != nil {
 		return usage("%v; make a new file with \"huddle keygen FILE\"", err)
 	}
-	keys, err := keyfile.Parse(data)
+	info, err := os.Stat(c.File)
+	if err != nil {
+		return err
+	}
+	before, err := keyfile.Parse(data)
 	if err != nil {
 		return usage("%s is no key file: %v", c.File, err)
 	}
-	step, next := keyfile.Keys.Add, "When every node has read it, and logged so: huddle keygen --rotate use"
-	switch c.Rotate {
-	case "use":
-		step, next = keyfile.Keys.Use, "When every node has read it, and logged so: huddle keygen --rotate drop"
-	case "drop":
-		step, next = keyfile.Keys.Drop, "Give it to every node: from then on the old key is refused."
+	after, err := step(before)
+	if err != nil {
+		return fmt.Errorf("%s is left as it was: %w", c.File, err)
 	}
-	if keys, err = step(keys); err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
-	}
-	if err := keys.Replace(c.File); err != nil {
+	if err := after.Replace(c.File); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(io.out, "Changed %s: %d key(s). %s\n", c.File, 1+len(keys.Secondary), next)
+	if keyfile.Open(info) {
+		fmt.Fprintf(io.err, "huddle: everybody on this machine could read or write %s. It is its owner's alone now; a node that runs as another user "+
+			"needs it to be given to that user.\n", c.File)
+	}
+	_, err = fmt.Fprintf(io.out, "Changed %s.\n%s%s\n", c.File, compare(before, after), next)
 	return err
+}
+
+// compare lists the keys of a file by their fingerprints, and those that are not in it any more.
+func compare(before, after keyfile.Keys) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  used      %s\n", transport.Fingerprint(after.Key))
+	for _, key := range after.Secondary {
+		added := ""
+		if bytes.Equal(key, after.Added) {
+			added = "  added now"
+		}
+		fmt.Fprintf(&b, "  accepted  %s%s\n", transport.Fingerprint(key), added)
+	}
+	for _, key := range before.Secondary {
+		if !after.Has(key) {
+			fmt.Fprintf(&b, "  dropped   %s\n", transport.Fingerprint(key))
+		}
+	}
+	return b.String()
 }
 
 // readSecret reads a password or token: the first line of a file.

@@ -1,8 +1,6 @@
-// Package keyfile reads and writes the file that holds the keys of a cluster.
-//
-// Each line holds a key of 32 bytes, in base64 or as 64 hex digits. The first is the key, by which a node is known; those that
-// follow are accepted from other nodes too. A line "tokens KEY" is what tokens are hashed with, once it no longer follows from the
-// key. Empty lines, and lines that begin with #, are left out. A file of 32 bytes that are no such line is one key as it is.
+// Package keyfile reads and writes the file that holds the keys of a cluster, and takes it from one key to the next. What is in
+// it is described at node.ParseKeys. A file with several keys says in a comment how far the rotation is, so that no step can be
+// left out; one without the comment, made by hand or by an earlier version, is taken at its word.
 package keyfile
 
 import (
@@ -10,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -18,14 +15,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport"
 )
 
 const (
 	keyBytes   = 32
 	maxKeys    = 8
-	maxFile    = 16 << 10
 	tokensLine = "tokens "
+	// The comment that says what step came last, with the fingerprint of the key that was added, or is used.
+	addedLine = "# rotation: added, not yet used: "
+	usedLine  = "# rotation: in use: "
 )
 
 // Keys are the content of a key file.
@@ -33,6 +33,8 @@ type Keys struct {
 	Key       []byte
 	Secondary [][]byte
 	Tokens    []byte // nil: follows from Key
+	Added     []byte // that of Secondary which has been added and is not yet used; nil: none is known
+	Used      bool   // Key is known to be the one that was added last
 }
 
 // New makes a random key.
@@ -50,64 +52,43 @@ func random() ([]byte, error) {
 }
 
 // Parse reads the content of a file. The error says what is wrong by the number of the line, and repeats nothing of it.
-func Parse(data []byte) (k Keys, err error) {
-	if len(data) > maxFile {
-		return Keys{}, errors.New("it is too large")
+func Parse(data []byte) (Keys, error) {
+	secrets, tokens, err := node.ParseKeys(data)
+	if err != nil {
+		return Keys{}, err
 	}
-	raw := len(data) == keyBytes
-	for i, line := range strings.Split(string(data), "\n") {
+	k := Keys{Key: secrets.Key, Secondary: secrets.SecondaryKeys, Tokens: tokens}
+	if len(k.Secondary) == 0 {
+		return k, nil
+	}
+	for line := range strings.Lines(string(data)) {
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+		if mark, ok := strings.CutPrefix(line, addedLine); ok {
+			if i := slices.IndexFunc(k.Secondary, func(key []byte) bool { return transport.Fingerprint(key) == mark }); i >= 0 {
+				k.Added, k.Used = k.Secondary[i], false
+			}
+		} else if mark, ok := strings.CutPrefix(line, usedLine); ok && mark == transport.Fingerprint(k.Key) {
+			k.Added, k.Used = nil, true
 		}
-		text, tokens := strings.CutPrefix(line, tokensLine)
-		key := decode(strings.TrimSpace(text))
-		switch {
-		case key == nil && raw:
-			return Keys{Key: bytes.Clone(data)}, nil
-		case key == nil:
-			return Keys{}, fmt.Errorf("line %d holds no key of %d bytes", i+1, keyBytes)
-		case tokens && k.Tokens != nil:
-			return Keys{}, fmt.Errorf("line %d is a second one of what tokens are hashed with", i+1)
-		case tokens:
-			k.Tokens = key
-		case k.has(key):
-			return Keys{}, fmt.Errorf("line %d holds a key for the second time", i+1)
-		case k.Key == nil:
-			k.Key = key
-		case len(k.Secondary) == maxKeys-1:
-			return Keys{}, fmt.Errorf("there are more than %d keys", maxKeys)
-		default:
-			k.Secondary = append(k.Secondary, key)
-		}
-	}
-	switch {
-	case k.Key == nil && raw:
-		return Keys{Key: bytes.Clone(data)}, nil
-	case k.Key == nil:
-		return Keys{}, errors.New("it holds no key")
 	}
 	return k, nil
 }
 
-func (k Keys) has(key []byte) bool {
+// Has tells whether a key is one of those that are used or accepted.
+func (k Keys) Has(key []byte) bool {
 	same := func(other []byte) bool { return subtle.ConstantTimeCompare(key, other) == 1 }
-	return k.Key != nil && same(k.Key) || slices.ContainsFunc(k.Secondary, same)
-}
-
-func decode(text string) []byte {
-	if key, err := base64.StdEncoding.DecodeString(text); err == nil && len(key) == keyBytes {
-		return key
-	}
-	if key, err := hex.DecodeString(text); err == nil && len(key) == keyBytes {
-		return key
-	}
-	return nil
+	return same(k.Key) || slices.ContainsFunc(k.Secondary, same)
 }
 
 // Format is what Parse reads.
 func (k Keys) Format() []byte {
 	var b strings.Builder
+	switch {
+	case k.Added != nil:
+		b.WriteString(addedLine + transport.Fingerprint(k.Added) + "\n")
+	case k.Used:
+		b.WriteString(usedLine + transport.Fingerprint(k.Key) + "\n")
+	}
 	for _, key := range append([][]byte{k.Key}, k.Secondary...) {
 		b.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
 	}
@@ -120,6 +101,9 @@ func (k Keys) Format() []byte {
 // Add makes a new key that is accepted beside the others. From now on what tokens are hashed with has its own line, so that
 // their entries are found under later keys too.
 func (k Keys) Add() (Keys, error) {
+	if k.Added != nil {
+		return k, fmt.Errorf("the key %s has been added and is not used yet; the next step is --rotate use", transport.Fingerprint(k.Added))
+	}
 	if len(k.Secondary) == maxKeys-1 {
 		return k, fmt.Errorf("there are %d keys already; drop the old ones first", maxKeys)
 	}
@@ -133,29 +117,42 @@ func (k Keys) Add() (Keys, error) {
 		}
 	}
 	k.Secondary = append(slices.Clone(k.Secondary), key)
+	k.Added, k.Used = key, false
 	return k, nil
 }
 
 // Use makes the key that was added last the one that nodes are known by.
 func (k Keys) Use() (Keys, error) {
 	last := len(k.Secondary) - 1
-	if last < 0 {
-		return k, errors.New("there is only one key; add another first")
+	switch {
+	case last < 0:
+		return k, errors.New("there is only one key; add another first, with --rotate add")
+	case k.Used:
+		return k, fmt.Errorf("the key %s, which was added last, is in use already; the next step is --rotate drop", transport.Fingerprint(k.Key))
+	case k.Added != nil:
+		last = slices.IndexFunc(k.Secondary, func(key []byte) bool { return bytes.Equal(key, k.Added) })
 	}
-	k.Key, k.Secondary = k.Secondary[last], append([][]byte{k.Key}, k.Secondary[:last]...)
+	key := k.Secondary[last]
+	k.Secondary = append([][]byte{k.Key}, slices.Delete(slices.Clone(k.Secondary), last, last+1)...)
+	k.Key, k.Added, k.Used = key, nil, true
 	return k, nil
 }
 
 // Drop leaves the first key alone.
 func (k Keys) Drop() (Keys, error) {
-	if len(k.Secondary) == 0 {
+	switch {
+	case len(k.Secondary) == 0:
 		return k, errors.New("there is only one key")
+	case k.Added != nil:
+		return k, fmt.Errorf("the key %s has been added and is not used yet, so the old key would stay and this one go; "+
+			"the next step is --rotate use, and drop when every node has read that", transport.Fingerprint(k.Added))
 	}
-	k.Secondary = nil
+	k.Secondary, k.Used = nil, false
 	return k, nil
 }
 
-// Replace writes k to a file that is there, at once and with the file's permissions.
+// Replace writes k to a file that is there, at once, with the file's owner, group and permissions; but one that everybody may
+// read is its owner's alone from then on.
 func (k Keys) Replace(path string) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -165,12 +162,19 @@ func (k Keys) Replace(path string) error {
 	if err != nil {
 		return err
 	}
+	mode := info.Mode().Perm()
+	if Open(info) {
+		mode = 0o600
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".key")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(k.Format())
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	err = keepOwner(f, info)
+	if err == nil {
+		_, err = f.Write(k.Format())
+	}
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
 
 func TestParse(t *testing.T) {
+	raw := "\xe5" + strings.Repeat("a\n", 15) + "b" // no UTF-8
 	b64, hx := base64.StdEncoding.EncodeToString(key(1)), hex.EncodeToString(key(2))
 	for text, want := range map[string]Keys{
 		b64 + "\n":                              {Key: key(1)},
@@ -21,8 +24,8 @@ func TestParse(t *testing.T) {
 		"# a comment\r\n\r\n  " + b64 + " \r\n": {Key: key(1)},
 		b64 + "\n" + hx + "\n":                  {Key: key(1), Secondary: [][]byte{key(2)}},
 		"tokens " + hx + "\n" + b64:             {Key: key(1), Tokens: key(2)},
-		string(key(200)):                        {Key: key(200)},
-		strings.Repeat("\n", 32):                {Key: key('\n')},
+		raw:                                     {Key: []byte(raw)},
+		"#" + raw[:31]:                          {Key: []byte("#" + raw[:31])},
 	} {
 		k, err := Parse([]byte(text))
 		if err != nil || !bytes.Equal(k.Key, want.Key) || !bytes.Equal(k.Tokens, want.Tokens) || !slices.EqualFunc(k.Secondary, want.Secondary, bytes.Equal) {
@@ -36,7 +39,13 @@ func TestParse(t *testing.T) {
 		b64 + "\nc2hvcnQ=": "line 2 holds no key",
 		b64 + "\n\n" + b64: "line 3 holds a key for the second time",
 		b64 + "\ntokens " + hx + "\ntokens " + hx: "line 3 is a second",
-		strings.Repeat("#", maxFile+1):            "too large",
+		strings.Repeat("#", 16<<10+1):             "larger than 16384",
+		strings.Repeat("\x00", 32):                "line 1 holds no key",
+		string(key(200)):                          "line 1 holds no key",
+		strings.Repeat("\n", 32):                  "it holds no key",
+		"# the key is in /etc/huddle/key\n":       "it holds no key",
+		"der Schlüssel liegt in /etc/key\n":       "line 1 holds no key",
+		"0123456789abcdef0123456789abcdef":        "line 1 holds no key",
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "c2hvcnQ") {
 			t.Errorf("%q: %v", text, err)
@@ -86,6 +95,9 @@ func TestRotation(t *testing.T) {
 		if k, err = k.Add(); err != nil {
 			t.Fatal(err)
 		}
+		if k, err = k.Use(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err = k.Add(); err == nil {
 		t.Error("there may be any number of keys")
@@ -93,6 +105,85 @@ func TestRotation(t *testing.T) {
 	names, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(names) != 1 {
 		t.Errorf("left behind: %v, %v", names, err)
+	}
+}
+
+// No step can be left out or done twice, also when each begins with what is in the file: else it would be the new key that is
+// dropped, or the old one that is used again.
+func TestStepsAreInOrder(t *testing.T) {
+	again := func(k Keys, err error) Keys {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, err = Parse(k.Format()); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	refused := func(what string, err error, next string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), next) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	first := again(New())
+	k := again(first.Add())
+	_, err := k.Add()
+	refused("a second key is added", err, "--rotate use")
+	_, err = k.Drop()
+	refused("dropped before use", err, "--rotate use")
+	added := k.Added
+	k = again(k.Use())
+	if !bytes.Equal(k.Key, added) || len(k.Secondary) != 1 || !bytes.Equal(k.Secondary[0], first.Key) {
+		t.Fatalf("used is %v", k)
+	}
+	_, err = k.Use()
+	refused("the old key is used again", err, "--rotate drop")
+	more := again(k.Add()) // without dropping, which is allowed
+	if more = again(more.Use()); len(more.Secondary) != 2 || !bytes.Equal(more.Secondary[0], added) {
+		t.Errorf("used is %v", more)
+	}
+	if k = again(k.Drop()); !bytes.Equal(k.Key, added) || k.Secondary != nil || bytes.Contains(k.Format(), []byte("#")) {
+		t.Errorf("left is %v", k)
+	}
+
+	// The key that was added is found wherever an editor has put it.
+	k = again(first.Add())
+	k.Secondary = append(k.Secondary, key(9))
+	if k = again(k.Use()); bytes.Equal(k.Key, key(9)) {
+		t.Error("another key than the one added is used")
+	}
+
+	// A file without the comment, as earlier versions wrote it, goes through all steps.
+	k = again(first.Add())
+	old := func(k Keys) Keys { return again(Keys{Key: k.Key, Secondary: k.Secondary, Tokens: k.Tokens}, nil) }
+	added = k.Secondary[0]
+	if k = again(old(k).Use()); !bytes.Equal(k.Key, added) {
+		t.Errorf("used is %v", k)
+	}
+	if k = again(old(k).Drop()); !bytes.Equal(k.Key, added) || k.Secondary != nil {
+		t.Errorf("left is %v", k)
+	}
+}
+
+// A file that only its owner, or his group, may read stays so; one that everybody may read does not.
+func TestReplaceKeepsStrangersOut(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file has no such mode on Windows")
+	}
+	k, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o400: 0o400, 0o644: 0o600, 0o666: 0o600} {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode), k.Replace(path)); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%v became %v, %v", mode, info.Mode(), err)
+		}
 	}
 }
 
