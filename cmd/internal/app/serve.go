@@ -37,6 +37,8 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	}
 	cfg.Node.Key, cfg.Node.SecondaryKeys, cfg.Node.TokenKey = files.secrets.Key, files.secrets.SecondaryKeys, files.tokens
 	cfg.Node.Certificate, cfg.Node.Authorities = files.secrets.Certificate, files.secrets.Authorities
+	watch := &watcher{cfg: cfg, now: files}
+	watch.begin()
 	boundMemory(cfg.Node.MaxBytes)
 	// A signal during the start ends it: the node is not part of anything yet.
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,7 +68,6 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	case err != nil:
 		return explainListen("--listen", cfg.Node.Listen, err)
 	}
-	watch := &watcher{cfg: cfg, now: files}
 	fronts, err := openFronts(cfg, n, watch.respTLS())
 	if err != nil {
 		return errors.Join(err, n.Close())

@@ -7,12 +7,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport"
 )
 
-// lookAgain is how often the files of secrets are read again.
-const lookAgain = 2 * time.Second
+// The files of secrets are read again every lookAgain. What has changed is read once more after settle, and put to use when it is
+// the same: a file that is written in place is for a moment half of what it will be, and a key that is missing there would end
+// connections.
+const (
+	lookAgain = 2 * time.Second
+	settle    = 100 * time.Millisecond
+)
 
 // watcher reads the files of a running node's secrets again, now and then and when asked to, and puts what has changed to use.
 type watcher struct {
@@ -20,6 +26,7 @@ type watcher struct {
 	now  contents
 	resp atomic.Pointer[tls.Certificate]
 	told string // the last error, so that it is logged once
+	read string // what the last look has found, if it differs from what is in use
 }
 
 // respTLS is the configuration of the Redis protocol front; nil: none.
@@ -41,27 +48,43 @@ func (w *watcher) run(ctx context.Context, n *node.Node, hup <-chan os.Signal) {
 	}
 	ticker := time.NewTicker(lookAgain)
 	defer ticker.Stop()
+	var again <-chan time.Time
+	asked := false // and not answered yet
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			w.look(n, true)
+			asked = true
 		case <-ticker.C:
-			w.look(n, false)
+		case <-again:
+		}
+		if again = nil; w.look(n, asked) {
+			asked = false
+		} else {
+			again = time.After(settle)
 		}
 	}
 }
 
-// look reads the files. If they are not as they should be, all stays as it was.
-func (w *watcher) look(n *node.Node, asked bool) {
+// look reads the files, and is false when it has found them changed since it looked last: then it is to be called again soon. If
+// they are not as they should be, all stays as it was.
+func (w *watcher) look(n *node.Node, asked bool) bool {
 	next, err := w.cfg.Files.load()
 	if err == nil && next.identity == w.now.identity {
-		w.told = ""
+		w.told, w.read = "", ""
 		if asked {
 			w.cfg.Logger.Info("secrets have been read again, nothing has changed", w.names(next)...)
 		}
-		return
+		return true
+	}
+	found := next.identity
+	if err != nil {
+		found = err.Error()
+	}
+	if found != w.read {
+		w.read = found
+		return false
 	}
 	if err == nil {
 		err = n.Rekey(next.secrets)
@@ -71,9 +94,9 @@ func (w *watcher) look(n *node.Node, asked bool) {
 			w.told = text
 			w.cfg.Logger.Error("secrets could not be read again; those from before stay in use", "error", err)
 		}
-		return
+		return true
 	}
-	w.told = ""
+	w.told, w.read = "", ""
 	if w.cfg.Node.HashTokens && tokensOf(next) != tokensOf(w.now) {
 		w.cfg.Logger.Error("what tokens are hashed with has changed in the key file; this takes effect only when all nodes are started anew")
 	}
@@ -82,6 +105,7 @@ func (w *watcher) look(n *node.Node, asked bool) {
 		w.resp.Store(next.resp)
 	}
 	w.cfg.Logger.Info("secrets have been read again and are in use", w.names(next)...)
+	return true
 }
 
 func tokensOf(c contents) string {
@@ -90,6 +114,17 @@ func tokensOf(c contents) string {
 		key, _ = transport.TokenKey(c.secrets.Key) // never fails with a key of 32 bytes
 	}
 	return string(key)
+}
+
+// begin says which keys the node starts with, so that they can be compared before a rotation, and who else may read them.
+func (w *watcher) begin() {
+	if w.cfg.Files.Key == "" {
+		return
+	}
+	w.cfg.Logger.Info("the key file has been read", w.names(w.now)...)
+	if info, err := os.Stat(w.cfg.Files.Key); err == nil && keyfile.Open(info) {
+		w.cfg.Logger.Warn("everybody on this machine can read or write the key file; make it the node's alone with chmod 600", "file", w.cfg.Files.Key)
+	}
 }
 
 // names tells keys apart in the log.
