@@ -146,7 +146,7 @@ export class NodeProcess extends EventEmitter {
         const watcher = child.stdio[3] as Writable | null;
         watcher?.on('error', () => undefined); // it is gone with the node, or sends itself away
         const lines = createInterface({ input: child.stderr as Readable });
-        lines.on('line', line => this.said(line));
+        lines.on('line', line => this.said(line, child));
         const end = await new Promise<string>(resolve => {
             child.once('error', e => resolve(reason(e)));
             child.once('exit', (code, signal) => resolve(signal ? `by ${signal}` : `with status ${code}`));
@@ -159,8 +159,8 @@ export class NodeProcess extends EventEmitter {
         return end;
     }
 
-    /** Takes a line of the node's log. */
-    private said(line: string): void {
+    /** Takes a line of the node's log. Some are read when it has ended: they tell nothing of what runs now. */
+    private said(line: string, by: ChildProcess): void {
         let entry: Record<string, unknown>;
         try {
             entry = JSON.parse(line) as Record<string, unknown>;
@@ -169,7 +169,9 @@ export class NodeProcess extends EventEmitter {
             return;
         }
         const { time: _, level, msg, ...rest } = entry;
-        if (msg === 'node started') {
+        if (by !== this.child) {
+            // only told
+        } else if (msg === 'node started') {
             this.admin = reachable(String(rest.admin));
             this.emit('up');
         } else if (msg === 'in sync' && !this.synced) {

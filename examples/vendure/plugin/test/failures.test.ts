@@ -101,6 +101,23 @@ test('a binary that cannot be executed is told', async t => {
     assert.ok(replica.log.has(/^error the node ended .*huddle" cannot be executed; .*HUDDLE_BINARY/), replica.log.lines.join('\n'));
 });
 
+test('a line that is read after the end of the node does not make it reachable', async t => {
+    const dir = mkdtempSync(join(tmpdir(), 'huddle-test-'));
+    t.after(() => rmSync(dir, { recursive: true }));
+    const binary = join(dir, 'huddle');
+    // The line comes from a child that waits until its parent has ended and was waited for.
+    const line = '{"level":"INFO","msg":"node started","admin":"http://127.0.0.1:1"}';
+    writeFileSync(binary, `#!/bin/sh\n(while kill -0 $$; do sleep 0.01; done 2>/dev/null; echo '${line}' >&2) &\nexit 1\n`, { mode: 0o700 });
+    const replica = new Replica({ binary, startTimeout: 1 });
+    t.after(() => replica.stop());
+    let ups = 0;
+    replica.huddle['node'].on('up', () => ups++);
+    await replica.start();
+    await until('the line is read', () => replica.log.has('info node started'));
+    assert.equal(ups, 0);
+    assert.equal(replica.huddle.adminUrl, undefined);
+});
+
 test('a mistake in the flags is told', async t => {
     const replica = new Replica({ listen: '10.0.0.1:7400', startTimeout: 500 });
     t.after(() => replica.stop());
