@@ -68,6 +68,9 @@ export class Admin {
     }
 }
 
+/** Of answers that do not come from the node's own handlers: its HTTP server refuses a long head, a proxy may refuse anything. */
+const codes: Record<number, string> = { 401: 'forbidden', 403: 'forbidden', 413: 'too_large', 414: 'too_large', 431: 'too_large' };
+
 function failure(status: number | undefined, text: string): AdminError {
     try {
         const answer = JSON.parse(text) as { code?: string; error?: string };
@@ -75,5 +78,5 @@ function failure(status: number | undefined, text: string): AdminError {
     } catch {
         // not the node's own answer
     }
-    return new AdminError('internal', `status ${status}`);
+    return new AdminError(codes[status ?? 0] ?? 'internal', `status ${status}`);
 }

@@ -1,5 +1,6 @@
 import { Admin } from './admin';
 import { Changes } from './changes';
+import { storable } from './limits';
 import { FailureLog, Log, reason } from './log';
 import { NodeProcess } from './node-process';
 import { HuddleOptions, Settings, settings } from './options';
@@ -114,7 +115,7 @@ export class Huddle {
     }
 
     private async get(key: string): Promise<string | undefined> {
-        if (this.changes.hides(key)) return undefined;
+        if (!storable(key) || this.changes.hides(key)) return undefined;
         try {
             const text = await this.reader.get(key);
             return this.changes.hides(key) ? undefined : text;

@@ -109,6 +109,10 @@ test('items of the CacheService', async t => {
     });
 
     await t.test('any name of an item will do', async () => {
+        for (const none of ['\ud800', 'x'.repeat(1100)]) {
+            await a.items.delete(none);
+            assert.equal(await a.items.get(none), undefined);
+        }
         const names = ['.', '..', 'a/b', 'a%2Fb', 'a?b&c=d#e', 'ü', ' ', '\n', '%', ':tag:x'];
         for (const name of names) await a.items.set(name, name);
         for (const name of names) assert.equal(await b.items.get<any>(name), name);
@@ -145,6 +149,10 @@ test('items of the CacheService', async t => {
         assert.equal(await b.items.get('z'), undefined);
         assert.equal(await b.items.get('plain'), 4);
         await a.items.invalidateTags([]);
+        await a.items.set('x', 5, { tags: ['red'] });
+        const many = Array.from({ length: 100 }, (_, i) => `${i}${'ü'.repeat(400)}`);
+        await b.items.invalidateTags([...many, 'x'.repeat(1100), 'red']);
+        assert.equal(await a.items.get('x'), undefined);
         await a.items.set('x', 5, { tags: ['red'] });
         assert.equal(await b.items.get('x'), 5);
     });
