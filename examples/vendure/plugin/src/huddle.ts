@@ -78,6 +78,11 @@ export class Huddle {
         return this.changes.remove(this.sessionKey(token), true);
     }
 
+    /** Removes what is kept of a session. Unlike one that was ended it may be set again. */
+    dropSession(token: string): Promise<void> {
+        return this.changes.remove(this.sessionKey(token), false);
+    }
+
     /** Removes the sessions of all users from the cache of all replicas. */
     clearSessions(): Promise<void> {
         return this.changes.invalidate([this.sessions]);

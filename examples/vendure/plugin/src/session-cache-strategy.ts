@@ -35,9 +35,10 @@ export class HuddleSessionCacheStrategy implements SessionCacheStrategy {
         return undefined;
     }
 
+    /** A session that is over is removed, for an older copy of it may say otherwise. */
     async set(session: CachedSession): Promise<void> {
         const left = session.expires.getTime() - Date.now();
-        if (left <= 0) return;
+        if (!(left > 0)) return this.huddle.dropSession(session.token);
         await this.huddle.setSession(session.token, JSON.stringify(session), Math.min(left, this.huddle.settings.sessionTtl));
     }
 

@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Admin, AdminError } from '../src/admin';
 import { Changes } from '../src/changes';
+import { Huddle } from '../src/huddle';
 import { storable, tagGroups, taggable } from '../src/limits';
 import { FailureLog } from '../src/log';
 import { NodeProcess, Reach } from '../src/node-process';
-import { Lines, until } from './support';
+import { HuddleSessionCacheStrategy } from '../src/session-cache-strategy';
+import { Lines, session, until } from './support';
 
 const everything = ['x:sessions', 'x:cache'];
 const here: Reach = { socket: '', admin: new URL('http://127.0.0.1:1'), token: '' };
@@ -215,4 +217,14 @@ test('a change costs the same however many wait', async () => {
     const before = stub.listenerCount('up');
     for (let i = 0; i < 1000; i++) await stub.changes.remove(`k${i}`, true);
     assert.equal(stub.listenerCount('up'), before);
+});
+
+test('the set of a session that is over removes what is kept of it', async () => {
+    const huddle = new Huddle({ binary: '/nonexistent/huddle' }, new Lines());
+    const removed: unknown[] = [];
+    huddle['changes'].remove = async (...args) => void removed.push(args);
+    const sessions = new HuddleSessionCacheStrategy(huddle);
+    const over = { ...session(), expires: new Date(Date.now() - 1) };
+    await sessions.set(over);
+    assert.deepEqual(removed, [[`vendure:session:${over.token}`, false]]);
 });

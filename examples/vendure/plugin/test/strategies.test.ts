@@ -89,6 +89,10 @@ test('sessions', async t => {
         const over = { ...session(), expires: new Date(Date.now() - 1) };
         await a.sessions.set(over);
         assert.equal(await a.sessions.get(over.token), undefined);
+        const kept = session();
+        await a.sessions.set(kept);
+        await b.sessions.set({ ...kept, expires: over.expires });
+        assert.equal(await a.sessions.get(kept.token), undefined);
         const short = { ...session(), expires: new Date(Date.now() + 300) };
         await a.sessions.set(short);
         assert.ok(await b.sessions.get(short.token));
