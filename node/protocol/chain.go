@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -107,7 +108,7 @@ func (m *Machine) forgettable(name string) error {
 	i := slices.IndexFunc(m.lay.view.Members, func(mem *pb.Member) bool { return mem.Name == name })
 	switch {
 	case i < 0:
-		return fmt.Errorf("%q is no member of the present view; its members are %q", name, namesOf(m.lay.view.Members))
+		return fmt.Errorf("%q is no member of the present view; its members are %s", name, strings.Join(namesOf(m.lay.view.Members), ", "))
 	case m.lay.ids[i] == m.self.Id:
 		return fmt.Errorf("%q is the node that was asked", name)
 	case !m.silent(m.lay.ids[i], m.env.Now()):

@@ -18,7 +18,7 @@ func TestForgetIsForLostMembers(t *testing.T) {
 	b.enter(2, 3)
 	b.confirm(2, 3)
 	b.pass(sec, 2, 3)
-	refused("d", `its members are ["a" "b" "c"]`)
+	refused("d", "its members are a, b, c")
 	refused("c", "is alive, at c")
 	refused("a", "the node that was asked")
 	b.m.Down(2, 2)

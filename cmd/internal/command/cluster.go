@@ -183,11 +183,27 @@ func (c *ringCmd) Run(io *streams) error {
 
 type forgetCmd struct {
 	Name string `arg:"" help:"Name of the lost node."`
+	Yes  bool   `short:"y" help:"Do not ask. Default: ask, on a terminal."`
 	target
+}
+
+// Help is the long form of the help.
+func (forgetCmd) Help() string {
+	return "For a node that is lost for good while those left are no majority: they cannot tell a dead majority from one that they are cut off from. " +
+		"If they are a majority without the node, they give up all entries and start over as a new, EMPTY cluster: every session is gone. " +
+		"If the node, or another of its name, can be started again, do that instead: then nothing is lost. With a majority alive nothing has to be forgotten."
 }
 
 // Run takes a lost node out of the count.
 func (c *forgetCmd) Run(io *streams) error {
+	if c.Name == "" {
+		return usage("the name of the lost node is empty")
+	}
+	name := term.Clean(c.Name)
+	question := "Take " + name + " out of the count of the majority? The nodes that are left may then give up all their entries and start over, empty."
+	if err := io.confirm(c.Yes, question); err != nil {
+		return err
+	}
 	cl, err := c.dial()
 	if err != nil {
 		return err
@@ -198,5 +214,6 @@ func (c *forgetCmd) Run(io *streams) error {
 	if err := cl.Forget(ctx, c.Name); err != nil {
 		return err
 	}
-	return c.say(io, api.Done{OK: true}, term.Clean(c.Name)+" is no longer counted")
+	return c.say(io, api.Done{OK: true}, name+" is no longer counted; nodes that had no majority, and have one without it, "+
+		"now give up all their entries and start over, empty")
 }

@@ -51,7 +51,7 @@ type grammar struct {
 	Members membersCmd `cmd:"" group:"cluster" help:"List the members of the cluster."`
 	Ring    ringCmd    `cmd:"" group:"cluster" help:"Show who owns how much, or where a key lives."`
 	Top     topCmd     `cmd:"" group:"cluster" help:"Watch a node and its cluster."`
-	Forget  forgetCmd  `cmd:"" group:"cluster" help:"Take a lost node out of the count of the majority."`
+	Forget  forgetCmd  `cmd:"" group:"cluster" help:"Take a lost node out of the count of the majority; what is left may start over, EMPTY."`
 
 	Version versionCmd `cmd:"" group:"node" help:"Print the version."`
 }

@@ -184,6 +184,19 @@ func (c *touchCmd) Run(io *streams) error {
 	return c.say(io, api.Done{OK: true}, "touched")
 }
 
+// confirm asks on a terminal whether to go on, unless yes. Without a terminal nobody is there to be asked, and it goes on.
+func (s *streams) confirm(yes bool, question string) error {
+	if f, ok := s.in.(*os.File); !ok || yes || !term.IsTerminal(f) {
+		return nil
+	}
+	fmt.Fprint(s.err, question+" Type yes: ")
+	var reply string
+	if _, err := fmt.Fscanln(s.in, &reply); err != nil || reply != "yes" {
+		return errors.New("left as it is")
+	}
+	return nil
+}
+
 type clearCmd struct {
 	Yes bool `short:"y" help:"Do not ask. Default: ask, on a terminal."`
 	target
@@ -191,12 +204,8 @@ type clearCmd struct {
 
 // Run removes every entry.
 func (c *clearCmd) Run(io *streams) error {
-	if f, ok := io.in.(*os.File); ok && !c.Yes && term.IsTerminal(f) {
-		fmt.Fprint(io.err, "Remove every entry of the cluster? Type yes: ")
-		var reply string
-		if _, err := fmt.Fscanln(io.in, &reply); err != nil || reply != "yes" {
-			return errors.New("left as it is")
-		}
+	if err := io.confirm(c.Yes, "Remove every entry of the cluster?"); err != nil {
+		return err
 	}
 	cl, err := c.dial()
 	if err != nil {

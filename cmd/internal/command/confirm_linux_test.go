@@ -1,0 +1,81 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal returns the two ends of a pseudo-terminal: what is written to the first is typed on the second.
+func terminal(t *testing.T) (keyboard, tty *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keyboard.Close() })
+	fd := int(keyboard.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tty.Close() })
+	return keyboard, tty
+}
+
+// What may cost all sessions is asked for on a terminal, and says so.
+func TestForgetAsksOnATerminal(t *testing.T) {
+	forgot := 0
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forgot++
+		fmt.Fprint(w, `{"ok":true}`)
+	}))
+	defer ts.Close()
+	admin := ts.Listener.Addr().String()
+	for _, c := range []struct {
+		about, typed string
+		args         []string
+		want         int // calls
+	}{
+		{"refused", "no\n", nil, 0},
+		{"agreed", "yes\n", nil, 1},
+		{"not asked", "", []string{"--yes"}, 1},
+		{"not asked, in short", "", []string{"-y"}, 1},
+	} {
+		forgot = 0
+		keyboard, tty := terminal(t)
+		if _, err := keyboard.WriteString(c.typed); err != nil {
+			t.Fatal(err)
+		}
+		var out, errOut bytes.Buffer
+		code := Main(append([]string{"forget", "lost", "--admin", admin}, c.args...), tty, &out, &errOut)
+		if forgot != c.want || (code == exitOK) != (c.want == 1) {
+			t.Errorf("%s: code %d, %d calls, %s", c.about, code, forgot, errOut.String())
+		}
+		if asked := strings.Contains(errOut.String(), "start over, empty"); asked != (c.typed != "") {
+			t.Errorf("%s: asked %v: %q", c.about, asked, errOut.String())
+		}
+		if code == exitOK && !strings.Contains(out.String(), "start over, empty") {
+			t.Errorf("%s: the answer does not say what it costs: %q", c.about, out.String())
+		}
+	}
+	// As clear does, it goes on where nobody can be asked.
+	forgot = 0
+	var out, errOut bytes.Buffer
+	if code := Main([]string{"forget", "lost", "--admin", admin}, strings.NewReader(""), &out, &errOut); code != exitOK || forgot != 1 {
+		t.Errorf("without a terminal: code %d, %d calls", code, forgot)
+	}
+}
