@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,15 +74,17 @@ func (t *redisTarget) Delete(ctx context.Context, key string) error {
 	return t.client.Del(ctx, key).Err()
 }
 
-// forget removes the keys of a run; those of log-ins end by themselves.
+// forget removes the keys of all runs. What cannot be removed ends by itself, after keyLife.
 func (t *redisTarget) forget(k *load.Keys) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWait)
-	defer cancel()
 	const batch = 500
-	for names := k.Names(); len(names) > 0 && ctx.Err() == nil; {
-		n := min(batch, len(names))
-		t.client.Unlink(ctx, names[:n]...) // what cannot be removed ends by itself
-		names = names[n:]
+	for names := range slices.Chunk(slices.Concat(k.Names(), k.Others()), batch) {
+		ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+		err := t.client.Unlink(ctx, names...).Err()
+		cancel()
+		var refused redis.Error
+		if err != nil && !errors.As(err, &refused) {
+			return // it does not answer
+		}
 	}
 }
 

@@ -117,8 +117,9 @@ func (r Run) phase(ctx context.Context, targets []Target) Result {
 	begun := time.Now()
 	var wg sync.WaitGroup
 	for i, c := range callers {
-		step := r.Workload.steps(r.Keys, i, r.Callers)
+		step, left := r.Workload.steps(r.Keys, i, r.Callers)
 		wg.Go(func() {
+			defer func() { r.Keys.leave(left()) }()
 			most := limit(i)
 			for !stop.Load() && c.done.Load() < most {
 				step(ctx, c)

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,24 @@ func TestWorkloads(t *testing.T) {
 	}
 	if _, err := ParseWorkload("rest"); err == nil || !strings.Contains(err.Error(), "login") {
 		t.Error(err)
+	}
+}
+
+// Whatever a run leaves behind, and whenever it ends, is known afterwards.
+func TestAllThatIsSetIsKnown(t *testing.T) {
+	for _, w := range []Workload{Write, Login, Logout} {
+		for _, requests := range []int64{1, 601} {
+			f, k := newFake(), NewKeys("p:", 100, 0, 1)
+			for _, callers := range []int{3, 130} {
+				Run{Workload: w, Keys: k, Callers: callers, Requests: requests, Warm: 1}.Do(t.Context(), filled(t, k, f)...)
+			}
+			for _, key := range slices.Concat(k.Names(), k.Others()) {
+				delete(f.entries, key)
+			}
+			if len(f.entries) != 0 {
+				t.Errorf("%v, %d requests: %d keys are left of which nobody knows", w, requests, len(f.entries))
+			}
+		}
 	}
 }
 

@@ -3,9 +3,12 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Workload is a mix of calls.
@@ -51,6 +54,9 @@ type Keys struct {
 	prefix string
 	names  []string
 	order  []uint32 // indexes of names, as drawn
+
+	mu     sync.Mutex
+	others map[string]bool // set by runs beside names
 }
 
 // draws is how many draws are made in advance: what a draw costs is not to be measured.
@@ -81,6 +87,25 @@ func NewKeys(prefix string, n int, skew float64, seed uint64) *Keys {
 // Names are the keys.
 func (k *Keys) Names() []string { return k.names }
 
+// Others are the keys that runs have set beside Names, and may have left behind: the sessions of log-ins, and those of users who have
+// logged in again.
+func (k *Keys) Others() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Keys(k.others))
+}
+
+func (k *Keys) leave(keys []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.others == nil {
+		k.others = make(map[string]bool)
+	}
+	for _, key := range keys {
+		k.others[key] = true
+	}
+}
+
 // Only returns the keys for which keep is true, with the same draws among them as far as they are left.
 func (k *Keys) Only(keep func(key string) bool) *Keys {
 	out := &Keys{prefix: k.prefix}
@@ -110,8 +135,8 @@ func (k *Keys) drawn() func() string {
 	}
 }
 
-// steps returns what caller i of n does, again and again.
-func (w Workload) steps(k *Keys, i, n int) func(context.Context, *caller) {
+// steps returns what caller i of n does, again and again, and what then tells which keys it has left behind beside those of k.
+func (w Workload) steps(k *Keys, i, n int) (step func(context.Context, *caller), left func() []string) {
 	draw := k.drawn()
 	mixed := func(reads int) func(context.Context, *caller) { // of 100
 		dice := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
@@ -123,36 +148,46 @@ func (w Workload) steps(k *Keys, i, n int) func(context.Context, *caller) {
 			}
 		}
 	}
+	left = func() []string { return nil }
 	switch w {
 	case Read:
-		return func(ctx context.Context, c *caller) { c.get(ctx, draw()) }
+		step = func(ctx context.Context, c *caller) { c.get(ctx, draw()) }
 	case ReadMostly:
-		return mixed(95)
+		step = mixed(95)
 	case WriteHeavy:
-		return mixed(50)
+		step = mixed(50)
 	case Write:
-		return func(ctx context.Context, c *caller) { c.set(ctx, draw()) }
+		step = func(ctx context.Context, c *caller) { c.set(ctx, draw()) }
 	case Login:
 		return logins(k, i, n)
 	default:
 		return logouts(k, i, n)
 	}
+	return step, left
 }
 
 // logins are of as many sessions as there are keys, then of the same again: memory stays bounded.
-func logins(k *Keys, i, n int) func(context.Context, *caller) {
+func logins(k *Keys, i, n int) (step func(context.Context, *caller), left func() []string) {
 	most, number := max(1, len(k.names)/n), 0
-	return func(ctx context.Context, c *caller) {
-		key := k.prefix + "login:" + strconv.Itoa(i) + ":" + strconv.Itoa(number%most)
+	session := func(number int) string { return k.prefix + "login:" + strconv.Itoa(i) + ":" + strconv.Itoa(number) }
+	step = func(ctx context.Context, c *caller) {
+		key := session(number % most)
 		number++
 		c.set(ctx, key)
 		c.get(ctx, key)
 		c.get(ctx, key)
 	}
+	left = func() (keys []string) {
+		for number := range min(number, most) {
+			keys = append(keys, session(number))
+		}
+		return keys
+	}
+	return step, left
 }
 
 // logouts go through the caller's share of the keys; a user who has logged in again has another token.
-func logouts(k *Keys, i, n int) func(context.Context, *caller) {
+func logouts(k *Keys, i, n int) (step func(context.Context, *caller), left func() []string) {
 	at, round := i, 0
 	token := func(at, round int) string {
 		name := k.names[at%len(k.names)]
@@ -161,8 +196,10 @@ func logouts(k *Keys, i, n int) func(context.Context, *caller) {
 		}
 		return name + ":" + strconv.Itoa(i) + ":" + strconv.Itoa(round)
 	}
-	return func(ctx context.Context, c *caller) {
-		key, again := token(at, round), token(at, round+1)
+	key := ""
+	step = func(ctx context.Context, c *caller) {
+		again := token(at, round+1)
+		key = token(at, round)
 		if at += n; at >= len(k.names) {
 			at, round = i, round+1
 		}
@@ -170,4 +207,18 @@ func logouts(k *Keys, i, n int) func(context.Context, *caller) {
 		c.get(ctx, key)
 		c.set(ctx, again)
 	}
+	left = func() (keys []string) {
+		if key != "" {
+			keys = append(keys, key) // its delete may have been cut short
+		}
+		for slot := i; slot == i || slot < len(k.names); slot += n {
+			if slot < at {
+				keys = append(keys, token(slot, round+1))
+			} else if round > 0 {
+				keys = append(keys, token(slot, round))
+			}
+		}
+		return keys
+	}
+	return step, left
 }
