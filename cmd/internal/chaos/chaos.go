@@ -12,8 +12,12 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
 
-// ErrBroken: a promise was broken.
-var ErrBroken = errors.New("a promise was broken")
+// Ends of a run that are no success.
+var (
+	ErrBroken = errors.New("a promise was broken")
+	// ErrUnchecked: the run made no fault, or ended before the last look, so that it says nothing about the promises.
+	ErrUnchecked = errors.New("the promises were not checked")
+)
 
 // Bounds of a run.
 const (
@@ -49,7 +53,7 @@ func (cfg Config) Check() error {
 }
 
 // Run runs a cluster under load and faults until cfg.For is over or ctx ends, and prints a report. It leaves no process behind.
-// It returns ErrBroken if a promise was broken.
+// It returns ErrBroken if a promise was broken, and ErrUnchecked if that cannot be told.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Check(); err != nil {
 		return err
@@ -88,6 +92,7 @@ type run struct {
 	byFault   map[Fault]int
 	healed    time.Duration // longest
 	unhealed  string        // why the cluster did not heal
+	lastLook  bool          // it was made, and answered
 	audited   uint64
 	unaudited uint64
 }
@@ -127,16 +132,15 @@ func (r *run) all(ctx context.Context, c *cluster.Cluster) error {
 	<-drawn
 	if err == nil && ctx.Err() == nil && r.unhealed == "" {
 		r.say("Last look: every lasting entry through every node.")
+		before := r.audited
 		r.audit(ctx, kept, 1)
+		r.lastLook = ctx.Err() == nil && r.audited > before
 	}
-	r.report(l)
-	switch {
-	case err != nil:
+	verdict := r.report(l, ctx.Err() != nil)
+	if err != nil {
 		return err
-	case l.broken > 0 || r.unhealed != "":
-		return ErrBroken
 	}
-	return nil
+	return verdict
 }
 
 // breakThings makes faults until ctx ends or the cluster does not heal.

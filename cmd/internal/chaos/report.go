@@ -57,8 +57,8 @@ func (r *run) figures(l *load) string {
 		term.Count(l.gets.Load()+l.probed.Load()), term.Count(l.sets.Load()+l.dels.Load()), term.Count(l.keysChecked.Load()), verdict)
 }
 
-// report prints what came of the run.
-func (r *run) report(l *load) {
+// report prints what came of the run, and returns ErrBroken or ErrUnchecked if that is not good.
+func (r *run) report(l *load, interrupted bool) error {
 	l.mu.Lock()
 	broken, first := l.broken, l.violations
 	l.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *run) report(l *load) {
 		}
 	}
 	if len(faults) == 0 {
-		faults = []string{"none: the run was too short"}
+		faults = []string{"none"}
 	}
 	r.live.Println("")
 	line := func(name, format string, args ...any) {
@@ -77,7 +77,9 @@ func (r *run) report(l *load) {
 	}
 	line("seed", "%d", r.cfg.Seed)
 	line("faults", "%s", strings.Join(faults, ", "))
-	line("healing", "%s at most, after the fault had ended", term.Duration(r.healed))
+	if r.steps > 0 {
+		line("healing", "%s at most, after the fault had ended", term.Duration(r.healed))
+	}
 	line("reads", "%s by clients, %s by probers, %s without an answer", term.Count(l.gets.Load()), term.Count(l.probed.Load()), term.Count(l.unanswered.Load()))
 	line("writes", "%s sets, %s deletes, %s not acknowledged", term.Count(l.sets.Load()), term.Count(l.dels.Load()), term.Count(l.unknown.Load()))
 	line("latency", "read p50 %s, p99 %s, longest %s; write p50 %s, p99 %s, longest %s",
@@ -86,17 +88,29 @@ func (r *run) report(l *load) {
 	line("lasting", "%s entries set at the beginning, %s reads of them, %s without an answer", term.Count(lastingEntries), term.Count(r.audited), term.Count(r.unaudited))
 	line("checked", "%s keys: every answer compared with all writes", term.Count(l.keysChecked.Load()))
 	r.live.Println("")
-	switch {
-	case broken > 0:
+	defer r.live.Println("")
+	if interrupted {
+		r.live.Println("  " + r.style.Yellow("Interrupted."))
+	}
+	if broken > 0 {
 		r.live.Println("  " + r.style.Red(fmt.Sprintf("BROKEN: %s times. The first:", term.Count(broken))))
 		for _, v := range first[:min(5, len(first))] {
 			r.live.Println("    " + v.String())
 		}
-	case r.unhealed == "":
-		r.live.Println("  " + r.style.Green("Every promise was kept."))
 	}
 	if r.unhealed != "" {
 		r.live.Println("  " + r.style.Red("BROKEN: ") + r.unhealed)
 	}
-	r.live.Println("")
+	switch {
+	case broken > 0 || r.unhealed != "":
+		return ErrBroken
+	case r.steps == 0:
+		r.live.Println("  " + r.style.Yellow("Nothing was checked: no fault was made. Give --for more time."))
+		return ErrUnchecked
+	case !r.lastLook:
+		r.live.Println("  " + r.style.Yellow("Not all was checked: the last look at every lasting entry is missing. No broken promise was seen before."))
+		return ErrUnchecked
+	}
+	r.live.Println("  " + r.style.Green("Every promise was kept."))
+	return nil
 }

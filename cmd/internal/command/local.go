@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -49,7 +50,7 @@ type chaosCmd struct {
 func (chaosCmd) Help() string {
 	return "Checked are: after an acknowledged DEL or SET no later GET on any node returns an older value; an acknowledged SET is " +
 		"not lost while fewer nodes than there are copies fail at once and the cluster was settled before the next fault; the " +
-		"cluster heals by itself. The exit code is 0 only if every promise was kept."
+		"cluster heals by itself. The exit code is 0 only if every promise was kept, and that was seen: with at least one fault, and a last look at the end."
 }
 
 // Run breaks things.
@@ -68,6 +69,9 @@ func (c *chaosCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	err = chaos.Run(ctx, cfg)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before the first fault: nothing was checked")
+	}
 	if errors.Is(err, chaos.ErrBroken) {
 		return fmt.Errorf("%w; see again with: huddle chaos --seed %d --for %v --nodes %d --replicas %d --faults %s",
 			err, c.Seed, c.For, c.Nodes, c.Replicas, strings.Join(c.Faults, ","))
