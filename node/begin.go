@@ -1,6 +1,8 @@
 package node
 
 import (
+	"cmp"
+	"context"
 	"time"
 
 	"github.com/huddle-cache/huddle/node/protocol"
@@ -51,19 +53,16 @@ func (n *Node) Begin(ops []Op, ended func(i int, o Outcome)) {
 
 // begin is Begin for as many as are submitted at once.
 func (n *Node) begin(ops []Op, ended func(i int, o Outcome)) {
-	var submit [submitAtOnce]func()
+	var submit [submitAtOnce]func(open bool)
 	for i := range ops {
 		submit[i] = n.prepared(&ops[i], func(o Outcome) { ended(i, o) })
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := range ops {
-		switch {
-		case submit[i] == nil: // it has ended
-		case n.isClosed():
-			ended(i, Outcome{Err: ErrClosed})
-		default:
-			submit[i]()
+	open := !n.isClosed()
+	for _, f := range submit[:len(ops)] {
+		if f != nil {
+			f(open)
 		}
 	}
 }
@@ -77,8 +76,9 @@ func (n *Node) isClosed() bool {
 	}
 }
 
-// prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that.
-func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func()) {
+// prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that, or goes on by itself. What is
+// returned is told whether the node is open.
+func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 	if op.Kind == OpLookup {
 		return n.preparedLookup(op.Key, op.Timeout, ended)
 	}
@@ -93,15 +93,33 @@ func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func()) {
 		ended(Outcome{Err: err})
 		return nil
 	}
+	done := func(r protocol.Result) { ended(Outcome{Found: r.Existed, Err: n.writeError(what, r, nil)}) }
+	if size := len(w.Value); size >= largeValue {
+		if !n.large.TryAcquire(min(int64(size), largeBytes)) {
+			go func() { // it has to wait for room
+				ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(op.Timeout, n.cfg.WriteTimeout))
+				defer cancel()
+				_, err := n.write(ctx, what, w)
+				ended(Outcome{Err: err})
+			}()
+			return nil
+		}
+		done = n.givingRoom(size, done)
+	}
 	deadline := n.until(op.Timeout, n.cfg.WriteTimeout)
-	return func() {
-		n.m.Write(w, deadline, n.giveUp(w), func(r protocol.Result) {
-			ended(Outcome{Found: r.Existed, Err: n.writeError(what, r, nil)})
-		})
+	return func(open bool) {
+		switch {
+		case open:
+			n.m.Write(w, deadline, n.giveUp(w), done)
+			return
+		case len(w.Value) >= largeValue:
+			n.giveRoom(len(w.Value))
+		}
+		ended(Outcome{Err: ErrClosed})
 	}
 }
 
-func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outcome)) (submit func()) {
+func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outcome)) (submit func(open bool)) {
 	e, found, ok := n.Peek(key)
 	err := error(nil)
 	if !found {
@@ -113,7 +131,11 @@ func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outc
 	}
 	get := &pb.Get{Key: n.tokens.key(key), Keep: !n.cfg.NoNearCopies}
 	deadline := n.until(timeout, n.cfg.ReadTimeout)
-	return func() {
+	return func(open bool) {
+		if !open {
+			ended(Outcome{Err: ErrClosed})
+			return
+		}
 		n.m.Get(get, deadline, func(r protocol.Result) {
 			e, _, err := n.readResult(r, nil)
 			if e == nil {

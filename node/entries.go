@@ -326,9 +326,22 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
 		return protocol.Result{}, n.writeError(what, protocol.Result{}, err)
 	}
+	large := 0
+	if len(w.Value) >= largeValue {
+		if err := n.takeRoom(ctx, len(w.Value)); err != nil {
+			return protocol.Result{}, fmt.Errorf("%s: %w", what, err)
+		}
+		large = len(w.Value)
+	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
+		if large > 0 {
+			done, large = n.givingRoom(large, done), 0
+		}
 		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), n.giveUp(w), done)
 	})
+	if large > 0 { // it was not submitted
+		n.giveRoom(large)
+	}
 	return r, n.writeError(what, r, err)
 }
 

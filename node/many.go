@@ -129,28 +129,54 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 	}
 }
 
+// submitMany submits the writes as there is room for them. What holds room is submitted before more is waited for, or else two callers could
+// wait for each other.
 func (n *Node) submitMany(ctx context.Context, writes []*pb.Write, g *group) error {
-	deadline := n.deadline(ctx, n.cfg.WriteTimeout)
-	for from := 0; from < len(writes); from += submitAtOnce {
-		n.mu.Lock()
-		select {
-		case <-n.closed:
-			n.mu.Unlock()
-			return ErrClosed
-		default:
+	batch := make([]int, 0, submitAtOnce)
+	for i, w := range writes {
+		if w == nil {
+			continue
 		}
-		for i := from; i < min(from+submitAtOnce, len(writes)); i++ {
-			if writes[i] == nil {
-				continue
+		if !n.large.TryAcquire(min(int64(len(w.Value)), largeBytes)) {
+			if err := n.submitBatch(ctx, writes, batch, g); err != nil {
+				return err
 			}
-			n.m.Write(writes[i], deadline, 0, func(r protocol.Result) {
-				g.results[i], g.ended[i] = r, true
-				if g.open--; g.open == 0 {
-					close(g.ready)
-				}
-			})
+			batch = batch[:0]
+			bounded, cancel := context.WithTimeout(ctx, n.cfg.WriteTimeout)
+			err := n.takeRoom(bounded, len(w.Value))
+			cancel()
+			if err != nil {
+				return err
+			}
 		}
-		n.mu.Unlock()
+		if batch = append(batch, i); len(batch) == submitAtOnce {
+			if err := n.submitBatch(ctx, writes, batch, g); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return n.submitBatch(ctx, writes, batch, g)
+}
+
+// submitBatch submits some of the writes, which have room.
+func (n *Node) submitBatch(ctx context.Context, writes []*pb.Write, batch []int, g *group) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isClosed() {
+		for _, i := range batch {
+			n.giveRoom(len(writes[i].Value))
+		}
+		return ErrClosed
+	}
+	deadline := n.deadline(ctx, n.cfg.WriteTimeout)
+	for _, i := range batch {
+		n.m.Write(writes[i], deadline, 0, n.givingRoom(len(writes[i].Value), func(r protocol.Result) {
+			g.results[i], g.ended[i] = r, true
+			if g.open--; g.open == 0 {
+				close(g.ready)
+			}
+		}))
 	}
 	return nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/node/nodetest"
 )
 
 // What cannot be had of one owner keeps no other key from being answered.
@@ -111,5 +113,44 @@ func TestSetMany(t *testing.T) {
 		if !errors.Is(err, node.ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}
+	}
+}
+
+// More than a session takes at a time, in large values, neither breaks it nor fails.
+func TestManyLargeValues(t *testing.T) {
+	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) { cfg.MaxBytes = 512 << 20 }))
+	view := c.Node(0).Stats().View
+	const n, size = 120, 1 << 20
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	items := make([]node.SetItem, n)
+	for i := range items {
+		items[i] = node.SetItem{Key: fmt.Sprint("many", i), Value: make([]byte, size)}
+	}
+	for i, err := range c.Node(0).SetMany(ctx, items) {
+		if err != nil {
+			t.Fatalf("SetMany %d: %v", i, err)
+		}
+	}
+	ops := make([]node.Op, n)
+	for i := range ops {
+		ops[i] = node.Op{Kind: node.OpSet, Key: fmt.Sprint("begun", i), Value: make([]byte, size), Timeout: 2 * time.Minute}
+	}
+	for i, o := range begun(t, c.Node(1), ops) {
+		if o.Err != nil {
+			t.Fatalf("Begin %d: %v", i, o.Err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			if err := c.Node(2).Set(ctx, fmt.Sprint("set", i), make([]byte, size)); err != nil {
+				t.Errorf("Set %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	if now := c.Node(0).Stats().View; now != view {
+		t.Errorf("view %d, before %d", now, view)
 	}
 }

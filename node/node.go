@@ -22,6 +22,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huddle-cache/huddle/node/internal/wire"
@@ -57,7 +58,8 @@ type Node struct {
 	mu sync.Mutex // around m
 	m  *protocol.Machine
 
-	waiters sync.Pool // of *waiter
+	waiters sync.Pool           // of *waiter
+	large   *semaphore.Weighted // bytes of large values under way
 
 	ready  chan struct{}
 	isUp   bool
@@ -180,7 +182,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
-		wire: wire.From(ctx),
+		wire: wire.From(ctx), large: semaphore.NewWeighted(largeBytes),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
 	if n.tokens, err = newTokens(cfg); err != nil {
