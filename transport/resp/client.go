@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/tidwall/redcon"
 )
@@ -27,7 +28,7 @@ type client struct {
 	sendBy time.Time  // the write deadline of Conn
 	over   bool       // the present reply is over maxReplyBytes
 	dead   bool       // sending failed
-	held   int        // bytes of the buffer of frames that the server accounts for
+	held   int        // bytes of buffers that the server accounts for
 
 	authed  bool
 	loginBy time.Time // when a client that is not authed is cut off
@@ -140,7 +141,7 @@ func (c *client) next() ([][][]byte, bool) {
 	lim := limits{args: maxArgs, bulk: c.srv.cfg.MaxValueBytes, frame: c.srv.cfg.maxCommandBytes(), commands: c.srv.cfg.MaxPipeline}
 	if !c.authed {
 		// One at a time, for the next may be AUTH.
-		lim = limits{args: maxArgsNoAuth, bulk: maxBulkNoAuth, frame: 2 * maxArgsNoAuth * maxBulkNoAuth, commands: 1, strict: true}
+		lim = limits{args: maxArgsNoAuth, bulk: maxCommandNoAuth, frame: maxCommandNoAuth, commands: 1, strict: true}
 	}
 	c.args, c.batch = c.args[:0], c.batch[:0]
 	for len(c.batch) < lim.commands {
@@ -152,7 +153,7 @@ func (c *client) next() ([][][]byte, bool) {
 		c.args, c.batch = args, append(c.batch, args[n:len(args):len(args)])
 	}
 	if len(c.batch) > 0 {
-		return c.batch, true
+		return c.counted()
 	}
 	frames, err := c.frames.next(lim)
 	for whole := true; whole && len(frames) > 0 && err == nil; {
@@ -167,8 +168,18 @@ func (c *client) next() ([][][]byte, bool) {
 		c.out = redcon.AppendError(c.out, "ERR Protocol error: "+err.Error())
 		c.flush()
 		c.srv.log.Debug("client broke the protocol", "client", c.id, "error", err)
+		return nil, false
 	}
-	return c.batch, err == nil
+	return c.counted()
+}
+
+// counted returns the batch, unless there is no room for it.
+func (c *client) counted() ([][][]byte, bool) {
+	if c.account() {
+		c.cutOff()
+		return nil, false
+	}
+	return c.batch, true
 }
 
 // limitLogin lets a client that owes the password wait no longer than Config says, however slowly it sends.
@@ -184,27 +195,54 @@ func (c *client) limitLogin() error {
 	return nil
 }
 
-// room returns space to receive into. What all clients together have sent of commands that are not whole yet is bounded.
+// room returns space to receive into. Who owes the password has no more of it than one command may take.
 func (c *client) room() ([]byte, error) {
-	const small = 64 << 10 // so much is allowed in any case
-	room := c.frames.room()
-	size := cap(c.frames.buf)
-	if size <= small {
-		size = 0
+	if !c.authed && len(c.frames.buf)-c.frames.start >= maxCommandNoAuth {
+		c.out = redcon.AppendError(c.out, "ERR Protocol error: unauthenticated command too long")
+		c.flush()
+		return nil, io.EOF
 	}
-	if size != c.held {
-		all := c.srv.received.Add(int64(size - c.held))
-		grown := size > c.held
-		c.held = size
-		if grown && all > c.srv.cfg.maxReceived {
-			c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
-			c.flush()
-			c.srv.log.Warn("a client is cut off: too much is being sent at once", "client", c.id)
-			return nil, io.EOF
-		}
+	room := c.frames.room(c.mayKeep(128<<10, firstBuffer))
+	if c.account() {
+		c.cutOff()
+		return nil, io.EOF
 	}
 	return room, nil
 }
+
+// account counts what the buffers of the client take among those of all. True: they have grown, and all are over the limit.
+func (c *client) account() (over bool) {
+	size := cap(c.frames.buf) + cap(c.out) + headerSize*(cap(c.args)+cap(c.batch))
+	if size <= smallBuffers {
+		size = 0
+	}
+	if size == c.held {
+		return false
+	}
+	all := c.srv.received.Add(int64(size - c.held))
+	over = size > c.held && all > c.srv.cfg.maxReceived
+	c.held = size
+	return over
+}
+
+func (c *client) cutOff() {
+	c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
+	c.flush()
+	c.srv.log.Warn("a client is cut off: too much is being sent at once", "client", c.id)
+}
+
+// mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;
+// but little once clients hold a quarter of what they may have together, so that those at rest leave room for others, and of who owes
+// the password. What is little in all comes to less than smallBuffers.
+func (c *client) mayKeep(most, little int) int {
+	if !c.authed || c.srv.received.Load() > c.srv.cfg.maxReceived/4 {
+		return little
+	}
+	return most
+}
+
+// headerSize is what a slice takes beside its content.
+const headerSize = int(unsafe.Sizeof([]byte(nil)))
 
 func (c *client) handshake() error {
 	conn, ok := c.Conn.(*tls.Conn)
@@ -218,7 +256,6 @@ func (c *client) handshake() error {
 
 // flush sends the replies collected; on a loop, as many as go at once. A client that does not take them in time is cut off.
 func (c *client) flush() {
-	const keep = 256 << 10
 	if len(c.out) == 0 || c.dead {
 		c.out = c.out[:0]
 		return
@@ -233,7 +270,7 @@ func (c *client) flush() {
 		c.out = c.out[:copy(c.out, c.out[sent:])]
 		return
 	}
-	if c.out = c.out[:0]; cap(c.out) > keep {
+	if c.out = c.out[:0]; cap(c.out) > c.mayKeep(256<<10, 4<<10) {
 		c.out = nil
 	}
 }
@@ -255,10 +292,10 @@ func (c *client) send() (sent int, err error) {
 
 // run executes the commands of rest; on a loop, as far as none has to wait.
 func (c *client) run() {
-	const (
-		enough = 64 << 10 // bytes of replies after which they are sent before the batch is done
-		keep   = 1 << 10
-	)
+	enough := 64 << 10 // bytes of replies after which they are sent before the batch is done
+	if !c.authed {
+		enough = 2 << 10
+	}
 	for n := 0; len(c.rest) > 0 && !c.quit && !c.dead; n++ {
 		if n%PrefetchMost == 0 && len(c.rest) > 1 && c.onLoop() {
 			c.polled.loop.hintOf(c.rest)
@@ -305,7 +342,7 @@ func (c *client) run() {
 	// A buffer that has been replaced is not to be kept alive by the arguments of the past.
 	clear(c.args)
 	clear(c.batch)
-	if cap(c.args) > keep {
+	if cap(c.args)+cap(c.batch) > c.mayKeep(2<<10, 128) {
 		c.args, c.batch = nil, nil
 	}
 }

@@ -24,13 +24,17 @@ const (
 	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
 	maxLineBytes = 64 << 10              // an inline command, or a length line
 	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
-	// What one reply may take, and what all clients together may have sent of commands that are not whole yet.
+	// What one reply may take, and what all clients together may take of memory for what they have sent.
 	maxReplyBytes = 64 << 20
 	maxReceived   = 256 << 20
-	loginTime     = time.Minute
-	// Before a client has given the password it may send no more than this, as with Redis.
-	maxArgsNoAuth = 10
-	maxBulkNoAuth = 16 << 10
+	// What a client takes in any case, and is not counted in maxReceived.
+	smallBuffers = 16 << 10
+	loginTime    = time.Minute
+	// Before a client has given the password a command of it may have so many arguments, as with Redis, and so many bytes. So it
+	// always does with buffers that are not counted.
+	maxArgsNoAuth    = 10
+	maxCommandNoAuth = firstBuffer
+	maxPassword      = 4 << 10
 )
 
 // Config describes a front. Backend is required; all else has a default.
@@ -38,7 +42,7 @@ type Config struct {
 	// Addr is where to listen: "host:port" or "unix:/path". A socket file is made with mode 0600; a stale one is replaced.
 	// Default "127.0.0.1:6379".
 	Addr string
-	// Password, if not empty, must be given with AUTH or HELLO before other commands.
+	// Password, if not empty, must be given with AUTH or HELLO before other commands. It has at most 4 KiB.
 	// Who has not given it within a minute is cut off.
 	Password string
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
@@ -51,8 +55,8 @@ type Config struct {
 	// disconnected. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
-	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; what all clients together
-	// have sent of commands that are not whole yet by 256 MiB, over which who sends more is cut off. Default 1 MiB.
+	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; the buffers of all clients
+	// together, but for 16 KiB of each, by 256 MiB, over which who sends more is cut off. Default 1 MiB.
 	MaxValueBytes int
 	// MaxConns bounds the number of connections. One too many gets an error and is closed. Default 10,000.
 	MaxConns int
@@ -119,6 +123,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("resp: Config.Backend is missing")
 	case cfg.WhenUnsure != Wait && cfg.WhenUnsure != Miss:
 		return cfg, fmt.Errorf("resp: Config.WhenUnsure is %q, not %q or %q", cfg.WhenUnsure, Wait, Miss)
+	case len(cfg.Password) > maxPassword:
+		return cfg, fmt.Errorf("resp: Config.Password has more than %d bytes", maxPassword)
 	case cfg.Timeout < 0 || cfg.WriteTimeout < 0:
 		return cfg, errors.New("resp: a negative timeout")
 	case cfg.MaxValueBytes < 0 || cfg.MaxValueBytes > maxBulkBytes:

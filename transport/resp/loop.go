@@ -305,8 +305,11 @@ func (l *loop) rest(c *client) {
 		l.srv.ended(c)
 		return
 	}
-	if c.held > 0 && c.frames.start == len(c.frames.buf) {
-		_, _ = c.room() // gives a large buffer back
+	if c.held > 0 {
+		if c.frames.start == len(c.frames.buf) {
+			c.frames.room(c.mayKeep(128<<10, firstBuffer)) // gives a large buffer back
+		}
+		_ = c.account() // it receives nothing just now
 	}
 	p := c.polled
 	switch {

@@ -147,7 +147,7 @@ func TestScannerPieces(t *testing.T) {
 			if len(rest) == 0 {
 				break
 			}
-			n := copy(s.room(), rest[:min(len(rest), 1+rnd.IntN(40))])
+			n := copy(s.room(0), rest[:min(len(rest), 1+rnd.IntN(40))])
 			s.received(n)
 			rest = rest[n:]
 		}
@@ -186,6 +186,8 @@ func TestPassword(t *testing.T) {
 	}
 	for send, want := range map[string]string{
 		"*2\r\n$3\r\nget\r\n$20000\r\n": "-ERR Protocol error: unauthenticated bulk length\r\n",
+		"*3\r\n$5\r\nhello\r\n$5000\r\n" + strings.Repeat("x", 5000) + "\r\n$5000\r\n": "-ERR Protocol error: unauthenticated command too long\r\n",
+		"*" + strings.Repeat("0", 8191): "-ERR Protocol error: unauthenticated command too long\r\n",
 		"*11\r\n":                       "-ERR Protocol error: unauthenticated multibulk length\r\n",
 	} {
 		w = dial(t, s.Addr())

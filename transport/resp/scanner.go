@@ -42,16 +42,19 @@ type scanner struct {
 	drop     int    // bytes of the present argument still to be thrown away
 }
 
-// room returns space to receive into; received says how much of it was used. What next returned must not be used any more.
-func (s *scanner) room() []byte {
-	const first, keep = 8 << 10, 128 << 10
+// firstBuffer is the size of a buffer at first.
+const firstBuffer = 8 << 10
+
+// room returns space to receive into; received says how much of it was used. What next returned must not be used any more. A buffer
+// that is empty and larger than keep is given up.
+func (s *scanner) room(keep int) []byte {
 	if s.start > 0 {
 		n := copy(s.buf, s.buf[s.start:])
 		s.buf, s.pos, s.start = s.buf[:n], s.pos-s.start, 0
 	}
 	switch {
 	case s.buf == nil, len(s.buf) == 0 && cap(s.buf) > keep:
-		s.buf = make([]byte, 0, first)
+		s.buf = make([]byte, 0, firstBuffer)
 	case len(s.buf) == cap(s.buf):
 		s.buf = append(make([]byte, 0, 2*cap(s.buf)), s.buf...)
 	}
@@ -241,6 +244,9 @@ func (s *scanner) argument(lim limits, alone bool) (whole bool, err error) {
 		}
 		s.headed, s.bulk = true, int(n)
 		s.size += len(line) + s.bulk + 2
+		if lim.strict && s.size > lim.frame {
+			return false, errors.New("unauthenticated command too long")
+		}
 		if s.dropping == "" && (s.bulk > lim.bulk || s.size > lim.frame) {
 			if !alone {
 				return false, errLater

@@ -1,9 +1,6 @@
 package resp
 
-import (
-	"errors"
-	"unsafe"
-)
+import "errors"
 
 // transaction is the state of MULTI and WATCH of one client.
 type transaction struct {
@@ -23,7 +20,7 @@ type transaction struct {
 // argument costs six bytes to send.
 const (
 	queuedCost   = 64
-	argumentCost = int(unsafe.Sizeof([]byte(nil)))
+	argumentCost = headerSize
 	watchedCost  = 128
 )
 
