@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"io"
@@ -31,8 +32,10 @@ type client struct {
 	held   int        // bytes of buffers that the server accounts for
 
 	authed  bool
-	loginBy time.Time // when a client that is not authed is cut off
-	proto   int       // 2 or 3
+	owing   *list.Element // in Server.owing; under Server.mu
+	leaves  bool          // it is being closed in favour of another; under Server.mu
+	loginBy time.Time     // when a client that is not authed is cut off
+	proto   int           // 2 or 3
 	quit    bool
 	silent  bool // CLIENT REPLY OFF
 	skip    int  // replies to leave out: CLIENT REPLY SKIP

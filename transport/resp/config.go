@@ -43,7 +43,8 @@ type Config struct {
 	// Default "127.0.0.1:6379".
 	Addr string
 	// Password, if not empty, must be given with AUTH or HELLO before other commands. It has at most 4 KiB.
-	// Who has not given it within a minute is cut off.
+	// Who has not given it within 10 s is cut off,
+	// and earlier if there are MaxConns connections and one more comes: then it is who owes it for longest.
 	Password string
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
 	Backend Backend
@@ -58,7 +59,8 @@ type Config struct {
 	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; the buffers of all clients
 	// together, but for 16 KiB of each, by 256 MiB, over which who sends more is cut off. Default 1 MiB.
 	MaxValueBytes int
-	// MaxConns bounds the number of connections. One too many gets an error and is closed. Default 10,000.
+	// MaxConns bounds the number of connections. One too many gets an error and is closed, unless one that owes the password
+	// can be closed in favour of it. Default 10,000.
 	MaxConns int
 	// MaxPipeline bounds the commands that are taken from one connection at a time (the rest waits in the socket), and
 	// those of one MULTI (one more is an error). Default 10,000.

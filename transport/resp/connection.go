@@ -41,7 +41,7 @@ func cmdQuit(c *client, _ [][]byte) {
 func cmdReset(c *client, _ [][]byte) {
 	c.tx.reset()
 	c.proto, c.silent, c.skip = 2, false, 0
-	c.authed = c.srv.cfg.Password == ""
+	c.setAuthed(c.srv.cfg.Password == "")
 	c.name.Store(new(string))
 	c.writeSimple("RESET")
 }
@@ -74,7 +74,7 @@ func (c *client) login(user string, password []byte) bool {
 	given, want := sha256.Sum256(password), sha256.Sum256([]byte(c.srv.cfg.Password))
 	same := subtle.ConstantTimeCompare(given[:], want[:]) == 1
 	if user == "default" && (same || c.srv.cfg.Password == "") {
-		c.authed = true
+		c.setAuthed(true)
 		return true
 	}
 	c.srv.log.Warn("wrong password", "client", c.id)

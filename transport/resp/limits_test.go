@@ -440,3 +440,69 @@ func TestBuffersAtRestAreBounded(t *testing.T) {
 		eventually(t, "the limit is kept", func() bool { return s.received.Load() <= limit })
 	}
 }
+
+// When all places are taken, who owes the password for longest makes room for who comes; who has given it stays.
+func TestStrangersMakeRoom(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		s := start(t, Config{Password: "secret", MaxConns: 4, noLoops: noLoops, loginTime: time.Hour})
+		in := dial(t, s.Addr())
+		if got := in.do("auth", "secret"); got != "+OK\r\n" {
+			t.Fatal(got)
+		}
+		left := dial(t, s.Addr()) // it gives its place back
+		left.do("auth", "secret")
+		left.do("reset")
+		var silent []*wire
+		for range 20 {
+			silent = append(silent, dial(t, s.Addr()))
+		}
+		w := dial(t, s.Addr())
+		if got := w.do("auth", "secret"); got != "+OK\r\n" {
+			t.Errorf("who comes when all places are taken: %q", got)
+		}
+		left.closed()
+		for _, w := range silent[:18] {
+			w.closed()
+		}
+		for _, w := range silent[18:] {
+			if got := w.do("auth", "secret"); got != "+OK\r\n" {
+				t.Errorf("the last to come: %q", got)
+			}
+		}
+		for _, w := range append(silent[18:], in, w) {
+			if got := w.do("ping"); got != "+PONG\r\n" {
+				t.Errorf("who is in: %q", got)
+			}
+		}
+		late := dial(t, s.Addr())
+		if got := late.reply(); got != "-ERR max number of clients reached\r\n" {
+			t.Errorf("when all that are there have logged in: %q", got)
+		}
+		s.mu.Lock()
+		if s.owing.Len() > 0 || s.leaving > 0 {
+			t.Errorf("%d owe the password, %d leave", s.owing.Len(), s.leaving)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Who does not take what it is sent, and owes the password, is closed all the same.
+func TestStrangersThatDoNotReadMakeRoom(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		s := start(t, Config{Password: "secret", MaxConns: 1, noLoops: noLoops, loginTime: time.Hour, WriteTimeout: time.Hour})
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		for err == nil { // until it is not received any more
+			_, err = io.WriteString(conn, strings.Repeat(cmd("ping"), 1000))
+		}
+		w := dial(t, s.Addr())
+		if got := w.do("auth", "secret"); got != "+OK\r\n" {
+			t.Errorf("no loops %t: %q", noLoops, got)
+		}
+		eventually(t, "the other has gone", func() bool { return clientsOf(s) == 1 })
+	}
+}

@@ -366,6 +366,15 @@ func (l *loop) forget(c *client) {
 	_ = c.polled.sock.close() // nobody has its number any more
 }
 
+// hangUp shuts the socket of c down. That is news, also for who waits until it takes more.
+func (p *polled) hangUp(c *client) {
+	p.loop.mu.Lock()
+	defer p.loop.mu.Unlock()
+	if p.loop.clients[int(p.sock)] == c { // else it is closed, and another may have its number
+		_ = p.sock.shutdown() // fails only if the client has hung up
+	}
+}
+
 // send sends b: on the loop as much as goes now, which is what it returns, on a goroutine all.
 func (p *polled) send(b []byte, timeout time.Duration) (sent int, err error) {
 	p.blocked = false

@@ -158,4 +158,7 @@ func (s socket) write(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// shutdown ends the connection and leaves the socket open.
+func (s socket) shutdown() error { return unix.Shutdown(int(s), unix.SHUT_RDWR) }
+
 func (s socket) close() error { return unix.Close(int(s)) }

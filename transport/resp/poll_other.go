@@ -27,4 +27,5 @@ type socket int
 func detach(net.Conn) (socket, error)    { return -1, errors.ErrUnsupported }
 func (socket) read([]byte) (int, error)  { return 0, errors.ErrUnsupported }
 func (socket) write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+func (socket) shutdown() error           { return errors.ErrUnsupported }
 func (socket) close() error              { return errors.ErrUnsupported }

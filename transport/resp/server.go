@@ -1,7 +1,9 @@
 package resp
 
 import (
+	"container/list"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -38,6 +40,8 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool
 	clients map[*client]struct{}
+	leaving int        // of clients, those that are being closed in favour of others
+	owing   *list.List // of *client: those that owe the password, oldest first; one that is being closed is not in it
 	loops   []*loop
 }
 
@@ -58,6 +62,7 @@ func Listen(cfg Config) (*Server, error) {
 		commands: commandTable(),
 		started:  time.Now(),
 		clients:  make(map[*client]struct{}),
+		owing:    list.New(),
 		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)
@@ -123,23 +128,73 @@ func (s *Server) ended(c *client) {
 	}
 	s.mu.Lock()
 	delete(s.clients, c)
+	s.owes(c, false)
+	if c.leaves {
+		s.leaving--
+	}
 	s.mu.Unlock()
 	s.received.Add(-int64(c.held))
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }
 
-// admit registers a connection, unless the server is closed or full.
+// admit registers a connection, unless the server is closed or full. If it is full, the client that owes the password for longest
+// is closed, so that who opens connections and does not log in gets in nobody's way.
 func (s *Server) admit(c *client) (full, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return false, true
-	case len(s.clients) >= s.cfg.MaxConns:
-		return true, false
+	case len(s.clients)-s.leaving >= s.cfg.MaxConns:
+		oldest := s.owing.Front()
+		if oldest == nil || s.leaving >= s.cfg.MaxConns {
+			return true, false
+		}
+		last := oldest.Value.(*client)
+		s.owes(last, false)
+		last.leaves = true
+		s.leaving++
+		last.hangUp()
 	}
 	s.clients[c] = struct{}{}
+	s.owes(c, !c.authed)
 	s.serving.Add(1)
 	return false, false
+}
+
+// owes notes whether a client owes the password. mu is held.
+func (s *Server) owes(c *client, owes bool) {
+	switch {
+	case owes && c.owing == nil && !c.leaves:
+		c.owing = s.owing.PushBack(c)
+	case !owes && c.owing != nil:
+		s.owing.Remove(c.owing)
+		c.owing = nil
+	}
+}
+
+// setAuthed notes whether the client has given the password.
+func (c *client) setAuthed(authed bool) {
+	if c.authed = authed; c.srv.cfg.Password == "" {
+		return
+	}
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	if _, ok := c.srv.clients[c]; ok {
+		c.srv.owes(c, !authed)
+	}
+}
+
+// hangUp ends the connection from outside: who serves the client finds it closed.
+func (c *client) hangUp() {
+	if c.polled != nil {
+		c.polled.hangUp(c)
+		return
+	}
+	conn := c.Conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn() // or else Close would wait for the client to take a farewell
+	}
+	_ = conn.Close() // there is nobody to tell about a failure
 }
