@@ -439,6 +439,31 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// Of two that start at the same time on a socket that was left behind, the one whose socket is in the place keeps it when the other ends.
+func TestCloseLeavesTheSocketOfAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ours, err := Listen(Config{Addr: "unix:" + path, Backend: newFake()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil { // the other has found a dead one, and put its own in the place only now
+		t.Fatal(err)
+	}
+	other := start(t, Config{Addr: "unix:" + path})
+	if err := ours.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := dial(t, other.Addr()).do("ping"); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)

@@ -47,27 +47,38 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
+	err = os.Chmod(hidden, 0o600)
+	file, statErr := os.Lstat(hidden)
+	if err = errors.Join(err, statErr); err == nil {
+		err = os.Rename(hidden, path)
+	}
+	if err != nil {
 		_ = ln.Close()
 		return nil, err
 	}
-	return &unixListener{UnixListener: ln, path: path}, nil
+	return &unixListener{UnixListener: ln, path: path, file: file}, nil
 }
 
 // unixListener knows where its socket was moved to.
 type unixListener struct {
 	*net.UnixListener
 	path string
+	file fs.FileInfo // of the socket
 }
 
 func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
+// Close removes the socket if it is still the one that was made here: another process that started at the same time may have put its own
+// in the place. It does so first, for as long as the socket is open no other file has its inode.
 func (l *unixListener) Close() error {
-	err := l.UnixListener.Close()
-	if rmErr := os.Remove(l.path); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-		err = errors.Join(err, rmErr)
+	var err error
+	if now, statErr := os.Lstat(l.path); statErr == nil && os.SameFile(now, l.file) {
+		err = os.Remove(l.path)
 	}
-	return err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, l.UnixListener.Close())
 }
 
 // accept lets in no more than MaxConns connections, each to be served by a loop or else a goroutine of its own, until Close.
@@ -94,7 +105,7 @@ func (s *Server) accept() {
 			_ = conn.Close()
 			return
 		case full:
-			s.log.Warn("too many clients", "limit", s.cfg.MaxConns)
+			s.report(conn.RemoteAddr(), "too many clients", "limit", s.cfg.MaxConns)
 			refuse(conn, s.cfg.TLS)
 			continue
 		}
