@@ -114,28 +114,6 @@ func TestCheckHello(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreBounded(t *testing.T) {
-	r, now := newRefusals(), time.Now()
-	for i := range maxRefusals {
-		if !r.first(string(rune('a'+i)), "why", now) {
-			t.Fatalf("source %d is not reported", i)
-		}
-	}
-	if r.first("one more", "why", now) || len(r.seen) != maxRefusals {
-		t.Error("too many are remembered")
-	}
-	now = now.Add(refusedInterval)
-	if !r.first("one more", "why", now) || len(r.seen) != 1 {
-		t.Error("old ones are not forgotten")
-	}
-	if r.first("one more", "why", now) {
-		t.Error("the same is reported twice")
-	}
-	if !r.first("one more", "why else", now) {
-		t.Error("another reason is not reported")
-	}
-}
-
 // What strangers send does no harm to those who talk.
 func TestGarbageAndHalfOpenConnections(t *testing.T) {
 	forEachSecurity(t, func(t *testing.T, change func(*Config)) {

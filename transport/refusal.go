@@ -1,45 +1,12 @@
 package transport
 
 import (
-	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/huddle-cache/huddle/transport/internal/seldom"
 )
-
-// refusals remembers who was told of lately, so that a stranger who tries again and again is reported once in a while.
-type refusals struct {
-	mu   sync.Mutex
-	seen map[[2]string]time.Time // by source and reason
-}
-
-const maxRefusals = 1024
-
-func newRefusals() *refusals { return &refusals{seen: make(map[[2]string]time.Time)} }
-
-// first tells whether this source and reason have not been seen within the interval. When too many are remembered, new
-// ones are not reported until some are forgotten.
-func (r *refusals) first(source, reason string, now time.Time) bool {
-	key := [2]string{source, kind(reason)}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if at, ok := r.seen[key]; ok && now.Sub(at) < refusedInterval {
-		return false
-	}
-	if len(r.seen) >= maxRefusals {
-		for k, at := range r.seen {
-			if now.Sub(at) >= refusedInterval {
-				delete(r.seen, k)
-			}
-		}
-		if len(r.seen) >= maxRefusals {
-			return false
-		}
-	}
-	r.seen[key] = now
-	return true
-}
 
 // kind is the part of a reason before what the stranger has said.
 func kind(reason string) string {
@@ -52,11 +19,11 @@ func kind(reason string) string {
 // refuse reports somebody who was turned away. The reason depends on the kind of stranger alone, so that one who varies what
 // it sends is not reported each time; cause, which may be nil, says more and is only logged.
 func (t *Transport) refuse(remote, reason string, cause error) {
-	source := remote
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		source = host
+	first, more := t.refusals.First(seldom.Source(remote), kind(reason), time.Now())
+	if more {
+		t.log.Warn("refused connections from more sources than are told apart; the others are not reported for a while", "told_apart", seldom.Most)
 	}
-	if !t.refusals.first(source, reason, time.Now()) {
+	if !first {
 		return
 	}
 	if cause == nil {

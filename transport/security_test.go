@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/huddle-cache/huddle/transport/internal/seldom"
 )
 
 // ca is an authority of one's own.
@@ -88,7 +90,7 @@ func TestOwnCertificates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rb.note(func() { rb.refused = nil })
-			b.refusals = newRefusals()
+			b.refusals = seldom.New(refusedInterval)
 			a, ra := node(t, 1, func(cfg *Config) { cfg.Secrets = x.secrets })
 			a.Connect(b.Self())
 			if x.ours == "" {

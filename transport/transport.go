@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huddle-cache/huddle/transport/internal/seldom"
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -26,7 +27,7 @@ type Transport struct {
 	rpc      *handedListener // connections for the server
 	gossip   *gossipTransport
 	waiting  *pending
-	refusals *refusals
+	refusals *seldom.Reports // of strangers that were refused
 
 	ctx    context.Context // ended by Close
 	cancel context.CancelFunc
@@ -57,7 +58,7 @@ func Listen(cfg Config) (*Transport, error) {
 		sessions: make(map[uint64]*session),
 		links:    make(map[uint64]*link),
 		waiting:  newPending(maxPending),
-		refusals: newRefusals(),
+		refusals: seldom.New(refusedInterval),
 		secured:  securedSet{conns: make(map[*secured]struct{})},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())

@@ -32,6 +32,7 @@ type client struct {
 	held   int        // bytes of buffers that the server accounts for
 
 	authed  bool
+	guesses int           // passwords that were wrong
 	owing   *list.Element // in Server.owing; under Server.mu
 	leaves  bool          // it is being closed in favour of another; under Server.mu
 	loginBy time.Time     // when a client that is not authed is cut off
@@ -231,7 +232,7 @@ func (c *client) account() (over bool) {
 func (c *client) cutOff() {
 	c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
 	c.flush()
-	c.srv.log.Warn("a client is cut off: too much is being sent at once", "client", c.id)
+	c.report("a client is cut off: too much is being sent at once")
 }
 
 // mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;

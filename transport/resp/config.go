@@ -35,6 +35,7 @@ const (
 	maxArgsNoAuth    = 10
 	maxCommandNoAuth = firstBuffer
 	maxPassword      = 4 << 10
+	maxGuesses       = 10 // wrong passwords, after which a connection is closed
 )
 
 // Config describes a front. Backend is required; all else has a default.
@@ -44,7 +45,8 @@ type Config struct {
 	Addr string
 	// Password, if not empty, must be given with AUTH or HELLO before other commands. It has at most 4 KiB.
 	// Who has not given it within 10 s is cut off,
-	// and earlier if there are MaxConns connections and one more comes: then it is who owes it for longest.
+	// and earlier if there are MaxConns connections and one more comes: then it is who owes it for longest. So is who has given
+	// a wrong one ten times.
 	Password string
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
 	Backend Backend
@@ -67,7 +69,8 @@ type Config struct {
 	MaxPipeline int
 	// TLS, if not nil, secures the connections.
 	TLS *tls.Config
-	// Logger receives what happens to connections; never a key or a value. Default: discarded.
+	// Logger receives what happens to connections; never a key or a value; what clients bring about at will, once a
+	// minute of each source address. Default: discarded.
 	Logger *slog.Logger
 	// Version is the version of the program, shown by INFO as huddle_version. Default "devel".
 	Version string

@@ -69,7 +69,8 @@ func cmdAuth(c *client, args [][]byte) {
 	}
 }
 
-// login compares the password in a time that tells nothing about it. A failure is answered.
+// login compares the password in a time that tells nothing about it. A failure is answered; after the last that is allowed the client is
+// cut off.
 func (c *client) login(user string, password []byte) bool {
 	given, want := sha256.Sum256(password), sha256.Sum256([]byte(c.srv.cfg.Password))
 	same := subtle.ConstantTimeCompare(given[:], want[:]) == 1
@@ -77,8 +78,11 @@ func (c *client) login(user string, password []byte) bool {
 		c.setAuthed(true)
 		return true
 	}
-	c.srv.log.Warn("wrong password", "client", c.id)
+	c.report("wrong password")
 	c.writeError("WRONGPASS invalid username-password pair or user is disabled.")
+	if c.guesses++; c.guesses >= maxGuesses {
+		c.quit = true
+	}
 	return false
 }
 

@@ -455,6 +455,11 @@ func TestStrangersMakeRoom(t *testing.T) {
 		var silent []*wire
 		for range 20 {
 			silent = append(silent, dial(t, s.Addr()))
+			eventually(t, "it has a place, and who made room has gone", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return s.leaving == 0 && int(s.lastID.Load()) == 2+len(silent)
+			})
 		}
 		w := dial(t, s.Addr())
 		if got := w.do("auth", "secret"); got != "+OK\r\n" {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/huddle-cache/huddle/transport/internal/seldom"
 )
 
 // Server is a listening front. Its methods are safe for concurrent use.
@@ -30,6 +32,7 @@ type Server struct {
 	lastID   atomic.Int64
 	served   atomic.Uint64 // connections accepted
 	changing keyLocks
+	reports  *seldom.Reports
 	discards chan struct{} // one for each removal of parts of a set under way
 	received atomic.Int64  // bytes of the clients' buffers, but for small ones
 
@@ -63,6 +66,7 @@ func Listen(cfg Config) (*Server, error) {
 		started:  time.Now(),
 		clients:  make(map[*client]struct{}),
 		owing:    list.New(),
+		reports:  seldom.New(reportInterval),
 		discards: make(chan struct{}, 16),
 	}
 	s.fast, _ = cfg.Backend.(FastBackend)

@@ -201,7 +201,7 @@ func (c *client) unknown(args [][]byte) {
 	const most = 128
 	name := string(args[0])
 	if strings.EqualFold(name, "post") || strings.EqualFold(name, "host:") {
-		c.srv.log.Warn("client speaks HTTP and is cut off", "client", c.id)
+		c.report("client speaks HTTP and is cut off")
 		c.quit = true
 		return
 	}
