@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // errConflict: a watched key has changed while its EXEC ran.
@@ -11,8 +12,8 @@ var errConflict = errors.New("watched key changed")
 // errOver: the reply would be over maxReplyBytes.
 var errOver = errors.New("reply over the size limit")
 
-// fail answers with the reply that belongs to an error of the backend. An error that is not known is logged, not passed on: its
-// text may contain a key.
+// fail answers with the reply that belongs to an error of the backend. Of an error that is not known the types are logged,
+// and nothing is passed on: its text may contain a key.
 func (c *client) fail(err error) {
 	switch {
 	case errors.Is(err, errConflict):
@@ -43,9 +44,18 @@ func (c *client) fail(err error) {
 	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
 		c.writeError("ERR huddle: the node is closing")
 	default:
-		c.srv.log.Warn("command failed", "client", c.id, "error", err)
+		c.report("command failed", "error_type", typesOf(err))
 		c.writeError("ERR huddle: internal error")
 	}
+}
+
+// typesOf names the types of an error and of those that it wraps, from the outside in.
+func typesOf(err error) string {
+	names := fmt.Sprintf("%T", err)
+	for err = errors.Unwrap(err); err != nil; err = errors.Unwrap(err) {
+		names += fmt.Sprintf(" %T", err)
+	}
+	return names
 }
 
 // asUnsure and asUnconfirmed say what it means that the time of a read or a write has run out.
