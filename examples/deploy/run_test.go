@@ -15,8 +15,37 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 )
+
+// checkMemory looks whether the process may take what it is promised not to go beyond: twice --max-memory, and 64 MiB. It sets Go's
+// memory limit by --max-memory itself.
+func checkMemory(t *testing.T, args, env []string, limit string) {
+	t.Helper()
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "GOMEMLIMIT=") }) {
+		t.Error("GOMEMLIMIT goes before the limit that follows from --max-memory")
+	}
+	l, err := resource.ParseQuantity(limit)
+	if err != nil {
+		t.Fatalf("the limit %q: %v", limit, err)
+	}
+	for _, arg := range args {
+		value, ok := strings.CutPrefix(arg, "--max-memory=")
+		if !ok {
+			continue
+		}
+		m, err := resource.ParseQuantity(strings.TrimSuffix(value, "B") + "i") // its units are powers of 1024
+		if err != nil {
+			t.Fatalf("%s: %v", arg, err)
+		}
+		if l.Value() < 2*m.Value()+64<<20 {
+			t.Errorf("%s under a limit of %s", arg, limit)
+		}
+		return
+	}
+	t.Errorf("no --max-memory: %v", args)
+}
 
 // planOf reads from a pod how its container "huddle" runs, if it has one.
 func planOf(t *testing.T, m *manifest) *plan {
@@ -61,8 +90,9 @@ func planOf(t *testing.T, m *manifest) *plan {
 			_, p.redis, _ = strings.Cut(value, ":")
 		}
 	}
+	checkMemory(t, p.args, p.env, c.Resources.Limits.Memory().String())
 	for path := range p.files {
-		if !slices.ContainsFunc(c.VolumeMounts, func(v corev1.VolumeMount) bool { return filepath.Dir(path) == v.MountPath }) {
+		if !slices.ContainsFunc(c.VolumeMounts, func(v corev1.VolumeMount) bool { return filepath.Dir(path) == v.MountPath && v.SubPath == "" }) {
 			t.Errorf("nothing is mounted at %s", path)
 		}
 	}
@@ -100,7 +130,7 @@ type compose struct {
 		} `json:"build"`
 		Command     []string          `json:"command"`
 		Environment map[string]string `json:"environment"`
-		Secrets     []string          `json:"secrets"`
+		Volumes     []string          `json:"volumes"`
 		Deploy      struct {
 			Replicas  int `json:"replicas"`
 			Resources struct {
@@ -122,9 +152,6 @@ type compose struct {
 			StartPeriod string   `json:"start_period"`
 		} `json:"healthcheck"`
 	} `json:"services"`
-	Secrets map[string]struct {
-		File string `json:"file"`
-	} `json:"secrets"`
 }
 
 func TestCompose(t *testing.T) {
@@ -161,16 +188,20 @@ func TestCompose(t *testing.T) {
 	for name, value := range s.Environment {
 		p.env = append(p.env, name+"="+value)
 	}
-	for _, secret := range s.Secrets {
-		if c.Secrets[secret].File == "" {
-			t.Errorf("no secret %s", secret)
+	for _, arg := range s.Command {
+		switch flag, value, _ := strings.Cut(arg, "="); flag {
+		case "--key-file":
+			p.files[value] = "key"
+		case "--resp-password-file":
+			p.files[value] = "password"
 		}
-		what := "key"
-		if strings.Contains(secret, "password") {
-			what = "password"
-		}
-		p.files["/run/secrets/"+secret] = what
 	}
+	for path := range p.files { // in a folder that is mounted whole: a file by itself would stay the old one when it is replaced
+		if !slices.Contains(s.Volumes, "./secrets:"+filepath.Dir(path)+":ro") {
+			t.Errorf("the folder of %s is not mounted: %v", path, s.Volumes)
+		}
+	}
+	checkMemory(t, p.args, p.env, s.Deploy.Resources.Limits.Memory+"i")
 	if test := s.Healthcheck.Test; len(test) < 2 || test[0] != "CMD" || `["`+test[1]+`"]` != instruction(t, "ENTRYPOINT") {
 		t.Errorf("health check %v", test)
 	} else {
@@ -239,6 +270,7 @@ func TestSystemdNodes(t *testing.T) {
 		flag := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "HUDDLE_")), "_", "-")
 		p.args = append(p.args, "--"+flag+"="+strings.Replace(value, "10.0.0.5:", "$(POD_IP):", 1))
 	}
+	checkMemory(t, p.args, p.env, u["MemoryMax"][0]+"i")
 	p.run(t)
 }
 
