@@ -2,13 +2,17 @@ package gossip
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -32,12 +36,21 @@ type finder struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
-	warned  map[string]string // what was last said of an address
+	warned  map[complaint]time.Time // when it was last made
+	now     func() time.Time
 	isLocal func(netip.Addr) bool
 }
 
+// complaint is what is wrong with an address, which is looked up before it is joined.
+type complaint struct{ step, where, text string }
+
+const (
+	lookingUp = "look up"
+	joining   = "join"
+)
+
 func newFinder(g *Gossip, joins []Join, self string) *finder {
-	f := &finder{g: g, joins: joins, self: self, done: make(chan struct{}), warned: map[string]string{}, isLocal: isLocal}
+	f := &finder{g: g, joins: joins, self: self, done: make(chan struct{}), warned: map[complaint]time.Time{}, now: time.Now, isLocal: isLocal}
 	f.ctx, f.cancel = context.WithCancel(g.ctx)
 	f.reached.Store(len(joins) == 0)
 	return f
@@ -90,7 +103,7 @@ func (f *finder) resolve() (addrs []string, all bool) {
 	all = true
 	for _, j := range f.joins {
 		found, err := j.resolve(f.ctx, f.g.cfg.Resolver)
-		f.say(j.String(), err)
+		f.say(lookingUp, j.String(), err)
 		all = all && err == nil
 		addrs = append(addrs, found...)
 	}
@@ -111,7 +124,7 @@ func (f *finder) join(addrs []string) map[string]bool {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			_, err := f.g.list.Join([]string{addr})
-			f.say(addr, err)
+			f.say(joining, addr, err)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -145,24 +158,17 @@ func isLocal(ip netip.Addr) bool {
 	})
 }
 
-// say logs what is wrong with an address: aloud while nobody has been reached, and once per reason.
-func (f *finder) say(where string, err error) {
-	text := ""
-	if err != nil {
-		text = fmt.Sprint(err)
+// say logs what is wrong with an address: aloud while nobody has been reached, and once a minute for each reason.
+func (f *finder) say(step, where string, err error) {
+	if err == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		maps.DeleteFunc(f.warned, func(c complaint, _ time.Time) bool { return c.step == step && c.where == where })
+		return
 	}
-	f.mu.Lock()
-	before := f.warned[where]
-	if text == "" {
-		delete(f.warned, where)
-	} else {
-		if len(f.warned) > 4*maxLost {
-			clear(f.warned)
-		}
-		f.warned[where] = text
-	}
-	f.mu.Unlock()
-	if text == "" || text == before || f.ctx.Err() != nil {
+	text := explain(err)
+	kind, _, _ := strings.Cut(text, " (") // what follows is how it was noticed, now so and now so
+	if c := (complaint{step, where, kind}); f.ctx.Err() != nil || !f.first(c) {
 		return
 	}
 	level := f.g.log.Debug
@@ -170,4 +176,41 @@ func (f *finder) say(where string, err error) {
 		level = f.g.log.Warn
 	}
 	level("cannot join", "address", where, "error", text)
+}
+
+// first tells whether this has not been said of late.
+func (f *finder) first(c complaint) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	if at, ok := f.warned[c]; ok && now.Sub(at) < warnWindow {
+		return false
+	}
+	if len(f.warned) > 4*maxLost {
+		clear(f.warned)
+	}
+	f.warned[c] = now
+	return true
+}
+
+// explain is what an error comes down to: on one line, the same each time, and with what it may mean. memberlist lists its
+// errors, and names the address once more.
+func explain(err error) string {
+	var list interface{ WrappedErrors() []error }
+	if errors.As(err, &list) && len(list.WrappedErrors()) > 0 {
+		err = list.WrappedErrors()[0]
+	}
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "failed to join "); ok {
+		if _, cause, ok := strings.Cut(rest, ": "); ok {
+			text = cause
+		}
+	}
+	for _, end := range []string{io.EOF.Error(), syscall.ECONNRESET.Error(), syscall.EPIPE.Error()} {
+		if strings.HasSuffix(text, end) {
+			return "the other side hung up: has it another cluster label, or a key that this node lacks?"
+		}
+	}
+	words := strings.Fields(text)
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.Contains(w, "->") }), " ") // the ports change
 }

@@ -1,6 +1,9 @@
 package gossip
 
 import (
+	"bytes"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -60,6 +63,59 @@ func TestKeyAndLabelKeepStrangersOut(t *testing.T) {
 		}
 	}
 	a.sees(2)
+}
+
+// Who cannot join is told why, once a minute for each address, on one line.
+func TestWhyNobodyIsJoined(t *testing.T) {
+	key, other := slices.Repeat([]byte{7}, 32), slices.Repeat([]byte{1}, 32)
+	for name, x := range map[string]struct {
+		ours, theirs []byte
+		label, want  string
+	}{
+		"another label":                {nil, nil, "other", "the other side hung up: has it another cluster label"},
+		"no key":                       {nil, key, "test", "or a key that this node lacks"},
+		"another key":                  {other, key, "test", "the other side has another key, or another cluster label"},
+		"a key, and the other has not": {key, nil, "test", "has it no key?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := begin(t, securePort(t, 1, x.theirs, "test"), func(cfg *Config) { cfg.Cluster = "test" })
+			var mu sync.Mutex
+			var log bytes.Buffer
+			b := begin(t, securePort(t, 2, x.ours, x.label), func(cfg *Config) {
+				cfg.Cluster, cfg.Join = x.label, []string{a.tr.Addr()}
+				cfg.Logger = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
+			})
+			complaints := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.DeleteFunc(strings.Split(log.String(), "\n"), func(l string) bool { return !strings.Contains(l, "cannot join") })
+			}
+			for range 3 {
+				b.finder.round()
+			}
+			if lines := complaints(); len(lines) != 1 || !strings.Contains(lines[0], x.want) || strings.Contains(lines[0], `\n`) {
+				t.Errorf("after several attempts: %q", lines)
+			}
+			b.finder.mu.Lock()
+			b.finder.now = func() time.Time { return time.Now().Add(warnWindow) }
+			b.finder.mu.Unlock()
+			if b.finder.round(); len(complaints()) != 2 {
+				t.Errorf("a minute later: %q", complaints())
+			}
+		})
+	}
+}
+
+// lockedWriter lets a log be read while it is written.
+type lockedWriter struct {
+	mu *sync.Mutex
+	to io.Writer
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(p)
 }
 
 func TestAnnounce(t *testing.T) {

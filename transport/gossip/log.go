@@ -24,6 +24,7 @@ type logWriter struct {
 
 	mu   sync.Mutex
 	seen map[string]time.Time
+	full time.Time // when it was last said that there are more
 }
 
 func (w *logWriter) Write(line []byte) (int, error) {
@@ -38,21 +39,31 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	}
 	text := string(bytes.TrimPrefix(line, []byte("memberlist: ")))
 	// memberlist does not know how the transport is secured.
-	if strings.HasPrefix(text, "Binding to public address without encryption") || level == slog.LevelWarn && !w.first(text) {
+	if strings.HasPrefix(text, "Binding to public address without encryption") {
 		level = slog.LevelDebug
+	}
+	if level == slog.LevelWarn {
+		first, more := w.first(text)
+		if more {
+			w.log.Warn("gossip: complaints about more sources than are told apart; the others are not reported for a while", "told_apart", maxWarnings)
+		}
+		if !first {
+			level = slog.LevelDebug
+		}
 	}
 	w.log.Log(context.Background(), level, "gossip: "+text)
 	return n, nil
 }
 
-// first tells whether this kind of complaint about this source has not been made of late.
-func (w *logWriter) first(text string) bool {
+// first tells whether this kind of complaint about this source has not been made of late; more, once in the window, that
+// there are others which are not remembered, for there are too many.
+func (w *logWriter) first(text string) (first, more bool) {
 	key := kind(text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
 	if at, ok := w.seen[key]; ok && now.Sub(at) < warnWindow {
-		return false
+		return false, false
 	}
 	if len(w.seen) >= maxWarnings {
 		for k, at := range w.seen {
@@ -61,14 +72,17 @@ func (w *logWriter) first(text string) bool {
 			}
 		}
 		if len(w.seen) >= maxWarnings {
-			return false
+			if more = w.full.IsZero() || now.Sub(w.full) >= warnWindow; more {
+				w.full = now
+			}
+			return false, more
 		}
 	}
 	if w.seen == nil {
 		w.seen = make(map[string]time.Time)
 	}
 	w.seen[key] = now
-	return true
+	return true, false
 }
 
 // kind is what a complaint says before anything that a stranger may have chosen, and the host it is about.

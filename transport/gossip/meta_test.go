@@ -197,4 +197,7 @@ func TestLogIsQuiet(t *testing.T) {
 	if n := strings.Count(out.String(), "fd00"); n > maxWarnings || len(w.seen) > maxWarnings {
 		t.Errorf("%d sources are logged, %d remembered", n, len(w.seen))
 	}
+	if n := strings.Count(out.String(), "about more sources"); n != 1 {
+		t.Errorf("it is said %d times that there are more", n)
+	}
 }
