@@ -53,6 +53,12 @@ type held struct {
 	index   int // in ends
 }
 
+// over tells whether the session has ended. The monotonic clock stands still while the machine is suspended, so that of the wall
+// counts too: whichever is ahead.
+func (h *held) over(now time.Time) bool {
+	return !now.Before(h.expires) || !now.Round(0).Before(h.expires)
+}
+
 // pending is a load under way. It is overtaken by whatever happens to its token.
 type pending struct{ overtaken bool }
 
@@ -136,7 +142,7 @@ func (c *InMemory) end(session CachedSession, now time.Time) time.Time {
 // Get returns a copy of the session of a token. Its error is always nil.
 func (c *InMemory) Get(_ context.Context, token string) (CachedSession, bool, error) {
 	h, ok := c.items.get(token)
-	if !ok || !time.Now().Before(h.expires) {
+	if !ok || h.over(time.Now()) {
 		return CachedSession{}, false, nil
 	}
 	return h.session.Clone(), true, nil

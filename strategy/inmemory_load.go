@@ -65,7 +65,7 @@ func (c *InMemory) begin(token string) (*pending, CachedSession, bool) {
 	now := time.Now()
 	c.items.mu.Lock()
 	defer c.items.mu.Unlock()
-	if it, ok := c.items.items[token]; ok && now.Before(it.value.expires) {
+	if it, ok := c.items.items[token]; ok && !it.value.over(now) {
 		return nil, it.value.session, true
 	}
 	p := &pending{}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
+	"unsafe"
 )
 
 // Who joins a load after a deletion was acknowledged does not get the session, though the load has stored or found it before.
@@ -47,5 +49,30 @@ func TestInMemoryLoadJoinedAfterADeletion(t *testing.T) {
 			close(release)
 			wg.Wait()
 		})
+	}
+}
+
+// While the machine is suspended the monotonic clock stands still, and a session ends all the same.
+func TestInMemoryEndsByTheWallClockToo(t *testing.T) {
+	c := NewInMemory(InMemoryConfig{})
+	session := CachedSession{Token: "t", Expires: time.Now().Add(time.Hour)}
+	if err := c.Set(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	// As if the wall clock had gone two hours ahead of the monotonic one since: the first word of a time with both holds the wall's
+	// seconds above 30 bits of nanoseconds.
+	const nanosecondBits = 30
+	h := c.items.items["t"].value
+	*(*uint64)(unsafe.Pointer(&h.expires)) -= 2 * 60 * 60 << nanosecondBits
+	if now := time.Now(); !now.Before(h.expires) || now.Round(0).Before(h.expires) {
+		t.Fatal("the clocks do not differ")
+	}
+	if _, found, _ := c.Get(t.Context(), "t"); found {
+		t.Error("found after its end")
+	}
+	fresh := CachedSession{Token: "t", AuthenticationStrategy: "fresh"}
+	got, err := c.Load(t.Context(), "t", func(context.Context) (CachedSession, error) { return fresh, nil })
+	if err != nil || got.AuthenticationStrategy != "fresh" {
+		t.Errorf("Load = %q, %v; want a fresh session", got.AuthenticationStrategy, err)
 	}
 }
