@@ -14,6 +14,7 @@ type backend interface {
 	LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error)
 	Set(ctx context.Context, key string, value []byte, how setParams) error
 	Delete(ctx context.Context, key string, revoke bool) error
+	DeleteIfVersion(ctx context.Context, key string, version uint64) error
 	Clear(ctx context.Context) error
 	InvalidateTags(ctx context.Context, tags ...string) error
 	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)
@@ -58,6 +59,10 @@ func (n onNode) Set(ctx context.Context, key string, value []byte, how setParams
 		opts = append(opts, node.WithTicket(how.Ticket))
 	}
 	return n.Node.Set(ctx, key, value, opts...)
+}
+
+func (n onNode) DeleteIfVersion(ctx context.Context, key string, version uint64) error {
+	return n.Node.Delete(ctx, key, node.DeleteIfVersion(version))
 }
 
 func (n onNode) Delete(ctx context.Context, key string, revoke bool) error {

@@ -152,6 +152,21 @@ func (n *fakeNode) Delete(ctx context.Context, key string, revoke bool) error {
 	return nil
 }
 
+func (n *fakeNode) DeleteIfVersion(ctx context.Context, key string, version uint64) error {
+	if err := n.try(ctx, "delete", key); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e, ok := n.live(key); !ok || e.Version != version {
+		return node.ErrCondition
+	}
+	n.clock++
+	n.changed[key] = n.clock
+	n.drop(key)
+	return nil
+}
+
 func (n *fakeNode) Clear(ctx context.Context) error {
 	if err := n.try(ctx, "clear", ""); err != nil {
 		return err

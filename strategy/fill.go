@@ -30,13 +30,20 @@ func (c *core) load(
 ) ([]byte, error) {
 	return c.flights.do(ctx, key, func(ctx context.Context) (r result[[]byte]) {
 		var unlock func()
-		defer func() {
-			if p := recover(); p != nil {
+		returned := false
+		defer func() { // others wait for the lock, so it is given up also if the loader has not returned
+			p := recover()
+			switch {
+			case p != nil:
 				r = result[[]byte]{err: loaderPanic{p}}
+			case !returned && unlock != nil:
+				unlock() // the loader ended its goroutine, and r reaches nobody
 			}
-			r.after = unlock // also after a panic: others wait for the lock
+			r.after = unlock
 		}()
-		return c.fill(ctx, key, usable, load, &unlock)
+		r = c.fill(ctx, key, usable, load, &unlock)
+		returned = true
+		return r
 	})
 }
 
@@ -140,5 +147,5 @@ func (c *core) unlock(ctx context.Context, lockKey string, holder []byte) {
 	if err != nil || !found || string(e.Value) != string(holder) {
 		return
 	}
-	_ = c.on.Delete(ctx, lockKey, false) // an error leaves the lock to its TTL
+	_ = c.on.DeleteIfVersion(ctx, lockKey, e.Version) // an error leaves the lock to its TTL, or to who has taken it meanwhile
 }

@@ -3,6 +3,7 @@ package strategy_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -120,4 +121,64 @@ func TestLoadJoinedLoadsOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+const lockOfT = "load-lock:" + strategy.DefaultKeyPrefix + "t"
+
+// A loader that ends its goroutine, as a test's FailNow does, leaves no lock behind.
+func TestLoaderThatDoesNotReturn(t *testing.T) {
+	c := newFakeCluster()
+	locked := false
+	_, err := strategy.NewPeerToPeerOn(c.node()).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+		_, locked, _ = c.node().Lookup(t.Context(), lockOfT)
+		runtime.Goexit()
+		return strategy.CachedSession{}, nil
+	})
+	if err == nil || !locked {
+		t.Errorf("Load = %v, with the lock %v", err, locked)
+	}
+	if _, left, _ := c.node().Lookup(t.Context(), lockOfT); left {
+		t.Error("the lock is left to its time")
+	}
+}
+
+// overtakenNode lets somebody take the load lock just before this node gives it up.
+type overtakenNode struct {
+	*fakeNode
+	take func()
+}
+
+func (n overtakenNode) Delete(ctx context.Context, key string, revoke bool) error {
+	if key == lockOfT {
+		n.take()
+	}
+	return n.fakeNode.Delete(ctx, key, revoke)
+}
+
+func (n overtakenNode) DeleteIfVersion(ctx context.Context, key string, version uint64) error {
+	if key == lockOfT {
+		n.take()
+	}
+	return n.fakeNode.DeleteIfVersion(ctx, key, version)
+}
+
+// A lock that has ended, and that another replica has taken since, is not this holder's to give up.
+func TestLoadLockOfAnotherHolderIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		taken := false
+		p := strategy.NewPeerToPeerOn(overtakenNode{c.node(), func() {
+			taken = true
+			if err := c.node().Set(t.Context(), lockOfT, []byte("another"), strategy.SetParams{}); err != nil {
+				t.Error(err)
+			}
+		}})
+		if _, err := p.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return strategytest.Session("t", "u"), nil }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the lock is given up after Load has returned
+		if e, found, _ := c.node().Lookup(t.Context(), lockOfT); !taken || !found || string(e.Value) != "another" {
+			t.Errorf("taken %v, and there afterwards: %v", taken, found)
+		}
+	})
 }
