@@ -7,10 +7,20 @@ import (
 // The graceful departure: what is held here is handed over first (rule 8).
 
 func (m *Machine) finishLeave() {
+	how := "handed over and left the cluster"
+	switch n := m.store.Stats().Entries; {
+	case m.lay == nil:
+		how = "left; this node was in no cluster"
+	case m.alone():
+		how = "left; no other node was there"
+		if n > 0 {
+			m.log.Warn("no other node was there to hand over to; the entries of this one are gone", "entries", n)
+		}
+	}
 	m.left = true
 	m.lease.until.Store(0)
 	m.route.Store(nil)
-	m.env.Event("left", m.self.Name, "handed over and left the cluster")
+	m.env.Event("left", m.self.Name, how)
 }
 
 // Leave begins a graceful departure; Left tells when everything has been handed over.
