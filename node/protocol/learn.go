@@ -97,7 +97,10 @@ func describe(old, v *pb.View) string {
 		return out
 	}
 	a, b := names(old), names(v)
-	text := fmt.Sprintf("view %d of %d members", v.Number, len(v.Members))
+	text := fmt.Sprintf("view %d: %d members", v.Number, len(v.Members))
+	if len(v.Members) == 1 {
+		text = fmt.Sprintf("view %d: 1 member", v.Number)
+	}
 	for _, mem := range v.Members {
 		if a[mem.Name] == 0 {
 			text += ", " + mem.Name + " in"

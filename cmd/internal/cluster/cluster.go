@@ -223,7 +223,7 @@ func (c *Cluster) WaitSettled(ctx context.Context) error {
 				return false, fmt.Errorf("%s: %w", n.Name, err)
 			}
 			if !n.client.Ready(ctx) || !settled(st, len(up)) || view != 0 && st.View != view {
-				return false, fmt.Errorf("%s: view %d of %d members, in sync %v, settled %v, %d partitions to be pulled",
+				return false, fmt.Errorf("%s: view %d with %d members, in sync %v, settled %v, %d partitions to be pulled",
 					n.Name, st.View, st.Stats.Members, st.InSync, st.Settled, st.Pending)
 			}
 			view = st.View

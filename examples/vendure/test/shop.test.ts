@@ -187,7 +187,7 @@ describe('@huddle/vendure-plugin', () => {
     test('a worker has a node of its own', async () => {
         const env = { ...envs[0], HUDDLE_NAME: 'worker', HUDDLE_LISTEN: '127.0.0.1:0' };
         const worker = await new Shop(env, '../src/worker.js').start();
-        await until('it is a member', () => a.log.some(line => /of 4 members.*worker in/.test(line)));
+        await until('it is a member', () => a.log.some(line => /: 4 members.*worker in/.test(line)));
         await worker.stop();
         assert.ok(worker.log.some(line => line.includes('handed over and left the cluster')), worker.log.join('\n'));
         await inAndOut(a, b);
