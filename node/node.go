@@ -73,6 +73,7 @@ type Node struct {
 	subsMu     sync.Mutex
 	subs       map[chan Event]bool
 	subsClosed bool
+	refusal    atomic.Pointer[refusal] // the last
 	outMu      sync.Mutex
 	meta       gossip.Peer
 }
@@ -307,9 +308,11 @@ func (h *handler) Unreachable(peer uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.m.Unreachable(peer, transport.Gone(err))
+	(*Node)(h).noteRefusal(err)
 }
 
 func (h *handler) Refused(remote, reason string) {
+	h.refusal.Store(&refusal{at: time.Now(), text: "this node has refused " + remote + ": " + reason})
 	(*Node)(h).publish(Event{Time: time.Now(), Kind: "refused", View: h.view.Load(), Text: remote + ": " + reason})
 }
 
@@ -372,7 +375,8 @@ func (e *env) Announce(chain, view uint64, size int) {
 
 func (e *env) Event(kind, member, text string) {
 	level := slog.LevelInfo
-	if kind == "name-taken" { // nothing but somebody's help ends it
+	switch kind {
+	case "name-taken", "lost-majority", "started-over": // somebody's help is needed, or entries are lost
 		level = slog.LevelWarn
 	}
 	e.log.Log(context.Background(), level, text, "event", kind)

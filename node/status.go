@@ -1,8 +1,13 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	"github.com/huddle-cache/huddle/transport"
 )
 
 // Member is one node of the view.
@@ -60,6 +65,8 @@ type Stats struct {
 	// NameHeldBy is the address of another live process that has this node's name and thereby keeps it out of the cluster.
 	// Empty: there is none.
 	NameHeldBy string `json:"name_held_by,omitempty"`
+	// Waiting says of a node that is in no cluster what it waits for, as far as it knows. Empty: it is in one.
+	Waiting string `json:"waiting,omitempty"`
 	// Entries
 	Entries    int   `json:"entries"` // live entries owned or copied here
 	Near       int   `json:"near"`    // near copies kept here
@@ -102,8 +109,50 @@ func (n *Node) Stats() Stats {
 		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
 		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), PulledEntries: c.PulledEntries.Load(), Late: c.Late.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
 	}
+	if v.View == 0 {
+		s.Waiting = n.waiting(v)
+	}
 	s.SentMessages, s.SentBytes = n.transport.Counters()
 	return s
+}
+
+// refusal is that of a peer by this node, or of this node by a peer.
+type refusal struct {
+	at   time.Time
+	text string
+}
+
+// refusalLife is how long a refusal explains why nobody lets a node in. The same one is reported once a minute at most.
+const refusalLife = 2 * time.Minute
+
+// noteRefusal keeps why there is no session with a peer, if one of the two does not want it.
+func (n *Node) noteRefusal(err error) {
+	var r *transport.RefusedError
+	if errors.As(err, &r) && !transport.Gone(err) {
+		n.refusal.Store(&refusal{at: time.Now(), text: "a peer and this node do not go together: " + r.Reason})
+	}
+}
+
+// waiting tells what a node in no cluster waits for.
+func (n *Node) waiting(v protocol.Status) string {
+	text := "a cluster is about to be founded"
+	switch {
+	case v.Knows:
+		text = "there is a cluster, and it has not let this node in yet"
+	case v.Met < n.cfg.Expect:
+		text = fmt.Sprintf("%d of the %d nodes that are expected are there", v.Met, n.cfg.Expect)
+	case !v.Reached:
+		text = "nobody has been reached at the addresses to join"
+	}
+	if r := n.refusal.Load(); r != nil && time.Since(r.at) < refusalLife {
+		text += "; " + r.text
+	} else if trouble := n.gossip.Load().Trouble(); !v.Reached && trouble != "" {
+		text += "; " + strings.Join(strings.Fields(trouble), " ") // memberlist's are of several lines
+		if strings.Contains(trouble, "EOF") {
+			text += " (so ends a connection to a node with another cluster label)"
+		}
+	}
+	return text
 }
 
 // Event is something that happened to the node's view of the cluster.

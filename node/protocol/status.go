@@ -12,6 +12,9 @@ type Status struct {
 	Acting, InSync, Settled    bool
 	Partitions, Owned, Pending int
 	ToPull                     int        // partitions that were to be pulled when the hand-over under way began
+	Met                        int        // outside: processes within reach by their names, this one among them
+	Knows                      bool       // outside: of a process that is in a cluster
+	Reached                    bool       // outside: somebody at an address to join, or nobody is to be met
 	NameHeldBy                 *pb.Member // another live process of this one's name, which keeps this one out
 }
 
@@ -22,6 +25,15 @@ func (m *Machine) Status() Status {
 		s.NameHeldBy = m.clash.with
 	}
 	if m.lay == nil {
+		s.Reached = m.reached || m.cfg.Solo
+		met := map[string]bool{m.self.Name: true}
+		for _, p := range m.peers {
+			if p.session != 0 {
+				met[p.member.Name] = true
+			}
+			s.Knows = s.Knows || p.chain != 0 && (p.session != 0 || p.gossiped)
+		}
+		s.Met = len(met)
 		return s
 	}
 	s.Chain, s.View, s.Members = m.lay.view.Chain, m.lay.number(), len(m.lay.ids)

@@ -158,6 +158,23 @@ func isLocal(ip netip.Addr) bool {
 	})
 }
 
+// trouble is the last complaint that still stands, or "".
+func (f *finder) trouble() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var last complaint
+	var when time.Time
+	for c, at := range f.warned {
+		if at.After(when) || at.Equal(when) && c.where < last.where {
+			last, when = c, at
+		}
+	}
+	if when.IsZero() {
+		return ""
+	}
+	return last.where + ": " + last.text
+}
+
 // say logs what is wrong with an address: aloud while nobody has been reached, and once a minute for each reason.
 func (f *finder) say(step, where string, err error) {
 	if err == nil {

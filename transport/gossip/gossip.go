@@ -205,6 +205,9 @@ func (g *Gossip) Peers() []Peer { return g.roll.peers() }
 // no other to be found. It stays true.
 func (g *Gossip) Reached() bool { return g.finder.reached.Load() }
 
+// Trouble says of one of the addresses that are tried why it cannot be joined; empty: there is none.
+func (g *Gossip) Trouble() string { return g.finder.trouble() }
+
 // Leave tells the others that this process goes, and waits until that is said or the time is over. After it this process is
 // not found any more; Close is still to be called.
 func (g *Gossip) Leave(timeout time.Duration) error {

@@ -28,6 +28,7 @@ type fakeNode struct {
 	err     error
 	unsure  int // that many lookups are unsure
 	inSync  bool
+	waiting string // why it is in no cluster
 	heldBy  string // the address of who has this node's name
 	revoked []string
 	users   []string
@@ -50,7 +51,7 @@ func (f *fakeNode) InSync() bool {
 }
 
 func (f *fakeNode) Stats() node.Stats {
-	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021, NameHeldBy: f.heldBy}
+	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021, NameHeldBy: f.heldBy, Waiting: f.waiting}
 }
 
 func (f *fakeNode) Members() []node.Member {
@@ -184,7 +185,7 @@ func TestEntriesRoundTripWhateverTheKey(t *testing.T) {
 	_, ts := serve(t, f, Config{}, true)
 	c := dial(ts, "")
 	ctx := t.Context()
-	for _, key := range []string{"plain", "a/b//c", ".", "..", "../x", "sp ace?&=#%2F", "é\xff\x00"} {
+	for _, key := range []string{"plain", "/", "//", "a/", "/a", "a/b//c", ".", "..", "../x", "sp ace?&=#%2F", "é\xff\x00"} {
 		value := []byte("value\x00of\n" + key)
 		ttl := 90 * time.Second
 		if err := c.Set(ctx, key, value, &ttl, []string{"user:1", "a b"}); err != nil {
@@ -210,7 +211,7 @@ func TestEntriesRoundTripWhateverTheKey(t *testing.T) {
 			t.Fatalf("touch of absent %q: %v", key, err)
 		}
 	}
-	if len(f.revoked) != 7 {
+	if len(f.revoked) != 11 {
 		t.Fatalf("revoked %d keys", len(f.revoked))
 	}
 }
@@ -431,7 +432,11 @@ func TestReadinessSaysWhoHasTheName(t *testing.T) {
 		return resp.StatusCode, string(body)
 	}
 	f.inSync = false
-	if code, body := ready(); code != 503 || body != "not in sync\n" {
+	if code, body := ready(); code != 503 || body != "not in sync: no majority of the cluster is within reach\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	f.waiting = "2 of the 3 nodes that are expected are there"
+	if code, body := ready(); code != 503 || body != "not in sync: in no cluster: "+f.waiting+"\n" {
 		t.Errorf("%d %q", code, body)
 	}
 	f.heldBy = "10.0.0.9:7400"
@@ -486,6 +491,59 @@ func TestEventsAreListedAndStreamed(t *testing.T) {
 	s.once.Do(func() { close(s.closing) })
 	if _, err := io.ReadAll(resp.Body); err != nil {
 		t.Fatalf("the stream did not end cleanly: %v", err)
+	}
+}
+
+// Streams need no token, so they must not be held for ever. A client that comes back gets what it has not seen.
+func TestAStreamEndsAndIsTakenUpAgain(t *testing.T) {
+	f := newFakeNode()
+	s, ts := serve(t, f, Config{}, true)
+	s.stream = time.Millisecond
+	stream := func(last string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "GET", ts.URL+"/api/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Last-Event-ID", last)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		all, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(all)
+	}
+	for _, kind := range []string{"view", "ready"} {
+		f.events <- node.Event{Kind: kind}
+	}
+	for list, _ := s.events.after(0); len(list) < 2; list, _ = s.events.after(0) {
+		time.Sleep(time.Millisecond)
+	}
+	if got := stream(""); !strings.Contains(got, "id: 1\n") || !strings.Contains(got, "id: 2\n") {
+		t.Errorf("got %q", got)
+	}
+	if got := stream("1"); strings.Contains(got, "id: 1\n") || !strings.Contains(got, "id: 2\n") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Colours stand for kinds that a node has, and for all of them.
+func TestThePageKnowsTheKindsOfEvents(t *testing.T) {
+	_, line, _ := strings.Cut(string(pageHTML), "const kinds = {")
+	line, _, _ = strings.Cut(line, "}")
+	var got []string
+	for _, part := range strings.Split(line, ",") {
+		kind, _, _ := strings.Cut(part, ":")
+		got = append(got, strings.Trim(strings.TrimSpace(kind), `"`))
+	}
+	want := []string{"left", "lost-majority", "name-taken", "ready", "refused", "regained", "started-over", "view"}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("the page knows %q, a node has %q", got, want)
 	}
 }
 

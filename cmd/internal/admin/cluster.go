@@ -26,10 +26,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	if total, err := requestBool(r, "total"); err != nil {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
 		return
-	} else if total && s.running.Add(1) > maxRunning {
-		s.running.Add(-1)
+	} else if total && s.totals.Add(1) > maxTotals {
+		s.totals.Add(-1)
 	} else if total {
-		defer s.running.Add(-1)
+		defer s.totals.Add(-1)
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		if n, err := b.Len(ctx); err == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,10 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		// A browser that opens a stream anew says so what it has seen.
+		if last, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
+			seq = max(seq, last)
+		}
 		s.streamEvents(w, r, seq)
 		return
 	}
@@ -91,6 +96,8 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request, seq uint64
 	const beat = 15 * time.Second
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
+	over := time.NewTimer(s.stream)
+	defer over.Stop()
 	for {
 		events, more := s.events.after(seq)
 		// The stream outlives the server's write timeout; a client that does not read is still cut off.
@@ -119,6 +126,8 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request, seq uint64
 		case <-r.Context().Done():
 			return
 		case <-s.closing:
+			return
+		case <-over.C:
 			return
 		case <-more:
 		case <-ticker.C:

@@ -128,6 +128,53 @@ func TestOperationsUnderWayAreLimited(t *testing.T) {
 	}
 }
 
+// slowCount keeps those waiting who count the cluster's entries.
+type slowCount struct {
+	*fakeNode
+	entered, release chan struct{}
+}
+
+func (s *slowCount) Len(context.Context) (int, error) {
+	s.entered <- struct{}{}
+	<-s.release
+	return 7, nil
+}
+
+// Whoever has no token can ask for the count of entries, but takes no room from those who have one.
+func TestCountsTakeNoRoomFromOperations(t *testing.T) {
+	slow := &slowCount{fakeNode: newFakeNode(), entered: make(chan struct{}), release: make(chan struct{})}
+	s := newServer(Config{Backend: slow}, true)
+	defer s.events.close()
+	h := s.handler()
+	ask := func(method, path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(method, path, nil)
+		r.Host = "localhost"
+		h.ServeHTTP(w, r)
+		return w
+	}
+	counted := make(chan string, maxTotals)
+	for range maxTotals {
+		go func() { counted <- ask("GET", "/api/v1/status?total=1").Body.String() }()
+		<-slow.entered
+	}
+	if w := ask("GET", "/api/v1/status?total=1"); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "total_entries") {
+		t.Errorf("one too many gets %d %s", w.Code, w.Body)
+	}
+	if n := s.running.Load(); n != 0 {
+		t.Errorf("counts take the room of %d operations", n)
+	}
+	if w := ask("POST", "/api/v1/revoke-user?user=7"); w.Code != http.StatusOK {
+		t.Errorf("a revocation gets %d", w.Code)
+	}
+	close(slow.release)
+	for range maxTotals {
+		if body := <-counted; !strings.Contains(body, `"total_entries": 7`) {
+			t.Errorf("one within the limit gets %s", body)
+		}
+	}
+}
+
 // FuzzHTTP sends arbitrary requests. None may panic, answer without a status that HTTP knows, or come through without the token.
 func FuzzHTTP(f *testing.F) {
 	f.Add("GET", "/api/v1/entries/k", "", "", []byte(nil), false)

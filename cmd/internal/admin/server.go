@@ -17,7 +17,10 @@ const (
 	opTimeout     = 8 * time.Second // one operation on the cluster
 	maxHeader     = 16 << 10
 	maxConns      = 4096
-	maxRunning    = 256 // operations on entries under way, and event streams as many again
+	maxIdle       = 10 * time.Second // short, or a stranger with few requests a second would hold all connections
+	maxStream     = 10 * time.Minute // then a stream of events ends, and its client asks again
+	maxRunning    = 256              // operations on entries under way, and event streams as many again
+	maxTotals     = 8                // counts of the cluster's entries under way: they need no token, and ask every node
 	defaultMaxVal = 1 << 20
 )
 
@@ -58,8 +61,10 @@ type Server struct {
 	events  *eventLog
 	closing chan struct{}
 	once    sync.Once
-	running atomic.Int64 // operations on entries
-	streams atomic.Int64 // of events
+	running atomic.Int64  // operations on entries
+	totals  atomic.Int64  // counts of the cluster's entries
+	streams atomic.Int64  // of events
+	stream  time.Duration // how long one of these lasts
 }
 
 // Listen starts to listen. Serve then answers; Close ends it.
@@ -94,12 +99,13 @@ func newServer(cfg Config, open bool) *Server {
 		open:    open,
 		events:  newEventLog(cfg.Backend),
 		closing: make(chan struct{}),
+		stream:  maxStream,
 	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       maxIdle,
 		WriteTimeout:      30 * time.Second,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelWarn), // a panic of a handler, above all
@@ -144,11 +150,11 @@ func (s *Server) handler() http.Handler {
 
 	mux.HandleFunc("GET /api/v1/entries", s.guarded(s.inFlight(s.listEntries)))
 	mux.HandleFunc("DELETE /api/v1/entries", s.guarded(s.inFlight(s.clear)))
-	mux.HandleFunc("GET /api/v1/entries/{key}", s.guarded(s.inFlight(s.getEntry)))
-	mux.HandleFunc("PUT /api/v1/entries/{key}", s.guarded(s.inFlight(s.putEntry)))
-	mux.HandleFunc("DELETE /api/v1/entries/{key}", s.guarded(s.inFlight(s.deleteEntry)))
-	mux.HandleFunc("PATCH /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
-	mux.HandleFunc("POST /api/v1/entries/{key}", s.guarded(s.inFlight(s.touchEntry)))
+	mux.HandleFunc("GET /api/v1/entries/{key...}", s.guarded(s.inFlight(s.getEntry)))
+	mux.HandleFunc("PUT /api/v1/entries/{key...}", s.guarded(s.inFlight(s.putEntry)))
+	mux.HandleFunc("DELETE /api/v1/entries/{key...}", s.guarded(s.inFlight(s.deleteEntry)))
+	mux.HandleFunc("PATCH /api/v1/entries/{key...}", s.guarded(s.inFlight(s.touchEntry)))
+	mux.HandleFunc("POST /api/v1/entries/{key...}", s.guarded(s.inFlight(s.touchEntry)))
 	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.inFlight(s.revokeUser)))
 	mux.HandleFunc("POST /api/v1/invalidate-tags", s.guarded(s.inFlight(s.invalidateTags)))
 	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.inFlight(s.forget)))
@@ -171,5 +177,12 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusServiceUnavailable, "not in sync: another live process, at "+addr+", has the name "+s.cfg.Backend.Name()+"; give each node a name of its own (--name)")
 		return
 	}
-	text(w, http.StatusServiceUnavailable, "not in sync")
+	why := "no majority of the cluster is within reach"
+	switch st := s.cfg.Backend.Stats(); {
+	case st.Waiting != "":
+		why = "in no cluster: " + st.Waiting
+	case st.Acting:
+		why = "catching up"
+	}
+	text(w, http.StatusServiceUnavailable, "not in sync: "+why)
 }

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/node"
 )
@@ -81,14 +83,37 @@ func (cfg Config) Check() error {
 		return usagef("--resp %s can be reached from other machines, so it needs a password: give --resp-password-file FILE, "+
 			"or say --insecure", addr)
 	}
-	if cfg.Node.Replicas < 1 {
-		return usagef("--replicas %d is not usable: there is at least one copy, the owner's", cfg.Node.Replicas)
+	if err := cfg.checkNode(); err != nil {
+		return err
 	}
 	if cfg.Node.Expect < 0 {
 		return usagef("--expect %d is not usable: it is a number of nodes", cfg.Node.Expect)
 	}
 	if cfg.Node.Expect > 1 && len(cfg.Node.Join) == 0 {
 		return usagef("--expect %d needs --join: say where the other nodes may be found", cfg.Node.Expect)
+	}
+	return nil
+}
+
+// checkNode tells what package node would refuse, by the names of the flags. Zero values are defaults there.
+func (cfg Config) checkNode() error {
+	n := cfg.Node
+	control := strings.ContainsFunc(n.Name, unicode.IsControl) || strings.ContainsFunc(n.Cluster, unicode.IsControl)
+	switch {
+	case n.Replicas < 1 || n.Replicas > 16:
+		return usagef("--replicas %d is not usable: 1, the owner's copy alone, to 16", n.Replicas)
+	case n.MaxBytes != 0 && n.MaxBytes < 1<<20:
+		return usagef("--max-memory of %d bytes is too little: at least 1MB", n.MaxBytes)
+	case n.RepairRate != 0 && n.RepairRate < 1<<16:
+		return usagef("--repair-rate of %d bytes a second is too little: at least 64KB", n.RepairRate)
+	case n.Lease != 0 && (n.Lease < 100*time.Millisecond || n.Lease > time.Minute):
+		return usagef("--lease %v is not usable: 100ms to 1m", n.Lease)
+	case len(n.Name) > 200 || !utf8.ValidString(n.Name):
+		return usagef("--name is longer than 200 bytes, or not UTF-8")
+	case len(n.Cluster) > 255 || !utf8.ValidString(n.Cluster):
+		return usagef("--cluster is longer than 255 bytes, or not UTF-8")
+	case control:
+		return usagef("--name and --cluster must have no control characters, such as line ends")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func New(addr, token string) *Client {
 	addr = strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/")
 	return &Client{addr: addr, token: token, http: &http.Client{
 		Timeout:   15 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Second}, // before the node ends them
 	}}
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -40,9 +41,13 @@ func statusLines(st api.Status, s term.Style) []string {
 	if st.TotalEntries != nil {
 		total = term.Count(*st.TotalEntries)
 	}
+	in := fmt.Sprintf("view %s with %s", term.Count(st.View), counted(st.Stats.Members, "member", "members"))
+	if st.Waiting != "" {
+		in = "not in it: " + term.Clean(st.Waiting)
+	}
 	rows := [][2]string{
 		{"node", s.Bold(term.Clean(st.Name)) + "  " + syncWord(st, s)},
-		{"cluster", fmt.Sprintf("%s, view %s, %s", term.Clean(st.Cluster), term.Count(st.View), counted(st.Stats.Members, "member", "members"))},
+		{"cluster", term.Clean(st.Cluster) + ", " + in},
 		{"address", st.Addr},
 	}
 	if st.NameHeldBy != "" {
@@ -81,6 +86,8 @@ func syncWord(st api.Status, s term.Style) string {
 		return s.Yellow("catching up")
 	case st.NameHeldBy != "":
 		return s.Red("outside the cluster: its name is taken")
+	case st.Waiting != "":
+		return s.Yellow("in no cluster")
 	default:
 		return s.Red("without a majority")
 	}
@@ -141,12 +148,17 @@ func short(id string) string {
 }
 
 type ringCmd struct {
-	Key string `arg:"" optional:"" help:"A key whose place is shown. Default: none, the shares of the nodes."`
+	Key *string `arg:"" optional:"" help:"A key whose place is shown. Default: none, the shares of the nodes."`
 	target
 }
 
 // Run shows the ring.
 func (c *ringCmd) Run(io *streams) error {
+	if c.Key != nil {
+		if err := checkKeys(*c.Key); err != nil {
+			return err
+		}
+	}
 	cl, err := c.dial()
 	if err != nil {
 		return err
@@ -155,10 +167,13 @@ func (c *ringCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	s := term.StyleFor(io.out)
-	if c.Key != "" {
-		r, err := cl.Locate(ctx, c.Key)
+	if c.Key != nil {
+		r, err := cl.Locate(ctx, *c.Key)
 		if err != nil {
 			return err
+		}
+		if r.Owner == "" {
+			return errors.New("the node is in no cluster at present: no key has a place")
 		}
 		copies := "none"
 		if len(r.Copies) > 0 {

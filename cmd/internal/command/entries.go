@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +50,14 @@ func about(key string, err error) error {
 	return err
 }
 
+// checkKeys refuses what no node takes for a key.
+func checkKeys(keys ...string) error {
+	if slices.Contains(keys, "") {
+		return usage("the key is empty")
+	}
+	return nil
+}
+
 type getCmd struct {
 	Key string `arg:"" help:"The key."`
 	target
@@ -56,6 +65,9 @@ type getCmd struct {
 
 // Run prints a value as it is; a line end is added on a terminal only.
 func (c *getCmd) Run(io *streams) error {
+	if err := checkKeys(c.Key); err != nil {
+		return err
+	}
 	cl, err := c.dial()
 	if err != nil {
 		return err
@@ -102,6 +114,9 @@ type setCmd struct {
 
 // Run sets a key.
 func (c *setCmd) Run(s *streams) error {
+	if err := checkKeys(c.Key); err != nil {
+		return err
+	}
 	if c.TTL != nil && *c.TTL < 0 {
 		return usage("--ttl %s is not usable: give a positive time such as 30m, or 0 for no end", *c.TTL)
 	}
@@ -133,6 +148,9 @@ type delCmd struct {
 
 // Run deletes keys, all of them even if one fails. A key that was not there is no failure.
 func (c *delCmd) Run(io *streams) error {
+	if err := checkKeys(c.Keys...); err != nil {
+		return err
+	}
 	cl, err := c.dial()
 	if err != nil {
 		return err
@@ -168,6 +186,9 @@ type touchCmd struct {
 
 // Run gives a key a new time to live.
 func (c *touchCmd) Run(io *streams) error {
+	if err := checkKeys(c.Key); err != nil {
+		return err
+	}
 	if c.TTL < 0 {
 		return usage("a time to live of %s is not usable: give a positive time such as 30m, or 0 for no end", c.TTL)
 	}
@@ -227,6 +248,9 @@ type revokeUserCmd struct {
 
 // Run ends every session of a user.
 func (c *revokeUserCmd) Run(io *streams) error {
+	if c.User == "" {
+		return usage("the user's ID is empty")
+	}
 	cl, err := c.dial()
 	if err != nil {
 		return err

@@ -13,6 +13,12 @@ import (
 	"github.com/huddle-cache/huddle/node"
 )
 
+// Bounds of --max-value. The default is held to a quarter of --max-memory; whoever gives a value is told.
+const (
+	maxValue        = 16 << 20
+	defaultMaxValue = 1 << 20
+)
+
 type serveCmd struct {
 	Name      string   `placeholder:"NAME" help:"Name of the node, unlike any other's in its cluster; a restarted node keeps it. Default: host name and port."`
 	Listen    string   `default:"127.0.0.1:7400" placeholder:"HOST:PORT" help:"The one address for peers: TCP, and UDP too in a cluster without key or certificates. Outside loopback it needs one of them. Default: ${default}."`
@@ -35,15 +41,15 @@ type serveCmd struct {
 	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
 	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Default: none; outside loopback entries are then closed."`
 
-	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number); equal on all nodes. Default: ${default}."`
-	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB. Default: ${default}."`
-	RepairRate byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, so that requests keep their latency. Default: ${default}."`
-	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB; held to a quarter of --max-memory. Default: ${default}."`
+	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
+	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
+	RepairRate byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, at least 64KB, so that requests keep their latency. Default: ${default}."`
+	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB: at most 16MB, and a quarter of --max-memory, to which the default is held. Default: ${default}."`
 	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
 	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
 	WhenUnsure string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
 
-	Lease        time.Duration `default:"1s" placeholder:"TIME" help:"Length of the leases under which reads are served; about how long a crash delays. Equal on all nodes. Default: ${default}."`
+	Lease        time.Duration `default:"1s" placeholder:"TIME" help:"Length of the leases under which reads are served; about how long a crash delays; 100ms to 1m. Equal on all nodes. Default: ${default}."`
 	ForgetAfter  time.Duration `default:"10m" placeholder:"TIME" help:"A node that has had no majority for so long starts over, empty. 0: never. Default: ${default}."`
 	Profile      string        `enum:"local,lan,wan" default:"lan" placeholder:"HOW" help:"How patient gossip is: local, lan or wan. Default: ${default}."`
 	LeaveTimeout time.Duration `default:"25s" placeholder:"TIME" help:"How long the hand-over at SIGTERM or SIGINT may take. A second signal ends at once. Default: ${default}."`
@@ -84,6 +90,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		if d.d < 0 || d.d == 0 && !d.zero {
 			return cfg, &app.UsageError{Text: d.flag + " " + d.d.String() + " is not usable: give a positive time such as 10s"}
 		}
+	}
+	if quarter := c.MaxMemory / 4; c.MaxValue > maxValue || c.MaxValue > quarter && c.MaxValue != defaultMaxValue {
+		return cfg, usage("--max-value %s is not usable: at most 16MB, and a quarter of --max-memory, which is %s", sizeText(c.MaxValue), sizeText(quarter))
 	}
 	cfg = app.Config{
 		Node: node.Config{

@@ -10,6 +10,19 @@ import (
 // and GiB: memory is meant.
 type byteSize int64
 
+// sizeText is b as it would be given: 300MB.
+func sizeText(b byteSize) string {
+	for _, u := range []struct {
+		suffix string
+		bytes  byteSize
+	}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}} {
+		if b >= u.bytes {
+			return strconv.FormatFloat(float64(b)/float64(u.bytes), 'f', -1, 64) + u.suffix
+		}
+	}
+	return strconv.FormatInt(int64(b), 10) + "B"
+}
+
 // UnmarshalText reads a size.
 func (b *byteSize) UnmarshalText(text []byte) error {
 	s := strings.ToUpper(strings.TrimSpace(string(text)))

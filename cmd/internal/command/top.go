@@ -11,6 +11,9 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
 
+// totalEvery is how often the entries of the cluster are counted, for which every node is asked.
+const totalEvery = 10 * time.Second
+
 type topCmd struct {
 	Every time.Duration `default:"1s" placeholder:"TIME" help:"Time between two looks. Default: ${default}."`
 	target
@@ -37,10 +40,19 @@ func (c *topCmd) Run(io *streams) error {
 	ticker := time.NewTicker(c.Every)
 	defer ticker.Stop()
 	var last api.Status
-	var lastAt time.Time
+	var lastAt, totalAt time.Time
+	var total *int
 	for {
 		now := time.Now()
-		st, m, err := look(ctx, cl)
+		count := totalAt.IsZero() || now.Sub(totalAt) >= totalEvery
+		st, m, err := look(ctx, cl, count)
+		switch {
+		case err != nil:
+		case count:
+			total, totalAt = st.TotalEntries, now
+		default:
+			st.TotalEntries = total
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -67,7 +79,7 @@ func (c *topCmd) Run(io *streams) error {
 }
 
 func (c *topCmd) once(ctx context.Context, io *streams, cl *client.Client, s term.Style) error {
-	st, m, err := look(ctx, cl)
+	st, m, err := look(ctx, cl, true)
 	if err != nil {
 		return err
 	}
@@ -78,8 +90,8 @@ func (c *topCmd) once(ctx context.Context, io *streams, cl *client.Client, s ter
 	}{st, m}, strings.Join(lines, "\n"))
 }
 
-func look(ctx context.Context, cl *client.Client) (api.Status, api.Members, error) {
-	st, err := cl.Status(ctx, true)
+func look(ctx context.Context, cl *client.Client, total bool) (api.Status, api.Members, error) {
+	st, err := cl.Status(ctx, total)
 	if err != nil {
 		return st, api.Members{}, err
 	}

@@ -1,0 +1,76 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// refusedWith runs a command that must be taken for a mistake, and looks for what it is told.
+func refusedWith(t *testing.T, want string, args ...string) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	if code := Main(args, strings.NewReader(""), &out, &errOut); code != exitUsage || !strings.Contains(errOut.String(), want) {
+		t.Errorf("%q: code %d, %q, want %q", args, code, errOut.String(), want)
+	}
+}
+
+// Mistakes are told by the names of the flags, and with the numbers that were given.
+func TestServeNamesItsFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--max-value 300MB":                   {"--max-value", "300MB"},
+		"which is 1MB":                        {"--max-value", "2MB", "--max-memory", "4MB"},
+		"--max-memory of 1000 bytes":          {"--max-memory", "1000", "--max-value", "10"},
+		"--repair-rate of 1024 bytes":         {"--repair-rate", "1KB"},
+		"--lease 1ms is not usable":           {"--lease", "1ms"},
+		"--lease 2m0s is not usable":          {"--lease", "2m"},
+		"--replicas 17":                       {"--replicas", "17"},
+		"--name is longer":                    {"--name", strings.Repeat("x", 201)},
+		"--name and --cluster must":           {"--name", "a\nb"},
+		"--cluster must have no control":      {"--cluster", "a\x1bb"},
+		"--cluster is longer than 255 bytes,": {"--cluster", strings.Repeat("x", 256)},
+	} {
+		refusedWith(t, want, append([]string{"serve"}, args...)...)
+	}
+}
+
+// The default of --max-value is for any memory.
+func TestTheDefaultValueFitsSmallMemory(t *testing.T) {
+	c := serveCmd{MaxMemory: 2 << 20, MaxValue: defaultMaxValue, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "info"}
+	cfg, err := c.config(&bytes.Buffer{})
+	if err != nil || cfg.Node.MaxValueBytes != 1<<19 {
+		t.Errorf("%d, %v", cfg.Node.MaxValueBytes, err)
+	}
+}
+
+// An empty argument is a mistake, and no request.
+func TestEmptyArgumentsAreRefused(t *testing.T) {
+	ts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was made") }))
+	defer ts.Close()
+	admin := ts.Listener.Addr().String()
+	for _, args := range [][]string{
+		{"get", ""}, {"set", "", "v"}, {"del", ""}, {"del", "k", ""}, {"touch", "", "1m"}, {"revoke-user", ""}, {"forget", ""}, {"ring", ""},
+	} {
+		refusedWith(t, "empty", append(args, "--admin", admin)...)
+	}
+}
+
+// answering is the address of a node that gives one answer to everything.
+func answering(t *testing.T, answer string) string {
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+	t.Cleanup(ts.Close)
+	return ts.Listener.Addr().String()
+}
+
+func TestStatusSaysWhyANodeIsOutside(t *testing.T) {
+	var out bytes.Buffer
+	admin := answering(t, `{"name":"a","cluster":"shop","waiting":"2 of the 3 nodes that are expected are there"}`)
+	if code := Main([]string{"status", "--admin", admin}, strings.NewReader(""), &out, &out); code != exitOK ||
+		!strings.Contains(out.String(), "in no cluster") || !strings.Contains(out.String(), "shop, not in it: 2 of the 3") ||
+		strings.Contains(out.String(), "majority") || strings.Contains(out.String(), "view 0") {
+		t.Errorf("code %d\n%s", code, out.String())
+	}
+}
