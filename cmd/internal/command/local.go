@@ -14,7 +14,7 @@ import (
 
 type demoCmd struct {
 	Nodes int           `default:"3" placeholder:"N" help:"How many nodes to start, 1 to 20. Default: ${default}."`
-	For   time.Duration `default:"0" placeholder:"TIME" help:"How long it goes on, at least 3s. Default: 0, until ^C."`
+	For   time.Duration `default:"0" placeholder:"TIME" help:"How long it goes on once the nodes are ready, at least 3s; the last look at all sessions comes on top. Default: 0, until ^C."`
 	Open  bool          `help:"Open the status page in a browser. Default: no, its address is printed."`
 }
 

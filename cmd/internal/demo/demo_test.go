@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
@@ -85,13 +86,45 @@ func TestMeasureTellsWhatAKillCost(t *testing.T) {
 	if after := time.Duration(s.tally.longestOutage.Load()); after < 2*time.Second || after > 10*time.Second {
 		t.Errorf("the slow read ended %v after the kill", after)
 	}
+	s.tally.healed.Store(time.Now().Add(-time.Second).UnixNano())
+	s.measure(slow)
+	if s.tally.slowAfterKill.Load() != 1 {
+		t.Error("a slow read that began after the others had settled was blamed on the kill")
+	}
+	s.tally.healed.Store(0)
 	s.tally.killed.Store(time.Now().Add(-time.Minute).UnixNano())
 	s.measure(time.Second)
 	if s.tally.slowAfterKill.Load() != 1 {
 		t.Error("a slow read long after the kill was blamed on it")
 	}
-	if s.tally.reads.Load() != 4 {
+	if s.tally.reads.Load() != 5 {
 		t.Errorf("%d reads", s.tally.reads.Load())
+	}
+}
+
+func TestAReplicaIsCalledWhatItIs(t *testing.T) {
+	status := func(view uint64, acting bool) (st api.Status) {
+		st.View, st.Acting = view, acting
+		return st
+	}
+	for _, c := range []struct {
+		row  row
+		want string
+	}{
+		{row{}, "no answer"},
+		{row{answers: true}, "joining"},
+		{row{answers: true, status: status(4, false)}, "waiting"},
+		{row{answers: true, status: status(4, true)}, "catching up"},
+	} {
+		if got := c.row.outOfSync(); got != c.want {
+			t.Errorf("%+v is %q, want %q", c.row, got, c.want)
+		}
+	}
+	if got := (row{p99: time.Second}).timed(0); got != "–" {
+		t.Errorf("without a read: %q", got)
+	}
+	if got := newShop(replicas(true)).tally.latencies(); got != "–" {
+		t.Errorf("without a read in all: %q", got)
 	}
 }
 

@@ -55,6 +55,7 @@ type tally struct {
 	latency, afterKill         latency.Histogram
 	slowAfterKill              atomic.Uint64
 	killed                     atomic.Int64 // Unix nanoseconds of the last kill, 0: none
+	healed                     atomic.Int64 // Unix nanoseconds of when the others had settled after it, 0: they have not
 	lastSlow                   atomic.Int64 // nanoseconds after that kill, when the last slow read ended
 	longestOutage, longestRead atomic.Int64 // nanoseconds, over all kills
 }
@@ -221,9 +222,10 @@ func (s *shop) measure(took time.Duration) {
 	if at == 0 {
 		return
 	}
-	since := time.Since(time.Unix(0, at))
-	if since > 15*time.Second {
-		return
+	now := time.Now()
+	since := now.Sub(time.Unix(0, at))
+	if healed := t.healed.Load(); since > 15*time.Second || healed != 0 && now.Add(-took).After(time.Unix(0, healed)) {
+		return // it has nothing to do with the kill
 	}
 	t.afterKill.Record(took)
 	raise(&t.longestRead, int64(took))

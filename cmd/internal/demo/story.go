@@ -30,6 +30,7 @@ func (st *story) play(ctx context.Context, crowd *sync.WaitGroup) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	st.teller.say("%s regulars log in.", term.Count(regulars))
 	st.shop.enrol(ctx, regulars)
 	st.shop.open(ctx, crowd)
 	st.teller.say("%s regulars have logged in and gone away; %d visitors log in, browse and log out from now on, through whichever node the balancer picks. Every answer is checked.",
@@ -159,6 +160,7 @@ func (st *story) kill(ctx context.Context) *cluster.Node {
 		return nil
 	}
 	pid := victim.PID()
+	s.tally.healed.Store(0)
 	s.tally.killed.Store(time.Now().UnixNano())
 	s.tally.lastSlow.Store(0)
 	victim.Kill()
@@ -179,20 +181,29 @@ func (st *story) kill(ctx context.Context) *cluster.Node {
 	return victim
 }
 
-// tellNextView waits until the survivors have agreed on a view after the given one, and tells so.
+// tellNextView waits until the survivors have agreed on a view after the given one, tells so, and goes on until they have settled in it.
 func (st *story) tellNextView(ctx context.Context, victim *cluster.Node, view uint64, killed time.Time) {
 	t := st.teller
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
+	told := false
 	for {
+		settled := true
 		for _, n := range st.cluster.Nodes() {
 			if n == victim {
 				continue
 			}
-			if status, err := n.Client().Status(ctx, false); err == nil && status.View > view {
+			status, err := n.Client().Status(ctx, false)
+			if next := err == nil && status.View > view; next && !told {
+				told = true
 				t.say("The others agreed on view %d without %s %s after the kill, and share its part among themselves.", status.View, t.node(victim.Name), term.Duration(time.Since(killed)))
-				return
+			} else if !next || !status.InSync || !status.Settled {
+				settled = false
 			}
+		}
+		if settled && told {
+			st.shop.tally.healed.Store(time.Now().UnixNano())
+			return
 		}
 		select {
 		case <-ctx.Done():

@@ -27,6 +27,28 @@ type row struct {
 	p50, p99 time.Duration
 }
 
+// outOfSync says what keeps a replica that runs from being in sync.
+func (r row) outOfSync() string {
+	switch {
+	case !r.answers:
+		return "no answer"
+	case r.status.View == 0:
+		return "joining"
+	case !r.status.Acting: // it has a view, and waits until a majority confirms it, or another one
+		return "waiting"
+	default:
+		return "catching up"
+	}
+}
+
+// timed is a duration of reads, if there were any.
+func (r row) timed(d time.Duration) string {
+	if r.rate <= 0 {
+		return "–"
+	}
+	return term.Duration(d)
+}
+
 // past is what a rate is counted from.
 type past struct {
 	reads  uint64
@@ -112,16 +134,12 @@ func (st *story) table(rows []row) []string {
 		case r.state == cluster.Up && r.answers && r.status.InSync:
 			state = s.Green("● in sync")
 		case r.state == cluster.Up:
-			state = s.Yellow("◌ joining")
+			state = s.Yellow("◌ " + r.outOfSync())
 		}
 		if r.answers {
 			view, entries = term.Count(r.status.View), term.Count(r.status.Entries)
 		}
-		p50, p99 := "–", "–"
-		if r.rate > 0 {
-			p50, p99 = term.Duration(r.p50), term.Duration(r.p99)
-		}
-		table.Row("  "+s.Cyan(r.name), state, view, entries, term.Count(int(r.rate+0.5)), r.hitShare, p50, p99)
+		table.Row("  "+s.Cyan(r.name), state, view, entries, term.Count(int(r.rate+0.5)), r.hitShare, r.timed(r.p50), r.timed(r.p99))
 	}
 	lines := append([]string{""}, table.Lines(s)...)
 	return append(lines, "", st.footer())
@@ -137,7 +155,7 @@ func (st *story) footer() string {
 	if st.cfg.For > 0 {
 		end = fmt.Sprintf("%.0f s to go, ^C ends", max(0, time.Until(st.begun.Add(st.cfg.For)).Seconds()))
 	}
-	return fmt.Sprintf("  %s sessions   %s reads   %s   %s", term.Count(st.shop.live()), term.Count(y.reads.Load()), wrong, s.Dim(end))
+	return fmt.Sprintf("  %s   %s   %s   %s", plural(st.shop.live(), "session", "sessions"), plural(int(y.reads.Load()), "read", "reads"), wrong, s.Dim(end))
 }
 
 // line tells of the replicas in one line.
@@ -151,10 +169,11 @@ func (st *story) line(rows []row) string {
 		case r.state != cluster.Up:
 			text += r.name + " down"
 		case !r.answers || !r.status.InSync:
-			text += r.name + " joining"
+			text += r.name + " " + r.outOfSync()
 		default:
-			text += fmt.Sprintf("%s view %d, %s, %.0f reads/s, p99 %s", r.name, r.status.View, plural(r.status.Entries, "entry", "entries"), r.rate, term.Duration(r.p99))
+			text += fmt.Sprintf("%s view %d, %s, %s, p99 %s", r.name, r.status.View, plural(r.status.Entries, "entry", "entries"),
+				plural(int(r.rate+0.5), "read/s", "reads/s"), r.timed(r.p99))
 		}
 	}
-	return fmt.Sprintf("%s | %s reads, %s wrong", text, term.Count(st.shop.tally.reads.Load()), term.Count(st.shop.tally.wrong.Load()))
+	return fmt.Sprintf("%s | %s, %s wrong", text, plural(int(st.shop.tally.reads.Load()), "read", "reads"), term.Count(st.shop.tally.wrong.Load()))
 }

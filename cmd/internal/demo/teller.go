@@ -50,7 +50,11 @@ func (t *teller) title(nodes int) {
 	t.live.Println("")
 	t.live.Println("  " + t.style.Bold("huddle") + t.style.Dim("  ·  a session cache that lives inside the service it serves"))
 	t.live.Println("")
-	t.say("Starting %s on this machine, each a process of its own.", plural(nodes, "node", "nodes"))
+	if nodes == 1 {
+		t.say("Starting 1 node on this machine, a process of its own.")
+		return
+	}
+	t.say("Starting %d nodes on this machine, each a process of its own.", nodes)
 }
 
 func (t *teller) introduce(c *cluster.Cluster) {
@@ -82,10 +86,11 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 		wrong = t.bad(term.Count(n))
 	}
 	rows := [][2]string{
-		{"visitors", fmt.Sprintf("%s log-ins, %s cart changes, %s log-outs in %s", term.Count(y.logins.Load()), term.Count(y.updates.Load()), term.Count(y.logouts.Load()), term.Duration(ran.Round(100*time.Millisecond)))},
+		{"visitors", fmt.Sprintf("%s, %s, %s in %s", plural(int(y.logins.Load()), "log-in", "log-ins"), plural(int(y.updates.Load()), "cart change", "cart changes"),
+			plural(int(y.logouts.Load()), "log-out", "log-outs"), term.Duration(ran.Round(100*time.Millisecond)))},
 		{"reads", fmt.Sprintf("%s: %s found the session, %s rightly found none", term.Count(y.reads.Load()), term.Count(y.hits.Load()), term.Count(y.absent.Load()))},
 		{"wrong", wrong},
-		{"latency", fmt.Sprintf("p50 %s, p99 %s, p99.9 %s, longest %s", term.Duration(y.latency.Quantile(0.5)), term.Duration(y.latency.Quantile(0.99)), term.Duration(y.latency.Quantile(0.999)), term.Duration(y.latency.Max()))},
+		{"latency", y.latencies()},
 	}
 	if y.killed.Load() != 0 {
 		cost := "nothing that a visitor would feel"
@@ -107,4 +112,13 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 		t.live.Println("  " + t.style.Dim(fmt.Sprintf("%-10s", row[0])) + row[1])
 	}
 	t.live.Println("")
+}
+
+// latencies tells how long reads took, if there were any.
+func (y *tally) latencies() string {
+	if y.reads.Load() == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("p50 %s, p99 %s, p99.9 %s, longest %s", term.Duration(y.latency.Quantile(0.5)), term.Duration(y.latency.Quantile(0.99)),
+		term.Duration(y.latency.Quantile(0.999)), term.Duration(y.latency.Max()))
 }
