@@ -28,6 +28,10 @@ const frontTimeout = 2 * time.Second
 // Serve runs a node until the first signal, then leaves the cluster gracefully within cfg.LeaveTimeout. A second signal ends
 // it at once. It returns nil after a leave.
 func Serve(cfg Config, signals <-chan os.Signal) error {
+	// From the beginning: one that nobody catches ends the process. What it asks for is done once the node runs.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	if err := cfg.Check(); err != nil {
 		return err
 	}
@@ -76,9 +80,6 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" {
 		cfg.Logger.Warn("nothing secures the traffic between nodes; whoever reaches this address can read and change all sessions", "listen", n.Addr())
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	watchCtx, stopWatch := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { watch.run(watchCtx, n, hup) })
