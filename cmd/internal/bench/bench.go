@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
@@ -114,7 +115,7 @@ type bench struct {
 func (b *bench) run(ctx context.Context) (err error) {
 	if b.cfg.Compare != "" {
 		if b.redis, err = dialURL(ctx, b.cfg.Compare, b.mostCallers()); err != nil {
-			return err
+			return fmt.Errorf("--compare: %w", err)
 		}
 		defer b.redis.close()
 		defer func() { b.redis.forget(b.keys) }()
@@ -126,6 +127,10 @@ func (b *bench) run(ctx context.Context) (err error) {
 	for _, addr := range b.cfg.Addrs {
 		t, err := dialAddr(ctx, addr, b.cfg.Password, b.mostCallers())
 		if err != nil {
+			var network *net.OpError
+			if errors.As(err, &network) {
+				err = fmt.Errorf("%w; start a node with \"huddle serve\", name others with --resp, or take --self-contained", err)
+			}
 			return err
 		}
 		defer t.close()

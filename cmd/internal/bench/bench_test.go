@@ -61,3 +61,26 @@ func TestRowsLineUpWithTheHead(t *testing.T) {
 		t.Errorf("\n%s\n%s", h, row)
 	}
 }
+
+// What a Get after a log-out has to find is no miss.
+func TestMissesThatAreDueAreNotListed(t *testing.T) {
+	var out bytes.Buffer
+	s := newShow(Config{Out: &out, For: time.Second, Addrs: []string{"a"}})
+	for w, want := range map[load.Workload]bool{load.Logout: false, load.Read: true} {
+		m := run(RESP, w, 1, 100, 1000)
+		m.Misses = 4321
+		out.Reset()
+		if s.measured(m); strings.Contains(out.String(), "4,321") != want {
+			t.Errorf("%v:\n%s", w, out.String())
+		}
+	}
+}
+
+// Where nothing answers there is no table, but a hint.
+func TestWithoutANodeThereIsNoTable(t *testing.T) {
+	var out bytes.Buffer
+	err := Run(t.Context(), Config{Workloads: []load.Workload{load.Read}, Callers: []int{1}, Keys: 100, Addrs: []string{"127.0.0.1:1"}, Out: &out, Err: &out})
+	if err == nil || !strings.Contains(err.Error(), "huddle serve") || !strings.Contains(err.Error(), "--self-contained") || out.Len() != 0 {
+		t.Errorf("%v after %q", err, out.String())
+	}
+}

@@ -32,6 +32,14 @@ func dialAddr(ctx context.Context, addr, password string, callers int) (*redisTa
 	return dialRedis(ctx, addr, opts, callers)
 }
 
+// CheckURL tells whether url names a Redis. The error does not repeat it: it may hold a password.
+func CheckURL(url string) error {
+	if _, err := redis.ParseURL(url); err != nil {
+		return errors.New("this is no address of a Redis: give redis://host:port, rediss://host:port or unix:///path")
+	}
+	return nil
+}
+
 // dialURL connects to redis://, rediss:// or unix://.
 func dialURL(ctx context.Context, url string, callers int) (*redisTarget, error) {
 	opts, err := redis.ParseURL(url)

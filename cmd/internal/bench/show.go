@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
@@ -18,6 +19,8 @@ type show struct {
 	begun time.Time
 	total int // runs to come in all
 	over  int
+	// headed: the head of the table has been printed.
+	headed sync.Once
 }
 
 func newShow(cfg Config) *show {
@@ -34,12 +37,18 @@ func newShow(cfg Config) *show {
 	if cfg.Compare != "" && (!cfg.SelfContained || hasRESP(cfg.Via)) {
 		s.total += len(cfg.Workloads) * len(cfg.Callers)
 	}
-	if s.rows {
-		s.live.Println(s.style.Dim(cfg.about()))
-		s.live.Println("")
-		s.live.Println(s.style.Dim(head))
-	}
 	return s
+}
+
+// start prints the head of the table, once there is something to measure.
+func (s *show) start() {
+	s.headed.Do(func() {
+		if s.rows {
+			s.live.Println(s.style.Dim(s.cfg.about()))
+			s.live.Println("")
+			s.live.Println(s.style.Dim(head))
+		}
+	})
 }
 
 func hasRESP(vias []Via) bool {
@@ -84,6 +93,7 @@ func (s *show) say(format string, args ...any) {
 }
 
 func (s *show) filling(via Via, done, of int64) {
+	s.start()
 	s.live.Block([]string{fmt.Sprintf("%s %s  writing the keys: %s of %s", s.bar(float64(done), float64(of)), via, term.Count(done), term.Count(of))})
 }
 
@@ -114,16 +124,20 @@ const (
 // measured prints a run that is over, a line for each kind of call.
 func (s *show) measured(m Measured) {
 	s.over++
+	s.start()
 	s.live.Block(nil)
 	if !s.rows {
 		return
 	}
-	errors := term.Count(m.Errors)
+	errors, misses := term.Count(m.Errors), term.Count(m.Misses)
+	if m.Workload == load.Logout.String() {
+		misses = "–" // a Get after a log-out has to find nothing
+	}
 	for i, op := range m.kinds() {
 		l := m.Ops[op]
 		times := []string{Time(l.P50), Time(l.P90), Time(l.P99), Time(l.P999), Time(l.Max)}
 		line := fmt.Sprintf(rowFormat, m.Via, m.Workload, term.Count(m.Callers), term.Count(int64(m.PerSecond)), op,
-			times[0], times[1], times[2], times[3], times[4], term.Count(m.Misses), errors)
+			times[0], times[1], times[2], times[3], times[4], misses, errors)
 		if i > 0 {
 			line = fmt.Sprintf(rowFormat, "", "", "", "", op, times[0], times[1], times[2], times[3], times[4], "", "")
 		}

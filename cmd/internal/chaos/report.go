@@ -51,7 +51,7 @@ func (r *run) figures(l *load) string {
 	l.mu.Unlock()
 	verdict := r.style.Green("0 broken promises")
 	if broken > 0 {
-		verdict = r.style.Red(term.Count(broken) + " broken promises")
+		verdict = r.style.Red(strings.TrimSuffix(term.Count(broken)+" broken promises", map[bool]string{true: "s"}[broken == 1]))
 	}
 	return fmt.Sprintf("%s   %s reads, %s writes, %s keys checked, %s", strings.Join(nodes, "  "),
 		term.Count(l.gets.Load()+l.probed.Load()), term.Count(l.sets.Load()+l.dels.Load()), term.Count(l.keysChecked.Load()), verdict)
@@ -93,7 +93,7 @@ func (r *run) report(l *load, interrupted bool) error {
 		r.live.Println("  " + r.style.Yellow("Interrupted."))
 	}
 	if broken > 0 {
-		r.live.Println("  " + r.style.Red(fmt.Sprintf("BROKEN: %s times. The first:", term.Count(broken))))
+		r.live.Println("  " + r.style.Red(fmt.Sprintf("BROKEN: %s ×. The first:", term.Count(broken))))
 		for _, v := range first[:min(5, len(first))] {
 			r.live.Println("    " + v.String())
 		}

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +28,9 @@ type benchCmd struct {
 	PasswordFile string   `placeholder:"FILE" help:"File whose first line is the password of --resp. Default: none."`
 
 	SelfContained bool     `help:"Start a cluster of real processes on loopback instead of --resp. Default: no."`
-	Nodes         int      `default:"3" placeholder:"N" help:"With --self-contained: how many nodes, 1 to 20. Default: ${default}."`
-	Replicas      int      `default:"2" placeholder:"N" help:"With --self-contained: copies of each entry in all. Default: ${default}."`
-	Via           []string `default:"resp,node,strategy" placeholder:"LIST" help:"With --self-contained: resp (the ports), node (node.Get and Set in this process, which takes the place of a node), strategy (sessions, in this process), remote (node.Get of what only other nodes hold). Default: ${default}."`
+	Nodes         *int     `placeholder:"N" help:"With --self-contained: how many nodes, 1 to 20. Default: 3."`
+	Replicas      *int     `placeholder:"N" help:"With --self-contained: copies of each entry in all. Default: 2."`
+	Via           []string `placeholder:"LIST" help:"With --self-contained: resp (the ports), node (node.Get and Set in this process, which takes the place of a node), strategy (sessions, in this process), remote (node.Get of what only other nodes hold). Default: resp,node,strategy."`
 
 	Compare string `placeholder:"URL" help:"Put the same load on a Redis too, redis://host:port or unix:///path, and print both side by side. Default: none."`
 	JSON    bool   `name:"json" help:"Print JSON. Default: no."`
@@ -64,12 +66,25 @@ func (c *benchCmd) config() (cfg bench.Config, err error) {
 		}
 		cfg.Workloads = append(cfg.Workloads, w)
 	}
-	if cfg.Via, err = bench.ParseVias(c.Via); err != nil {
+	if err := c.checkAlone(); err != nil {
+		return cfg, err
+	}
+	via := c.Via
+	if len(via) == 0 {
+		via = []string{"resp", "node", "strategy"}
+	}
+	if cfg.Via, err = bench.ParseVias(via); err != nil {
 		return cfg, usage("--via: %v", err)
 	}
 	cfg.Callers, cfg.Keys, cfg.ValueBytes, cfg.Seed = c.Callers, c.Keys, int(c.Value), c.Seed
 	cfg.For, cfg.Requests, cfg.Warm = c.For, c.Requests, c.Warm
-	cfg.SelfContained, cfg.Nodes, cfg.Replicas = c.SelfContained, c.Nodes, c.Replicas
+	cfg.SelfContained, cfg.Nodes, cfg.Replicas = c.SelfContained, 3, 2
+	if c.Nodes != nil {
+		cfg.Nodes = *c.Nodes
+	}
+	if c.Replicas != nil {
+		cfg.Replicas = *c.Replicas
+	}
 	cfg.Addrs, cfg.Compare, cfg.JSON = c.Resp, c.Compare, c.JSON
 	if c.Dist == "zipf" {
 		cfg.Skew = c.Skew
@@ -77,13 +92,33 @@ func (c *benchCmd) config() (cfg bench.Config, err error) {
 	return cfg, c.check(cfg)
 }
 
+// checkAlone refuses flags that only a cluster of its own heeds. --replicas may be in the environment for the sake of serve.
+func (c *benchCmd) checkAlone() error {
+	for _, f := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--nodes", c.Nodes != nil}, {"--replicas", c.Replicas != nil && os.Getenv("HUDDLE_REPLICAS") == ""}, {"--via", len(c.Via) > 0},
+	} {
+		if f.given && !c.SelfContained {
+			return usage("%s is for a cluster of its own: give --self-contained too", f.flag)
+		}
+	}
+	return nil
+}
+
 func (c *benchCmd) check(cfg bench.Config) error {
 	tooMany := func(n int) bool { return n < 1 || n > bench.MaxCallers }
+	if cfg.Compare != "" {
+		if err := bench.CheckURL(cfg.Compare); err != nil {
+			return usage("--compare: %v", err)
+		}
+	}
 	switch {
 	case len(cfg.Workloads) == 0:
 		return usage("--workload names none")
 	case len(cfg.Callers) == 0 || slices.ContainsFunc(cfg.Callers, tooMany):
-		return usage("--callers %v is not usable: each number is 1 to %d", cfg.Callers, bench.MaxCallers)
+		return usage("--callers %s is not usable: each number is 1 to %d", strings.Trim(fmt.Sprint(cfg.Callers), "[]"), bench.MaxCallers)
 	case cfg.Keys < 100 || cfg.Keys > bench.MaxKeys:
 		return usage("--keys %d is not usable: 100 to %d", cfg.Keys, bench.MaxKeys)
 	case c.Value > bench.MaxValue:
@@ -98,8 +133,6 @@ func (c *benchCmd) check(cfg bench.Config) error {
 		return usage("--nodes %d is not usable: 1 to %d", cfg.Nodes, bench.MaxNodes)
 	case cfg.SelfContained && (cfg.Replicas < 1 || cfg.Replicas > 16):
 		return usage("--replicas %d is not usable: 1 to 16", cfg.Replicas)
-	case cfg.SelfContained && len(cfg.Via) == 0:
-		return usage("--via names none")
 	case cfg.SelfContained && slices.Contains(cfg.Via, bench.Remote) && cfg.Nodes <= cfg.Replicas:
 		return usage("--via remote with %d nodes and %d copies: every node holds every key, nothing is remote", cfg.Nodes, cfg.Replicas)
 	case !cfg.SelfContained && (len(cfg.Addrs) == 0 || slices.ContainsFunc(cfg.Addrs, func(a string) bool { return !strings.Contains(a, ":") })):

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -82,15 +83,20 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "huddle: %v\n", err)
 		return exitFailure
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args = append([]string{"version"}, args[1:]...)
 	}
 	kctx, err := parse(parser, args)
 	switch {
 	case ended >= 0:
 		return ended
 	case err != nil:
-		fmt.Fprintf(errOut, "huddle: %v\n%s\n", err, hint(err))
+		fmt.Fprintf(errOut, "huddle: %v%s\n%s\n", err, missingUnit(err), hint(err))
 		return exitUsage
 	}
 	return exitCode(kctx.Run(), errOut)
@@ -108,6 +114,15 @@ func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
 		}
 	}()
 	return parser.Parse(args)
+}
+
+// missingUnit says how a time is given if one was given as a bare number.
+func missingUnit(err error) string {
+	_, rest, found := strings.Cut(err.Error(), "missing unit in duration \"")
+	if number, _, ok := strings.Cut(rest, "\""); found && ok {
+		return fmt.Sprintf("; seconds are %ss", number)
+	}
+	return ""
 }
 
 // hint says where to read on after a mistake on the command line.

@@ -74,3 +74,39 @@ func TestStatusSaysWhyANodeIsOutside(t *testing.T) {
 		t.Errorf("code %d\n%s", code, out.String())
 	}
 }
+
+func TestMistakesAreExplained(t *testing.T) {
+	for want, args := range map[string]string{
+		`--admin "off" is not usable: it must be host:port`: "status --admin off",
+		`--admin "foo" is not usable: it must be host:port`: "get k --admin foo",
+		"--ttl 2000000h0m0s is not usable: at most 876000h": "set k v --ttl 2000000h",
+		"a time to live of 876001h0m0s is not usable":       "touch k 876001h",
+		"--default-ttl 876001h0m0s is not usable":           "serve --default-ttl 876001h",
+		"seconds are 30s":                          "set k v --ttl 30",
+		"--nodes is for a cluster of its own":      "bench --nodes 3",
+		"--replicas is for a cluster of its own":   "bench --replicas 2",
+		"--via is for a cluster of its own":        "bench --via node",
+		"--compare: this is no address of a Redis": "bench --compare foo",
+		"--callers 0 is not usable":                "bench --callers 0",
+	} {
+		refusedWith(t, want, strings.Fields(args)...)
+	}
+}
+
+// In no cluster there is no place for a key.
+func TestRingWithoutACluster(t *testing.T) {
+	var out, errOut bytes.Buffer
+	admin := answering(t, `{"partition":3,"partitions":1021,"owner":"","copies":null,"shares":[]}`)
+	if code := Main([]string{"ring", "k", "--admin", admin}, strings.NewReader(""), &out, &errOut); code != exitFailure || !strings.Contains(errOut.String(), "in no cluster") {
+		t.Errorf("code %d: %s%s", code, out.String(), errOut.String())
+	}
+}
+
+func TestHelpAndVersionAsOthersHaveThem(t *testing.T) {
+	for args, want := range map[string]string{"help": "Usage: huddle", "help serve": "--max-memory", "--version": "huddle ", "": "Usage: huddle"} {
+		var out, errOut bytes.Buffer
+		if code := Main(strings.Fields(args), strings.NewReader(""), &out, &errOut); code != exitOK || !strings.Contains(out.String(), want) {
+			t.Errorf("%q: code %d, %q%q", args, code, out.String(), errOut.String())
+		}
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -23,6 +25,10 @@ type target struct {
 }
 
 func (t *target) dial() (*client.Client, error) {
+	addr := strings.TrimSuffix(strings.TrimPrefix(t.Admin, "http://"), "/")
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+		return nil, usage("--admin %q is not usable: it must be host:port, where a node serves its --admin", t.Admin)
+	}
 	token, err := readSecret("--admin-token-file", t.AdminTokenFile)
 	if err != nil {
 		return nil, err
@@ -48,6 +54,19 @@ func about(key string, err error) error {
 		return fmt.Errorf("%s: %w", term.Clean(key), err)
 	}
 	return err
+}
+
+// maxTTL is the longest time to live that a node keeps: 100 years.
+const maxTTL = 876_000 * time.Hour
+
+func checkTTL(what string, ttl time.Duration) error {
+	switch {
+	case ttl < 0:
+		return usage("%s %s is not usable: give a positive time such as 30m, or 0 for no end", what, ttl)
+	case ttl > maxTTL:
+		return usage("%s %s is not usable: at most 876000h, which is 100 years, or 0 for no end", what, ttl)
+	}
+	return nil
 }
 
 // checkKeys refuses what no node takes for a key.
@@ -117,8 +136,10 @@ func (c *setCmd) Run(s *streams) error {
 	if err := checkKeys(c.Key); err != nil {
 		return err
 	}
-	if c.TTL != nil && *c.TTL < 0 {
-		return usage("--ttl %s is not usable: give a positive time such as 30m, or 0 for no end", *c.TTL)
+	if c.TTL != nil {
+		if err := checkTTL("--ttl", *c.TTL); err != nil {
+			return err
+		}
 	}
 	value := []byte(c.Value)
 	if c.Value == "-" {
@@ -189,8 +210,8 @@ func (c *touchCmd) Run(io *streams) error {
 	if err := checkKeys(c.Key); err != nil {
 		return err
 	}
-	if c.TTL < 0 {
-		return usage("a time to live of %s is not usable: give a positive time such as 30m, or 0 for no end", c.TTL)
+	if err := checkTTL("a time to live of", c.TTL); err != nil {
+		return err
 	}
 	cl, err := c.dial()
 	if err != nil {

@@ -91,6 +91,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			return cfg, &app.UsageError{Text: d.flag + " " + d.d.String() + " is not usable: give a positive time such as 10s"}
 		}
 	}
+	if err := checkTTL("--default-ttl", c.DefaultTTL); err != nil {
+		return cfg, err
+	}
 	if quarter := c.MaxMemory / 4; c.MaxValue > maxValue || c.MaxValue > quarter && c.MaxValue != defaultMaxValue {
 		return cfg, usage("--max-value %s is not usable: at most 16MB, and a quarter of --max-memory, which is %s", sizeText(c.MaxValue), sizeText(quarter))
 	}
