@@ -101,6 +101,13 @@ func configGet(c *client, args [][]byte) {
 		{"save", ""},
 		{"timeout", "0"},
 	}
+	for _, section := range cfg.Backend.Info() { // INFO shows it, and monitoring compares the two
+		for _, f := range section.Fields {
+			if f[0] == "maxmemory" {
+				parameters = append(parameters, f)
+			}
+		}
+	}
 	var wanted [][2]string
 	for _, arg := range args[2:] {
 		pattern, ok := compileGlob(c.context(), bytes.ToLower(arg))
