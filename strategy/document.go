@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -29,12 +28,13 @@ type field struct {
 }
 
 // readDocument takes an object, and returns its fields too. Names are exact: "Token" is not "token". Of a repeated name the last counts.
-func readDocument(data []byte) (document, fields, error) {
-	data = bytes.Trim(data, spaces)
-	if len(data) == 0 || data[0] != '{' {
+// The document shares text's memory.
+func readDocument(text string) (document, fields, error) {
+	text = strings.Trim(text, spaces)
+	if text == "" || text[0] != '{' {
 		return document{}, nil, fmt.Errorf("%w: not a JSON object", ErrInvalid)
 	}
-	d := document{text: string(data)}
+	d := document{text: text}
 	all, ok := d.parse()
 	if !ok {
 		return document{}, nil, fmt.Errorf("%w: malformed JSON", ErrInvalid) // the parser's error may quote what it read

@@ -37,8 +37,8 @@ type InMemory struct {
 	cfg     InMemoryConfig
 	flights flights[CachedSession]
 
-	items   *sieve[*held] // its lock guards everything below
-	byUser  map[string]map[string]struct{}
+	items   *sieve[*held]    // its lock guards everything below
+	byUser  map[string]*held // one of each user's sessions, the others linked to it
 	ends    ends
 	dead    deadTokens
 	loading map[string]map[*pending]struct{}
@@ -46,12 +46,17 @@ type InMemory struct {
 	wake    time.Time // when the timer fires; zero: it is not running
 }
 
-// held is a session kept. It is not changed once it is stored, but for index.
+// held is a session kept. It is not changed once it is stored, but for its places in the indexes.
 type held struct {
 	session CachedSession
 	expires time.Time
 	index   int // in ends
+
+	next, prev *held // of the same user
 }
+
+// userIndex is what the session of a user takes in the index of users.
+const userIndex = 80
 
 // over tells whether the session has ended. The monotonic clock stands still while the machine is suspended, so that of the wall
 // counts too: whichever is ahead.
@@ -72,7 +77,7 @@ func NewInMemory(cfg InMemoryConfig) *InMemory {
 	cfg.MaxSessionBytes = int(min(int64(cfg.MaxSessionBytes), cfg.MaxBytes/2))
 	c := &InMemory{
 		cfg:     cfg,
-		byUser:  map[string]map[string]struct{}{},
+		byUser:  map[string]*held{},
 		dead:    newDeadTokens(cfg.MaxBytes / 4),
 		loading: map[string]map[*pending]struct{}{},
 	}
@@ -102,6 +107,9 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	h := &held{session: session.Clone()}
 	h.session.own()
 	weight := h.session.weight()
+	if h.session.UserID() != "" {
+		weight += userIndex
+	}
 	if len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes {
 		return ErrTooLarge
 	}
@@ -183,8 +191,8 @@ func (c *InMemory) RevokeUser(_ context.Context, userID string) error {
 	}
 	c.items.mu.Lock()
 	defer c.items.mu.Unlock()
-	for token := range c.byUser[userID] {
-		c.takeOut(token)
+	for h := c.byUser[userID]; h != nil; h = c.byUser[userID] {
+		c.takeOut(h.session.Token)
 	}
 	c.overtakeAll() // whose session is being loaded is not known yet
 	return nil
@@ -218,21 +226,33 @@ func (c *InMemory) overtakeAll() {
 func (c *InMemory) list(h *held) {
 	c.ends.add(h)
 	if user := h.session.UserID(); user != "" {
-		tokens := c.byUser[user]
-		if tokens == nil {
-			tokens = map[string]struct{}{}
-			c.byUser[user] = tokens
+		// The first stays the first: its text is the key of the map.
+		if first := c.byUser[user]; first == nil {
+			c.byUser[user] = h
+		} else {
+			h.next, h.prev = first.next, first
+			if h.next != nil {
+				h.next.prev = h
+			}
+			first.next = h
 		}
-		tokens[h.session.Token] = struct{}{}
 	}
 }
 
 func (c *InMemory) unlist(h *held) {
 	c.ends.remove(h)
 	if user := h.session.UserID(); user != "" {
-		tokens := c.byUser[user]
-		if delete(tokens, h.session.Token); len(tokens) == 0 {
+		switch {
+		case h.prev != nil:
+			h.prev.next = h.next
+		case h.next != nil:
+			delete(c.byUser, user) // with its key, which is a text of h
+			c.byUser[h.next.session.UserID()] = h.next
+		default:
 			delete(c.byUser, user)
+		}
+		if h.next != nil {
+			h.next.prev = h.prev
 		}
 	}
 }

@@ -3,6 +3,8 @@ package strategy_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,5 +137,40 @@ func TestInMemoryDeletedAgainAndAgain(t *testing.T) {
 	}
 	if err := c.Set(t.Context(), strategytest.Session("logged-out", "u")); !errors.Is(err, strategy.ErrRevoked) {
 		t.Errorf("Set = %v, want ErrRevoked", err)
+	}
+}
+
+// RevokeUser ends the sessions of its user and no others, whatever has come and gone before.
+func TestInMemoryUsers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c, users := strategy.NewInMemory(strategy.InMemoryConfig{}), map[string]string{} // by token
+	for step := range 5000 {
+		token, user := fmt.Sprint("t", random.IntN(30)), fmt.Sprint("u", random.IntN(4))
+		switch random.IntN(20) {
+		case 0:
+			if err := c.RevokeUser(t.Context(), user); err != nil {
+				t.Fatal(err)
+			}
+			maps.DeleteFunc(users, func(_, of string) bool { return of == user })
+		case 1, 2, 3:
+			over := strategytest.Session(token, user)
+			over.Expires = time.Now().Add(-time.Second)
+			if err := c.Set(t.Context(), over); err != nil { // removes it
+				t.Fatal(err)
+			}
+			delete(users, token)
+		default:
+			if err := c.Set(t.Context(), strategytest.Session(token, user)); err != nil {
+				t.Fatal(err)
+			}
+			users[token] = user
+		}
+		if n := c.Len(); n != len(users) {
+			t.Fatalf("step %d: %d sessions, want %d", step, n, len(users))
+		}
+		got, found, _ := c.Get(t.Context(), token)
+		if want, is := users[token]; found != is || got.UserID() != want {
+			t.Fatalf("step %d: %s is of %q, want %q", step, token, got.UserID(), want)
+		}
 	}
 }

@@ -19,7 +19,7 @@ type latestEntry[V any] struct {
 }
 
 // latestOverhead is what an entry takes beside the text of its key: itself, its place in the order and the one in the map.
-const latestOverhead = 160
+const latestOverhead = 184
 
 func newLatest[V any]() latest[V] { return latest[V]{at: map[string]*list.Element{}} }
 

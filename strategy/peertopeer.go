@@ -216,7 +216,7 @@ func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error
 	if d := p.known(token); d != nil && bytes.Equal(d.raw, raw) {
 		return d.session.Clone(), nil
 	}
-	session, err := decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw))) // nobody changes the value of an entry
+	session, within, err := decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw))) // nobody changes the value of an entry
 	if err != nil {
 		return CachedSession{}, err
 	}
@@ -224,8 +224,12 @@ func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error
 		return CachedSession{}, fmt.Errorf("%w: another token than the key's", ErrInvalid)
 	}
 	if s := p.shard(token); s != nil {
+		weight := session.structs()
+		if !within {
+			weight = session.weight()
+		}
 		// Kept is the clone: it lies together in memory.
-		s.put(session.Token, &decodedSession{key, raw, session.Clone()}, int64(session.structs()+len(raw)+len(key)))
+		s.put(session.Token, &decodedSession{key, raw, session.Clone()}, int64(weight+len(raw)+len(key)))
 	}
 	return session, nil
 }

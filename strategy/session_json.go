@@ -63,7 +63,7 @@ func (s *CachedSession) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
-	session, err := decodeSession(string(data))
+	session, _, err := decodeSession(string(data))
 	if err != nil {
 		return err
 	}
@@ -71,17 +71,18 @@ func (s *CachedSession) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decodeSession returns the session that text holds, whose memory it shares.
-func decodeSession(text string) (CachedSession, error) {
+// decodeSession returns the session that text holds, whose memory it shares, and whether it takes no memory for texts beside it.
+func decodeSession(text string) (s CachedSession, within bool, err error) {
 	if s, ok := quickSession(text); ok {
-		return s, nil
+		return s, true, nil
 	}
-	return decodeAny([]byte(text))
+	s, err = decodeAny(text)
+	return s, false, err
 }
 
 // decodeAny is decodeSession for whatever encoding/json reads.
-func decodeAny(data []byte) (CachedSession, error) {
-	doc, fields, err := readDocument(data)
+func decodeAny(text string) (CachedSession, error) {
+	doc, fields, err := readDocument(text)
 	if err != nil {
 		return CachedSession{}, err
 	}
@@ -124,7 +125,7 @@ func (u CachedSessionUser) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON replaces the user by the one in data.
 func (u *CachedSessionUser) UnmarshalJSON(data []byte) error {
-	doc, fields, err := readDocument(data)
+	doc, fields, err := readDocument(string(data))
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func sameStrings(a, b []string) bool {
 
 // UnmarshalJSON replaces the permissions by those in data. A permission that is null is refused.
 func (c *ChannelPermissions) UnmarshalJSON(data []byte) error {
-	doc, fields, err := readDocument(data)
+	doc, fields, err := readDocument(string(data))
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func sameAsJSON(t *testing.T, text string) (accepted bool) {
 	if !ok {
 		return false
 	}
-	want, err := decodeAny([]byte(text))
+	want, err := decodeAny(text)
 	if err != nil {
 		t.Fatalf("accepted, but %v: %s", err, text)
 	}

@@ -17,12 +17,12 @@ func SessionUserID(value []byte) string {
 	if id, ok := q.userOnly(); ok {
 		return strings.Clone(id.text)
 	}
-	_, session, err := readDocument(value)
+	_, session, err := readDocument(string(value))
 	if err != nil {
 		return ""
 	}
 	raw, _ := session.get("user")
-	_, user, err := readDocument(raw)
+	_, user, err := readDocument(string(raw))
 	if err != nil {
 		return ""
 	}

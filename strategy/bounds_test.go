@@ -1,0 +1,90 @@
+package strategy
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// TestBoundsAreThoseOfTheHeap fills what is bounded by bytes, with what weighs the least for what it takes, and looks at the heap.
+func TestBoundsAreThoseOfTheHeap(t *testing.T) {
+	const bound = 4 << 20
+	small := func(i int) CachedSession {
+		return CachedSession{Token: fmt.Sprintf("%08d", i), User: &CachedSessionUser{ID: StringID(fmt.Sprint(i))}}
+	}
+	decoded := func(session func(i int) CachedSession) func() any {
+		return func() any {
+			p := newPeerToPeer(nil, WithDecodedBound(1<<20, bound))
+			for i := range 10_000 {
+				s := session(i)
+				raw, err := s.MarshalJSON()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := p.decode(p.prefix+s.Token, s.Token, bytes.Clone(raw)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return p
+		}
+	}
+	for name, fill := range map[string]func() any{
+		"InMemory, each session another user's": func() any {
+			c := NewInMemory(InMemoryConfig{MaxBytes: bound})
+			for i := range 20_000 {
+				if err := c.Set(t.Context(), small(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return c
+		},
+		"dead tokens": func() any {
+			d := newDeadTokens(bound)
+			for i := range 60_000 {
+				d.add(fmt.Sprintf("%08d", i), time.Now())
+			}
+			return &d
+		},
+		"tokens seen": func() any {
+			r := newRecent(1<<20, bound)
+			for i := range 60_000 {
+				r.note(fmt.Sprintf("%08d", i))
+			}
+			return r
+		},
+		"decoded": decoded(small),
+		"decoded, with an escape": decoded(func(i int) CachedSession {
+			s := small(i)
+			s.User.Identifier = "a&b"
+			s.User.ChannelPermissions = []ChannelPermissions{{ID: IntID(1), Token: "channel", Code: "__default_channel__"}}
+			for j := range 12 {
+				p := &s.User.ChannelPermissions[0].Permissions
+				*p = append(*p, fmt.Sprint("UpdateSomething", j))
+			}
+			return s
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := heapInUse()
+			kept := fill()
+			took := heapInUse() - before
+			runtime.KeepAlive(kept)
+			if took > bound+bound/8 {
+				t.Errorf("%.2f MiB, want %d at most", float64(took)/(1<<20), bound>>20)
+			}
+			if took < bound/2 {
+				t.Errorf("%.2f MiB: the bound was not reached", float64(took)/(1<<20))
+			}
+		})
+	}
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
