@@ -94,27 +94,23 @@ func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 		return nil
 	}
 	done := func(r protocol.Result) { ended(Outcome{Found: r.Existed, Err: n.writeError(what, r, nil)}) }
-	if size := len(w.Value); size >= largeValue {
-		if !n.large.TryAcquire(min(int64(size), largeBytes)) {
-			go func() { // it has to wait for room
-				ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(op.Timeout, n.cfg.WriteTimeout))
-				defer cancel()
-				_, err := n.write(ctx, what, w)
-				ended(Outcome{Err: err})
-			}()
-			return nil
-		}
-		done = n.givingRoom(size, done)
+	room := n.roomFor(w)
+	if !room.try() {
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(op.Timeout, n.cfg.WriteTimeout))
+		go func() { // it has to wait
+			defer cancel()
+			_, err := n.write(ctx, what, w)
+			ended(Outcome{Err: err})
+		}()
+		return nil
 	}
 	deadline := n.until(op.Timeout, n.cfg.WriteTimeout)
 	return func(open bool) {
-		switch {
-		case open:
-			n.m.Write(w, deadline, n.giveUp(w), done)
+		if open {
+			n.m.Write(w, deadline, n.giveUp(w), room.giving(done))
 			return
-		case len(w.Value) >= largeValue:
-			n.giveRoom(len(w.Value))
 		}
+		room.give()
 		ended(Outcome{Err: ErrClosed})
 	}
 }
@@ -142,8 +138,15 @@ func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outc
 				ended(Outcome{Err: err})
 				return
 			}
-			entry, err := n.entry(key, e, n.clock.now())
-			ended(Outcome{Entry: entry, Found: err == nil, Err: err})
+			opened := func() {
+				entry, err := n.entry(key, e, n.clock.now())
+				ended(Outcome{Entry: entry, Found: err == nil, Err: err})
+			}
+			if n.tokens != nil { // to open a seal takes its time
+				go opened()
+				return
+			}
+			opened()
 		})
 	}
 }

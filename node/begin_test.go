@@ -3,6 +3,7 @@ package node_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ func begun(t *testing.T, n *node.Node, ops []node.Op) []node.Outcome {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	all.Add(len(ops))
-	n.Begin(ops, func(i int, o node.Outcome) {
+	given := slices.Clone(ops)
+	n.Begin(given, func(i int, o node.Outcome) {
 		mu.Lock()
 		defer mu.Unlock()
 		if times[i]++; times[i] == 1 {
@@ -27,6 +29,7 @@ func begun(t *testing.T, n *node.Node, ops []node.Op) []node.Outcome {
 			all.Done()
 		}
 	})
+	clear(given) // it is the caller's again
 	all.Wait()
 	mu.Lock()
 	defer mu.Unlock()

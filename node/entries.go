@@ -326,21 +326,24 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
 		return protocol.Result{}, n.writeError(what, protocol.Result{}, err)
 	}
-	large := 0
-	if len(w.Value) >= largeValue {
-		if err := n.takeRoom(ctx, len(w.Value)); err != nil {
+	room := n.roomFor(w)
+	if room.of != nil {
+		if _, bounded := ctx.Deadline(); !bounded { // the wait for room counts
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, n.cfg.WriteTimeout)
+			defer cancel()
+		}
+		if err := room.take(ctx); err != nil {
 			return protocol.Result{}, fmt.Errorf("%s: %w", what, err)
 		}
-		large = len(w.Value)
 	}
+	submitted := false
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		if large > 0 {
-			done, large = n.givingRoom(large, done), 0
-		}
-		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), n.giveUp(w), done)
+		submitted = true
+		n.m.Write(w, n.deadline(ctx, n.cfg.WriteTimeout), n.giveUp(w), room.giving(done))
 	})
-	if large > 0 { // it was not submitted
-		n.giveRoom(large)
+	if !submitted {
+		room.give()
 	}
 	return r, n.writeError(what, r, err)
 }

@@ -4,32 +4,77 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/huddle-cache/huddle/node/protocol"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
 const (
-	// largeValue is the size from which on a value counts for largeBytes.
+	// largeValue is the size from which on a value needs room.
 	largeValue = 4 << 10
-	// largeBytes bounds the values of writes under way from this node, so that a burst of large ones waits here and does not break the
-	// session to their owner, which takes four times as much.
+	// largeBytes bounds the large values under way to one owner, so that a burst of them waits here and does not break the session to that
+	// owner, or those from it to the copies, which take four times as much.
 	largeBytes = 16 << 20
 )
 
-// takeRoom waits until a value of so many bytes may be under way.
-func (n *Node) takeRoom(ctx context.Context, bytes int) error {
-	if err := n.large.Acquire(ctx, min(int64(bytes), largeBytes)); err != nil {
+// rooms are the bytes of large values that may be under way, by owner. Several owners may share one.
+type rooms [64]*semaphore.Weighted
+
+func newRooms() *rooms {
+	var r rooms
+	for i := range r {
+		r[i] = semaphore.NewWeighted(largeBytes)
+	}
+	return &r
+}
+
+// room is what one write takes of it; the zero room is that of a small one.
+type room struct {
+	of    *semaphore.Weighted
+	bytes int64
+}
+
+func (n *Node) roomFor(w *pb.Write) room {
+	if len(w.Value) < largeValue {
+		return room{}
+	}
+	n.mu.Lock()
+	_, owner, _ := n.m.Locate(w.Key)
+	n.mu.Unlock()
+	of := n.rooms[xxhash.Sum64String(owner)%uint64(len(n.rooms))]
+	return room{of, int64(min(len(w.Value), largeBytes))}
+}
+
+// try takes the room if it is there.
+func (r room) try() bool { return r.of == nil || r.of.TryAcquire(r.bytes) }
+
+// take waits for the room. The error is that nothing has been tried.
+func (r room) take(ctx context.Context) error {
+	if r.of == nil {
+		return nil
+	}
+	if err := r.of.Acquire(ctx, r.bytes); err != nil {
 		return fmt.Errorf("%w: %w", ErrOverload, err)
 	}
 	return nil
 }
 
-// giveRoom makes room again; it may be called under the lock.
-func (n *Node) giveRoom(bytes int) { n.large.Release(min(int64(bytes), largeBytes)) }
+// give gives it back; it may be called under Node.mu.
+func (r room) give() {
+	if r.of != nil {
+		r.of.Release(r.bytes)
+	}
+}
 
-// givingRoom is done after it has made room.
-func (n *Node) givingRoom(bytes int, done func(protocol.Result)) func(protocol.Result) {
-	return func(r protocol.Result) {
-		n.giveRoom(bytes)
-		done(r)
+// giving is done after the room has been given back.
+func (r room) giving(done func(protocol.Result)) func(protocol.Result) {
+	if r.of == nil {
+		return done
+	}
+	return func(x protocol.Result) {
+		r.give()
+		done(x)
 	}
 }

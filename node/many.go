@@ -2,7 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
@@ -85,16 +90,19 @@ func (n *Node) SetMany(ctx context.Context, items []SetItem) []error {
 
 // group is where one caller waits for the ends of several operations. All of it is under Node.mu but for ready.
 type group struct {
-	results []protocol.Result
-	ended   []bool
-	open    int
-	ready   chan struct{} // closed with the last end
+	results   []protocol.Result
+	submitted []bool
+	ended     []bool
+	open      int
+	ready     chan struct{} // closed with the last end
 }
 
 // writeMany submits the writes that are not nil, waits for all of them, and puts their errors where they belong. None is a deletion: those
 // go on after their caller has given up.
 func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, out []error) {
-	g := &group{results: make([]protocol.Result, len(writes)), ended: make([]bool, len(writes)), ready: make(chan struct{})}
+	g := &group{
+		results: make([]protocol.Result, len(writes)), submitted: make([]bool, len(writes)), ended: make([]bool, len(writes)), ready: make(chan struct{}),
+	}
 	for _, w := range writes {
 		if w != nil {
 			g.open++
@@ -105,6 +113,11 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 	}
 	err := ctx.Err()
 	if err == nil {
+		if _, bounded := ctx.Deadline(); !bounded { // the wait for room counts
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, n.cfg.WriteTimeout)
+			defer cancel()
+		}
 		err = n.submitMany(ctx, writes, g)
 	}
 	if err == nil {
@@ -123,56 +136,83 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 		case w == nil:
 		case g.ended[i]:
 			out[i] = n.writeError(what, g.results[i], nil)
+		case !g.submitted[i] && errors.Is(err, ErrOverload):
+			out[i] = fmt.Errorf("%s: %w", what, err)
+		case errors.Is(err, ErrOverload): // others had no room; this one was under way
+			out[i] = n.writeError(what, protocol.Result{}, ctx.Err())
 		default:
 			out[i] = n.writeError(what, protocol.Result{}, err)
 		}
 	}
 }
 
-// submitMany submits the writes as there is room for them. What holds room is submitted before more is waited for, or else two callers could
-// wait for each other.
+// submitMany submits the writes: first those for which there is room, and then the others as room is made, each owner's for itself: one out of
+// reach holds up none of the others. What holds room is submitted before more is waited for, or else two callers could wait for each other.
 func (n *Node) submitMany(ctx context.Context, writes []*pb.Write, g *group) error {
-	batch := make([]int, 0, submitAtOnce)
+	batch := make([]submission, 0, submitAtOnce)
+	submit := func() error {
+		err := n.submitBatch(ctx, batch, g)
+		batch = batch[:0]
+		return err
+	}
+	later := make(map[*semaphore.Weighted][]submission)
 	for i, w := range writes {
 		if w == nil {
 			continue
 		}
-		if !n.large.TryAcquire(min(int64(len(w.Value)), largeBytes)) {
-			if err := n.submitBatch(ctx, writes, batch, g); err != nil {
-				return err
-			}
-			batch = batch[:0]
-			bounded, cancel := context.WithTimeout(ctx, n.cfg.WriteTimeout)
-			err := n.takeRoom(bounded, len(w.Value))
-			cancel()
-			if err != nil {
-				return err
-			}
+		s := submission{i, w, n.roomFor(w)}
+		if len(later[s.room.of]) > 0 || !s.room.try() {
+			later[s.room.of] = append(later[s.room.of], s)
+			continue
 		}
-		if batch = append(batch, i); len(batch) == submitAtOnce {
-			if err := n.submitBatch(ctx, writes, batch, g); err != nil {
+		if batch = append(batch, s); len(batch) == submitAtOnce {
+			if err := submit(); err != nil {
 				return err
 			}
-			batch = batch[:0]
 		}
 	}
-	return n.submitBatch(ctx, writes, batch, g)
+	if err := submit(); err != nil || len(later) == 0 {
+		return err
+	}
+	var all errgroup.Group
+	for _, waiting := range later {
+		all.Go(func() error {
+			for _, s := range waiting {
+				err := s.room.take(ctx)
+				if err == nil {
+					err = n.submitBatch(ctx, []submission{s}, g)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return all.Wait()
 }
 
-// submitBatch submits some of the writes, which have room.
-func (n *Node) submitBatch(ctx context.Context, writes []*pb.Write, batch []int, g *group) error {
+// submission is a write of a group that has room.
+type submission struct {
+	i     int
+	write *pb.Write
+	room  room
+}
+
+func (n *Node) submitBatch(ctx context.Context, batch []submission, g *group) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.isClosed() {
-		for _, i := range batch {
-			n.giveRoom(len(writes[i].Value))
+		for _, s := range batch {
+			s.room.give()
 		}
 		return ErrClosed
 	}
 	deadline := n.deadline(ctx, n.cfg.WriteTimeout)
-	for _, i := range batch {
-		n.m.Write(writes[i], deadline, 0, n.givingRoom(len(writes[i].Value), func(r protocol.Result) {
-			g.results[i], g.ended[i] = r, true
+	for _, s := range batch {
+		g.submitted[s.i] = true
+		n.m.Write(s.write, deadline, 0, s.room.giving(func(r protocol.Result) {
+			g.results[s.i], g.ended[s.i] = r, true
 			if g.open--; g.open == 0 {
 				close(g.ready)
 			}

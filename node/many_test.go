@@ -154,3 +154,57 @@ func TestManyLargeValues(t *testing.T) {
 		t.Errorf("view %d, before %d", now, view)
 	}
 }
+
+// Large values to an owner out of reach hold up nothing else, and nobody for longer than his time.
+func TestLargeValuesToALostOwner(t *testing.T) {
+	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) {
+		cfg.Replicas, cfg.MaxBytes, cfg.ExpelAfter, cfg.WriteTimeout = 1, 256<<20, time.Minute, 2*time.Second
+	}))
+	n := c.Node(0)
+	var far, near []string
+	for i := 0; len(far) < 80 || len(near) < 5; i++ {
+		switch k := fmt.Sprint("k", i); n.Locate(k).Owner {
+		case c.Node(2).Name():
+			far = append(far, k)
+		case n.Name():
+			near = append(near, k)
+		}
+	}
+	c.Isolate(2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stuck sync.WaitGroup
+	for _, k := range far[:40] {
+		stuck.Go(func() {
+			if err := n.Set(ctx, k, make([]byte, 1<<20)); err == nil {
+				t.Error("a Set at an owner that is cut off succeeds")
+			}
+		})
+	}
+	for n.Set(ctx, near[0], []byte("v")) != nil { // its view lease is there
+		if ctx.Err() != nil {
+			t.Fatal("no node but the one cut off can write")
+		}
+	}
+	items := []node.SetItem{{Key: near[1], Value: []byte("v")}, {Key: near[2], Value: make([]byte, 1<<20)}}
+	for _, k := range far[40:] {
+		items = append(items, node.SetItem{Key: k, Value: make([]byte, 1<<20)})
+	}
+	items = append(items, node.SetItem{Key: near[3], Value: make([]byte, 1<<20)})
+	short, cancelShort := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancelShort()
+	for i, err := range n.SetMany(short, items) {
+		if mine := i < 2 || i == len(items)-1; mine && err != nil || !mine && err == nil {
+			t.Errorf("item %d: %v", i, err)
+		}
+	}
+	if err := n.Set(ctx, near[4], make([]byte, 1<<20)); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	stuck.Wait()
+	begun := time.Now()
+	if err := n.Set(context.Background(), far[0], make([]byte, 1<<20)); err == nil || time.Since(begun) > time.Minute {
+		t.Errorf("without a deadline: %v after %v", err, time.Since(begun))
+	}
+}

@@ -22,7 +22,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huddle-cache/huddle/node/internal/wire"
@@ -58,8 +57,8 @@ type Node struct {
 	mu sync.Mutex // around m
 	m  *protocol.Machine
 
-	waiters sync.Pool           // of *waiter
-	large   *semaphore.Weighted // bytes of large values under way
+	waiters sync.Pool // of *waiter
+	rooms   *rooms
 
 	ready  chan struct{}
 	isUp   bool
@@ -183,7 +182,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
-		wire: wire.From(ctx), large: semaphore.NewWeighted(largeBytes),
+		wire: wire.From(ctx), rooms: newRooms(),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
 	if n.tokens, err = newTokens(cfg); err != nil {

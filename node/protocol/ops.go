@@ -78,8 +78,8 @@ func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) 
 	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
 }
 
-// Scan lists or counts the keys of partitions. All should be of one owner (ByOwner): who owns the first answers for as many of them as he
-// owns and as go at once, at least for the first.
+// Scan lists or counts the keys of partitions. All should be of one owner (ByOwner): and ascend; who owns the first answers for as many of
+// them as he owns and as go at once, at least for the first.
 func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
 	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
 }
@@ -314,7 +314,7 @@ func (m *Machine) serveScan(b *pb.Scan) *pb.ScanReply {
 		}
 		found += n
 		r.Counts = append(r.Counts, uint32(n))
-		if len(more) == 0 || !m.mayScan(more[0]) || found >= scanEntries || bytes >= scanBytes || b.Enough > 0 && found >= int(b.Enough) {
+		if len(more) == 0 || more[0] <= p || !m.mayScan(more[0]) || found >= scanEntries || bytes >= scanBytes || b.Enough > 0 && found >= int(b.Enough) {
 			return r
 		}
 	}

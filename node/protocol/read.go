@@ -54,7 +54,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
 	}
 	until := e.Expires
 	if until != 0 { // on this clock; the copy ends by the asker's, which may be slower by 3 %
-		until += (until - m.env.Now()) / 32
+		until = after(until, (until-m.env.Now())/32)
 	}
 	hs := pt.holders[e.Key]
 	for i := range hs {
@@ -94,7 +94,7 @@ func (m *Machine) sweepHolders(now int64) {
 			rest := hs[:0]
 			for _, h := range hs {
 				p := m.peers[h.peer]
-				gone := h.until != 0 && now > h.until+sec || p == nil || p.session != h.session && (p.proven || p.grantEnd < now)
+				gone := h.until != 0 && now-sec > h.until || p == nil || p.session != h.session && (p.proven || p.grantEnd < now)
 				if !gone {
 					rest = append(rest, h)
 				}
