@@ -120,7 +120,7 @@ func TestSetMany(t *testing.T) {
 func TestManyLargeValues(t *testing.T) {
 	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) { cfg.MaxBytes = 512 << 20 }))
 	view := c.Node(0).Stats().View
-	const n, size = 120, 1 << 20
+	const n, size = 80, 1 << 20
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	items := make([]node.SetItem, n)
