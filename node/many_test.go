@@ -118,7 +118,9 @@ func TestSetMany(t *testing.T) {
 
 // More than a session takes at a time, in large values, neither breaks it nor fails.
 func TestManyLargeValues(t *testing.T) {
-	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) { cfg.MaxBytes = 512 << 20 }))
+	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) {
+		cfg.MaxBytes, cfg.ExpelAfter = 512<<20, 30*time.Second // a machine that is busy with so much is not to be taken for dead
+	}))
 	view := c.Node(0).Stats().View
 	const n, size = 80, 1 << 20
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
