@@ -103,7 +103,7 @@ func Start(cfg Config) (*Gossip, error) {
 	mc.BindPort = port
 	mc.Label = cfg.Cluster
 	mc.Delegate, mc.Events, mc.Alive = roll, roll, roll
-	mc.Logger = log.New(&logWriter{log: cfg.Logger, now: time.Now}, "", 0)
+	mc.Logger = log.New(newLogWriter(cfg.Logger, time.Now), "", 0)
 
 	g := &Gossip{cfg: cfg, log: cfg.Logger, roll: roll, news: make(chan struct{}, 1), every: mc.GossipInterval}
 	g.ctx, g.cancel = context.WithCancel(context.Background())

@@ -4,27 +4,25 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/huddle-cache/huddle/transport/internal/seldom"
 )
 
-// What memberlist complains of is logged as a warning once per source and kind in that time; the rest goes to the debug
-// level. A stranger who sends packets that cannot be read causes a complaint for each.
-const (
-	warnWindow  = time.Minute
-	maxWarnings = 1024 // remembered
-)
+// warnWindow is how long what memberlist complains of is not said again of the same source and kind; the rest goes to the debug level. A
+// stranger who sends packets that cannot be read causes a complaint for each.
+const warnWindow = time.Minute
 
 // logWriter passes memberlist's lines, "[LEVEL] memberlist: text", on to slog.
 type logWriter struct {
-	log *slog.Logger
-	now func() time.Time
+	log     *slog.Logger
+	now     func() time.Time
+	reports *seldom.Reports
+}
 
-	mu   sync.Mutex
-	seen map[string]time.Time
-	full time.Time // when it was last said that there are more
+func newLogWriter(log *slog.Logger, now func() time.Time) *logWriter {
+	return &logWriter{log: log, now: now, reports: seldom.New(warnWindow)}
 }
 
 func (w *logWriter) Write(line []byte) (int, error) {
@@ -43,9 +41,10 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		level = slog.LevelDebug
 	}
 	if level == slog.LevelWarn {
-		first, more := w.first(text)
+		what, source := kind(text)
+		first, more := w.reports.First(source, what, w.now())
 		if more {
-			w.log.Warn("gossip: complaints about more sources than are told apart; the others are not reported for a while", "told_apart", maxWarnings)
+			w.log.Warn("gossip: complaints about more sources than are told apart; the others are not reported for a while", "told_apart", seldom.Most)
 		}
 		if !first {
 			level = slog.LevelDebug
@@ -55,38 +54,8 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return n, nil
 }
 
-// first tells whether this kind of complaint about this source has not been made of late; more, once in the window, that
-// there are others which are not remembered, for there are too many.
-func (w *logWriter) first(text string) (first, more bool) {
-	key := kind(text)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.now()
-	if at, ok := w.seen[key]; ok && now.Sub(at) < warnWindow {
-		return false, false
-	}
-	if len(w.seen) >= maxWarnings {
-		for k, at := range w.seen {
-			if now.Sub(at) >= warnWindow {
-				delete(w.seen, k)
-			}
-		}
-		if len(w.seen) >= maxWarnings {
-			if more = w.full.IsZero() || now.Sub(w.full) >= warnWindow; more {
-				w.full = now
-			}
-			return false, more
-		}
-	}
-	if w.seen == nil {
-		w.seen = make(map[string]time.Time)
-	}
-	w.seen[key] = now
-	return true, false
-}
-
 // kind is what a complaint says before anything that a stranger may have chosen, and the host it is about.
-func kind(text string) string {
+func kind(text string) (what, source string) {
 	what, from, _ := strings.Cut(text, "from=")
 	if i := strings.IndexAny(what, `:"'(0123456789`); i > 0 {
 		what = what[:i]
@@ -94,8 +63,5 @@ func kind(text string) string {
 	if i := strings.IndexByte(from, ' '); i >= 0 {
 		from = from[:i]
 	}
-	if host, _, err := net.SplitHostPort(from); err == nil {
-		from = host
-	}
-	return what + " " + from
+	return what, seldom.Source(from)
 }
