@@ -75,10 +75,14 @@ func (c *client) read(key []byte) (Entry, bool, error) {
 
 // readsFrom returns the key of a reading command, and those of the reading commands that follow it.
 func (c *client) readsFrom(key []byte, following [][][]byte) [][]byte {
+	most := c.aheadMost
+	if most == 0 {
+		most = mostAhead
+	}
 	keys := [][]byte{key}
 	for _, args := range following {
 		cmd := c.srv.find(args[0])
-		if cmd == nil || !cmd.reads || !cmd.fits(len(args)) || cmd.namesPart(args) || c.tx.open || len(keys) == mostAhead {
+		if cmd == nil || !cmd.reads || !cmd.fits(len(args)) || cmd.namesPart(args) || c.tx.open || len(keys) == most {
 			break
 		}
 		keys = append(keys, args[1])
@@ -102,12 +106,17 @@ func kept(l lookup, i int, size *atomic.Int64) lookup {
 	return l
 }
 
-// untilDropped returns the lookups before the first that was let go.
-func untilDropped(all []lookup) []lookup {
+// untilDropped returns the lookups before the first that was let go. So many are read the next time, and twice as many after a time
+// when all were kept: what is let go is read once more.
+func (c *client) untilDropped(all []lookup) []lookup {
 	for i, l := range all {
 		if errors.Is(l.err, errDropped) {
+			c.aheadMost = i
 			return all[:i:i]
 		}
+	}
+	if c.aheadMost > 0 && len(all) == c.aheadMost {
+		c.aheadMost = min(2*c.aheadMost, mostAhead)
 	}
 	return all
 }
@@ -139,7 +148,7 @@ func (c *client) readAll(keys [][]byte) []lookup {
 			all[i] = kept(ask(keys[i]), i, &size)
 		})
 	}
-	return untilDropped(all)
+	return c.untilDropped(all)
 }
 
 // asking returns what asks the backend for a key, as Config.WhenUnsure says. Several goroutines may call it until end is called.

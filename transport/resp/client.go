@@ -42,11 +42,12 @@ type client struct {
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
 	name    atomic.Pointer[string]
 
-	rest  [][][]byte     // commands of the batch that are still to be run
-	ahead []lookup       // answers to the reads at the start of rest
-	made  []plannedWrite // writes made for the commands at the start of rest
-	ctx   *bounded       // of the present command; nil until it is needed
-	tx    transaction
+	rest      [][][]byte     // commands of the batch that are still to be run
+	ahead     []lookup       // answers to the reads at the start of rest
+	aheadMost int            // reads that are made together at most; 0: mostAhead
+	made      []plannedWrite // writes made for the commands at the start of rest
+	ctx       *bounded       // of the present command; nil until it is needed
+	tx        transaction
 
 	slowWrites int // of the last writes of a pipeline, one after the other
 }

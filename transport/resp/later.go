@@ -126,7 +126,7 @@ func (l *loop) returned() {
 
 // judge looks at reads that have ended: where the answer is not certain, a goroutine asks again, or it is a miss.
 func (c *client) judge() {
-	c.ahead = untilDropped(c.ahead)
+	c.ahead = c.untilDropped(c.ahead)
 	for i := range c.ahead {
 		switch a := &c.ahead[i]; {
 		case c.srv.cfg.WhenUnsure == Miss && missing(a.err):

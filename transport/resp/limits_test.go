@@ -208,6 +208,9 @@ func TestValuesReadAheadAreBounded(t *testing.T) {
 				t.Fatalf("reply %d: %q", i, got)
 			}
 		}
+		if got := asked.Load(); got > 4*n {
+			t.Errorf("%d values were read for %d replies", got, n)
+		}
 		c := newClient(s, nil)
 		keys := bytes.Split(bytes.Repeat([]byte("k "), n), []byte(" "))
 		if got := len(c.readAll(keys[:n])); got > aheadBytes/size+1 { // the first may come last

@@ -17,6 +17,7 @@ import (
 // TestRawBytes sends bytes and compares all that comes back.
 func TestRawBytes(t *testing.T) {
 	big := strings.Repeat("x", 2000)
+	many := "-ERR huddle: more than 131072 arguments\r\n"
 	large := "-ERR huddle: argument or command over the size limit\r\n"
 	for _, tc := range []struct {
 		name, send, want string
@@ -49,7 +50,8 @@ func TestRawBytes(t *testing.T) {
 			want: "+OK\r\n" + large + "+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n:0\r\n",
 		},
 		{name: "value of megabytes", send: cmd("set", "k", strings.Repeat("x", 3<<20)) + cmd("ping"), want: large + "+PONG\r\n"},
-		{name: "command too large", send: cmd(append([]string{"del"}, make([]string, 300_000)...)...) + cmd("ping"), want: large + "+PONG\r\n"},
+		{name: "command too large", send: "*120001\r\n$3\r\ndel\r\n" + strings.Repeat("$5\r\nxxxxx\r\n", 120_000) + cmd("ping"), want: large + "+PONG\r\n"},
+		{name: "too many arguments", send: cmd(append([]string{"del"}, make([]string, 300_000)...)...) + cmd("ping"), want: many + "+PONG\r\n"},
 		{name: "bad bytes after a value too large", send: cmd("set", "k", big) + "*x\r\n", want: large + "-ERR Protocol error: invalid multibulk length\r\n", closed: true},
 		{name: "bare del", send: "*1\r\n$3\r\ndel\r\nping\r\n", want: "-ERR wrong number of arguments for 'del' command\r\n+PONG\r\n"},
 		{name: "quit", send: "ping\r\nquit\r\nping\r\n", want: "+PONG\r\n+OK\r\n", closed: true},
