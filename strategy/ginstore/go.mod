@@ -14,7 +14,10 @@ require (
 	github.com/huddle-cache/huddle/strategy/gorillastore v0.0.0
 )
 
-require github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
+require (
+	github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
+	golang.org/x/sync v0.23.0 // indirect
+)
 
 require (
 	github.com/bytedance/gopkg v0.1.3 // indirect
