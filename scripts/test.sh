@@ -87,7 +87,7 @@ cat "$tmp/race.log" "$tmp/plain.log"
 step "1,000 simulated schedules of faults"
 go test ./node/protocol -run 'TestPromises|TestNoLoss' -count=1 -v -sim.schedules 1000
 
-step "fuzzing, 5,000 inputs for each target"
+step "fuzzing, 3,000 inputs for each target"
 scripts/fuzz.sh
 
 for example in scs login; do
