@@ -29,7 +29,7 @@ const (
 	maxReceived   = 256 << 20
 	// What a client takes in any case, and is not counted in maxReceived.
 	smallBuffers = 16 << 10
-	loginTime    = time.Minute
+	loginTime    = 10 * time.Second // how long the password may take
 	// Before a client has given the password a command of it may have so many arguments, as with Redis, and so many bytes. So it
 	// always does with buffers that are not counted.
 	maxArgsNoAuth    = 10

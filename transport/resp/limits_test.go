@@ -514,3 +514,11 @@ func TestStrangersThatDoNotReadMakeRoom(t *testing.T) {
 		eventually(t, "the other has gone", func() bool { return clientsOf(s) == 1 })
 	}
 }
+
+// SECURITY.md states how long the password may take.
+func TestTimeForThePassword(t *testing.T) {
+	cfg, err := Config{Backend: newFake()}.withDefaults()
+	if err != nil || cfg.loginTime != 10*time.Second {
+		t.Errorf("%v, %v", cfg.loginTime, err)
+	}
+}
