@@ -57,8 +57,8 @@ func (n *Node) begin(ops []Op, ended func(i int, o Outcome)) {
 	for i := range ops {
 		submit[i] = n.prepared(&ops[i], func(o Outcome) { ended(i, o) })
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	open := !n.isClosed()
 	for _, f := range submit[:len(ops)] {
 		if f != nil {

@@ -194,16 +194,16 @@ func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))
 	if !ok {
 		w = newWaiter()
 	}
-	n.mu.Lock()
+	n.lock()
 	select {
 	case <-n.closed:
-		n.mu.Unlock()
+		n.unlock()
 		n.waiters.Put(w)
 		return protocol.Result{}, ErrClosed
 	default:
 	}
 	submit(w.done)
-	n.mu.Unlock()
+	n.unlock()
 	select {
 	case <-w.ready:
 		return n.take(w), nil
@@ -480,9 +480,9 @@ func (n *Node) scan(ctx context.Context, partitions []uint32, how *pb.Scan) (map
 		asked []uint32
 		protocol.Result
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.isClosed() {
-		n.mu.Unlock()
+		n.unlock()
 		return nil, ErrClosed
 	}
 	deadline := n.deadline(ctx, n.cfg.ReadTimeout)
@@ -493,7 +493,7 @@ func (n *Node) scan(ctx context.Context, partitions []uint32, how *pb.Scan) (map
 			answers <- answer{g, r}
 		})
 	}
-	n.mu.Unlock()
+	n.unlock()
 	found := make(map[uint32]scanned, len(partitions))
 	for range groups {
 		select {

@@ -41,9 +41,9 @@ func (n *Node) roomFor(w *pb.Write) room {
 	if len(w.Value) < largeValue {
 		return room{}
 	}
-	n.mu.Lock()
+	n.lock()
 	_, owner, _ := n.m.Locate(w.Key)
-	n.mu.Unlock()
+	n.unlock()
 	of := n.rooms[xxhash.Sum64String(owner)%uint64(len(n.rooms))]
 	return room{of, int64(min(len(w.Value), largeBytes))}
 }

@@ -129,8 +129,8 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 			err = ErrClosed
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	for i, w := range writes {
 		switch {
 		case w == nil:
@@ -200,8 +200,8 @@ type submission struct {
 }
 
 func (n *Node) submitBatch(ctx context.Context, batch []submission, g *group) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.isClosed() {
 		for _, s := range batch {
 			s.room.give()

@@ -54,7 +54,7 @@ type Node struct {
 	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
 
-	mu sync.Mutex // around m
+	mu sync.Mutex // around m; see lock
 	m  *protocol.Machine
 
 	waiters sync.Pool // of *waiter
@@ -252,14 +252,14 @@ func (n *Node) run() {
 			return
 		case <-t.C:
 		}
-		n.mu.Lock()
+		n.lock()
 		if !met && n.gossip.Load().Reached() {
 			met = true
 			n.m.Reached()
 		}
 		n.m.Tick()
 		up := n.m.InSync()
-		n.mu.Unlock()
+		n.unlock()
 		if up && !n.isUp {
 			n.isUp = true
 			close(n.ready)
@@ -269,15 +269,23 @@ func (n *Node) run() {
 	}
 }
 
+// lock and unlock go around every step of the machine. What the step sends goes out together at its end.
+func (n *Node) lock() { n.mu.Lock() }
+
+func (n *Node) unlock() {
+	n.mu.Unlock()
+	n.transport.Flush()
+}
+
 func (n *Node) found(p gossip.Peer) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.m.Found(p.Member, p.Chain, p.View, p.Size)
 }
 
 func (n *Node) gone(id uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.m.Gone(id)
 }
 
@@ -285,27 +293,27 @@ func (n *Node) gone(id uint64) {
 type handler Node
 
 func (h *handler) Up(peer *pb.Member, session uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	(*Node)(h).lock()
+	defer (*Node)(h).unlock()
 	h.m.Up(peer, session)
 }
 
-func (h *handler) Receive(peer, session uint64, m *pb.Message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.m.Receive(peer, session, m)
+func (h *handler) Receive(peer, session uint64, ms []*pb.Message) {
+	(*Node)(h).lock()
+	defer (*Node)(h).unlock()
+	h.m.Receive(peer, session, ms...)
 }
 
 func (h *handler) Down(peer, session uint64, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	(*Node)(h).lock()
+	defer (*Node)(h).unlock()
 	h.log.Debug("session ended", "peer", fmt.Sprintf("%016x", peer), "error", err)
 	h.m.Down(peer, session)
 }
 
 func (h *handler) Unreachable(peer uint64, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	(*Node)(h).lock()
+	defer (*Node)(h).unlock()
 	h.m.Unreachable(peer, transport.Gone(err))
 	(*Node)(h).noteRefusal(err)
 }
@@ -319,7 +327,7 @@ func (h *handler) Refused(remote, reason string) {
 type env Node
 
 func (e *env) Now() int64                                 { return e.clock.now() }
-func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Send(peer, session, msg) }
+func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Queue(peer, session, msg) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
 
@@ -351,9 +359,9 @@ func (n *Node) builder() {
 			if err != nil {
 				n.log.Error("members without a ring", "members", len(names), "error", err)
 			}
-			n.mu.Lock()
+			n.lock()
 			n.m.Built(names, t)
-			n.mu.Unlock()
+			n.unlock()
 		}
 	}
 }
@@ -387,8 +395,8 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // InSync tells whether the node is a member of a view with a majority and holds all it should hold.
 func (n *Node) InSync() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	return n.m.InSync()
 }
 
@@ -405,8 +413,8 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: no name", ErrInvalid)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if err := n.m.Forget(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -416,15 +424,15 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 // Leave hands everything over, then leaves the cluster and closes the node. It is bounded by ctx: at its end the node is
 // closed in any case, and the error says that the hand-over was not complete.
 func (n *Node) Leave(ctx context.Context) error {
-	n.mu.Lock()
+	n.lock()
 	n.m.Leave()
-	n.mu.Unlock()
+	n.unlock()
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	for {
-		n.mu.Lock()
+		n.lock()
 		left := n.m.Left()
-		n.mu.Unlock()
+		n.unlock()
 		if left {
 			if g := n.gossip.Load(); g != nil {
 				_ = g.Leave(200 * time.Millisecond)
@@ -450,9 +458,9 @@ func (n *Node) Close() error {
 			g.Close()
 		}
 		n.transport.Close()
-		n.mu.Lock()
+		n.lock()
 		n.m.Abandon()
-		n.mu.Unlock()
+		n.unlock()
 		n.endSubscriptions()
 	})
 	return nil

@@ -23,8 +23,8 @@ type Member struct {
 
 // Members lists the members of the node's present view, sorted by name. Before the node is in one it lists itself.
 func (n *Node) Members() []Member {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	out := []Member{}
 	for _, m := range n.m.Members() {
 		out = append(out, Member{
@@ -43,8 +43,8 @@ type Placement struct {
 
 // Locate says where key lives in the present view; Owner is empty when there is none.
 func (n *Node) Locate(key string) Placement {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	p, owner, copies := n.m.Locate(n.tokens.key(key))
 	return Placement{Partition: p, Owner: owner, Copies: copies}
 }
@@ -97,9 +97,9 @@ type Stats struct {
 
 // Stats returns the node's counters and gauges.
 func (n *Node) Stats() Stats {
-	n.mu.Lock()
+	n.lock()
 	v := n.m.Status()
-	n.mu.Unlock()
+	n.unlock()
 	st, c := n.store.Stats(), &n.m.Counters
 	s := Stats{
 		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Settled: v.Settled,

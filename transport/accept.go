@@ -52,7 +52,7 @@ func (t *Transport) sort(conn *net.TCPConn, slot *list.Element) {
 		_ = conn.Close()
 		return
 	}
-	whole := &peeked{Conn: conn, first: first, count: &t.accepted}
+	whole := &peeked{Conn: newDirect(conn), first: first, count: &t.accepted}
 	remote := conn.RemoteAddr().String()
 	var taken bool
 	switch {

@@ -27,20 +27,23 @@ type echo struct {
 // mute does nothing.
 type mute struct{}
 
-func (mute) Up(*peerpb.Member, uint64)               {}
-func (mute) Receive(uint64, uint64, *peerpb.Message) {}
-func (mute) Down(uint64, uint64, error)              {}
-func (mute) Unreachable(uint64, error)               {}
-func (mute) Refused(string, string)                  {}
+func (mute) Up(*peerpb.Member, uint64)                 {}
+func (mute) Receive(uint64, uint64, []*peerpb.Message) {}
+func (mute) Down(uint64, uint64, error)                {}
+func (mute) Unreachable(uint64, error)                 {}
+func (mute) Refused(string, string)                    {}
 
 func (e *echo) Up(_ *peerpb.Member, session uint64) { e.up <- session }
 
-func (e *echo) Receive(peer, session uint64, m *peerpb.Message) {
-	if e.waiting == nil {
-		e.tr.Send(peer, session, m)
-		return
+func (e *echo) Receive(peer, session uint64, ms []*peerpb.Message) {
+	for _, m := range ms {
+		if e.waiting == nil {
+			e.tr.Queue(peer, session, m)
+		} else {
+			e.waiting[m.GetId()] <- struct{}{}
+		}
 	}
-	e.waiting[m.GetId()] <- struct{}{}
+	e.tr.Flush()
 }
 
 // benchCallers runs call from so many callers at once.

@@ -22,6 +22,7 @@ const (
 	maxFrameBytes   = 32 << 20
 	frameOverhead   = 1 << 10
 	batchBytes      = 256 << 10 // messages are gathered into frames of about this size
+	receiveAtOnce   = 32        // messages handed over together at most, so that others come in between
 	windowBytes     = 8 << 20   // HTTP/2 flow control: what may be under way unread
 	socketBytes     = 128 << 10 // buffers between gRPC and the socket
 	keyBytes        = 32
@@ -61,13 +62,14 @@ var (
 // (but for Close), and may take a lock under which others call it.
 //
 // The calls for one session come one after the other, Up first and Down last. Calls for different peers come at the same
-// time from different goroutines. After a call that ends a session (SetSelf, Disconnect, a newer session) one message of
-// the old one may still be on its way; the session's number tells.
+// time from different goroutines. After a call that ends a session (SetSelf, Disconnect, a newer session) messages of
+// the old one may still be on their way, for one more call of Receive; the session's number tells.
 type Handler interface {
 	// Up: a session with the peer stands. Any earlier one with the same id has been reported Down before.
 	Up(peer *peerpb.Member, session uint64)
-	// Receive hands over a message, in the order sent. m is the receiver's. What blocks here holds back the sender.
-	Receive(peer, session uint64, m *peerpb.Message)
+	// Receive hands over what has come together, in the order sent. The messages are the receiver's, the slice is not. What blocks here
+	// holds back the sender.
+	Receive(peer, session uint64, ms []*peerpb.Message)
 	// Down: the session has ended. err says why and is not nil.
 	Down(peer, session uint64, err error)
 	// Unreachable: no session could be opened with a peer asked for by Connect; see Gone. Attempts go on. The side that waits

@@ -30,9 +30,11 @@ type counter struct {
 	n int
 }
 
-func (c *counter) Receive(_, _ uint64, m *peerpb.Message) {
-	if m != nil {
-		c.n++
+func (c *counter) Receive(_, _ uint64, ms []*peerpb.Message) {
+	for _, m := range ms {
+		if m != nil {
+			c.n++
+		}
 	}
 }
 

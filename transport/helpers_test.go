@@ -71,7 +71,13 @@ func (r *recorder) Up(peer *peerpb.Member, session uint64) {
 	}
 }
 
-func (r *recorder) Receive(peer, session uint64, m *peerpb.Message) {
+func (r *recorder) Receive(peer, session uint64, ms []*peerpb.Message) {
+	for _, m := range ms {
+		r.receive(peer, session, m)
+	}
+}
+
+func (r *recorder) receive(peer, session uint64, m *peerpb.Message) {
 	if r.onReceive != nil {
 		r.onReceive(peer, session, m)
 		return

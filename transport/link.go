@@ -238,6 +238,9 @@ func (t *Transport) dial(ctx context.Context, addr, speaks string) (net.Conn, er
 		return nil, err
 	}
 	tune(conn)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		conn = newDirect(tcp)
+	}
 	if t.creds == nil {
 		return conn, nil
 	}

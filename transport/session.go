@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -25,7 +27,7 @@ type session struct {
 	stream framer
 	prev   *session // an earlier one with the same peer; nil if it is over
 
-	wake   chan struct{} // something is queued
+	wake   chan struct{} // something is queued, and write is to look
 	broken chan struct{} // closed by the first fail
 	done   chan struct{} // closed when Down has been reported, or Up never was
 
@@ -33,6 +35,9 @@ type session struct {
 	err   error // why it is broken; nil while it stands
 	queue []*peerpb.Message
 	bytes int // of what is queued, and of what write has taken and not sent
+
+	touched atomic.Bool // it is on the list of those that Flush pokes
+	next    *session    // on that list
 }
 
 // register makes a session the current one with its peer; self is what the Hello sent was made of. It returns an error if
@@ -91,7 +96,7 @@ func (s *session) reason() error {
 	return s.err
 }
 
-// send queues a message.
+// send queues a message. It is sent after Flush.
 func (s *session) send(m *peerpb.Message) bool {
 	size := m.SizeVT()
 	s.mu.Lock()
@@ -114,11 +119,16 @@ func (s *session) send(m *peerpb.Message) bool {
 		s.fail(err)
 		return false
 	}
+	s.t.touch(s)
+	return true
+}
+
+// poke makes write look. It does not block.
+func (s *session) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // write sends what is queued, in batches. It yields once before it takes a batch, so that those who are about to send can.
@@ -204,13 +214,13 @@ func (s *session) receive(h Handler, id uint64) error {
 		if frame.GetHello() != nil {
 			return errors.New("a second Hello in one session")
 		}
-		for _, m := range frame.GetMessages() {
+		for some := range slices.Chunk(frame.GetMessages(), receiveAtOnce) {
 			select {
 			case <-s.broken:
 				return s.reason()
 			default:
 			}
-			h.Receive(id, s.number, m)
+			h.Receive(id, s.number, some)
 		}
 	}
 }

@@ -54,6 +54,28 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	})
 }
 
+// Many queue and flush at the same time: each message is sent by the flush of who queued it, if not by an earlier one.
+func TestFlushForgetsNothing(t *testing.T) {
+	a, _, ra, rb := pair(t, nil)
+	session, at := ra.session(2), rb.session(1)
+	queued := 0
+	for round := range 1000 {
+		var wg sync.WaitGroup
+		for i := range 4 {
+			n := 1 + (round+i)%3
+			queued += n
+			wg.Go(func() {
+				for range n {
+					a.Queue(2, session, message(1, 10))
+				}
+				a.Flush()
+			})
+		}
+		wg.Wait()
+		rb.ids(at, queued) // nothing comes after that would be of help
+	}
+}
+
 // Senders hold the lock that the handler takes, and the handler sends.
 func TestSendUnderTheHandlersLock(t *testing.T) {
 	var mu sync.Mutex

@@ -34,7 +34,8 @@ type Transport struct {
 	wg     sync.WaitGroup // every goroutine of ours; grows under mu, while not closed
 
 	messages, bytes atomic.Uint64
-	accepted        atomic.Int64 // connections that stand and have said what they are for
+	touched         atomic.Pointer[session] // the first of those with messages that wait for Flush
+	accepted        atomic.Int64            // connections that stand and have said what they are for
 
 	mu       sync.RWMutex
 	started  bool
@@ -183,10 +184,45 @@ func (t *Transport) Disconnect(id uint64) {
 // ended, or is broken off because the message does not fit: over Config.QueueBytes wait already, or the message is larger
 // than MaxMessageBytes. True promises no arrival. The message must not be changed from then on; it may be sent to others.
 func (t *Transport) Send(peer, number uint64, m *peerpb.Message) bool {
+	queued := t.Queue(peer, number, m)
+	t.Flush()
+	return queued
+}
+
+// Queue is Send, but the message may wait for the next Flush: who has several to send has them sent together.
+func (t *Transport) Queue(peer, number uint64, m *peerpb.Message) bool {
 	t.mu.RLock()
 	s := t.sessions[peer]
 	t.mu.RUnlock()
 	return s != nil && s.number == number && s.send(m)
+}
+
+// Flush has everything sent that was queued before. It does not block.
+func (t *Transport) Flush() {
+	if t.touched.Load() == nil {
+		return
+	}
+	for s := t.touched.Swap(nil); s != nil; {
+		next := s.next
+		s.next = nil
+		s.touched.Store(false)
+		s.poke()
+		s = next
+	}
+}
+
+// touch puts a session on the list of those that Flush pokes.
+func (t *Transport) touch(s *session) {
+	if !s.touched.CompareAndSwap(false, true) {
+		return // who flushes pokes it after this
+	}
+	for {
+		first := t.touched.Load()
+		s.next = first
+		if t.touched.CompareAndSwap(first, s) {
+			return
+		}
+	}
 }
 
 // Gossip is the transport for memberlist on the same address. There is one; its Shutdown ends gossip only.

@@ -39,7 +39,7 @@ func (pt *part) reset() {
 
 // adopt goes on in view v: roles, leases, transfers, and what waits for them.
 func (m *Machine) adopt(v *pb.View) {
-	now := m.env.Now()
+	now := m.now()
 	old := m.lay
 	lay, err := m.lays.layout(v, m.self.Id)
 	if err != nil {
@@ -306,7 +306,7 @@ func (m *Machine) checkBarrier() {
 	if m.lay == nil || m.barrierOff && len(m.waiting) == 0 {
 		return
 	}
-	now := m.env.Now()
+	now := m.now()
 	over := now >= m.barrier
 	m.barrierOff = m.barrierOff || over
 	if !m.barrierOff {

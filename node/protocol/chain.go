@@ -25,7 +25,7 @@ func (m *Machine) onJoin(p *peer, member *pb.Member) {
 		m.sendView(p)
 		return
 	}
-	now := m.env.Now()
+	now := m.now()
 	j := m.joiners[member.Id]
 	if j == nil {
 		j = &joiner{member: member, since: now}
@@ -111,7 +111,7 @@ func (m *Machine) forgettable(name string) error {
 		return fmt.Errorf("%q is no member of the present view; its members are %s", name, strings.Join(namesOf(m.lay.view.Members), ", "))
 	case m.lay.ids[i] == m.self.Id:
 		return fmt.Errorf("%q is the node that was asked", name)
-	case !m.silent(m.lay.ids[i], m.env.Now()):
+	case !m.silent(m.lay.ids[i], m.now()):
 		return fmt.Errorf("%q is alive, at %s: only a member that is lost can be forgotten", name, m.lay.view.Members[i].Addr)
 	}
 	return nil
@@ -167,10 +167,10 @@ func (m *Machine) startOver(why string) {
 		p.lease.until.Store(0)
 		p.near.until.Store(0)
 		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0
-		p.downAt = m.env.Now()
+		p.downAt = m.now()
 	}
 	m.failAllOps()
-	m.foundAfter = m.env.Now() + m.cfg.Settle + m.cfg.ExpelAfter
+	m.foundAfter = m.now() + m.cfg.Settle + m.cfg.ExpelAfter
 	m.env.Reincarnate(m.self)
 	m.env.Announce(0, 0, 0)
 }

@@ -25,7 +25,7 @@ type cut struct {
 // Cut voids all entries that have one of the tags; without tags, all entries. It goes on until giveUp.
 func (m *Machine) Cut(tags []string, deadline, giveUp int64, done func(Result)) {
 	m.Counters.Cuts.Add(1)
-	c := &cut{id: m.nextID(), begun: m.env.Now(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
+	c := &cut{id: m.nextID(), begun: m.now(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
 	m.cuts[c.id] = c
 	m.startCut(c)
 }
@@ -54,7 +54,7 @@ func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 		}
 	}
 	for _, mem := range m.lay.view.Leaving {
-		if mem.Id != m.self.Id && !m.silent(mem.Id, m.env.Now()) {
+		if mem.Id != m.self.Id && !m.silent(mem.Id, m.now()) {
 			c.waiting = append(c.waiting, mem.Id)
 		}
 	}

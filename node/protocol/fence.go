@@ -20,7 +20,7 @@ import (
 // testify says, of each member that v leaves out, how long its view lease may still run as far as this acceptor knows.
 func (m *Machine) testify(v *pb.View) []*pb.Fence {
 	var out []*pb.Fence
-	now := m.env.Now()
+	now := m.now()
 	for _, id := range m.lay.ids {
 		if slices.ContainsFunc(v.GetMembers(), func(mem *pb.Member) bool { return mem.Id == id }) {
 			continue
@@ -43,7 +43,7 @@ func (m *Machine) leaseLeft(from, now int64) int64 {
 
 // collect adds what an acceptor says of those whom the proposal leaves out. Of whom it says nothing, it knows nothing.
 func (m *Machine) collect(c *campaign, said []*pb.Fence) {
-	now := m.env.Now()
+	now := m.now()
 	for _, id := range m.lay.ids {
 		left := m.leaseLeft(now, now)
 		for _, f := range said {
@@ -92,7 +92,7 @@ func (m *Machine) heed(d *pb.Decide) {
 	if m.lay != nil && (d.View.Chain != m.lay.view.Chain || d.View.Number < m.lay.number()) {
 		return
 	}
-	out, now := leftOut(d.View), m.env.Now()
+	out, now := leftOut(d.View), m.now()
 	for _, f := range d.Fences {
 		if contains(out, f.GetMember()) {
 			m.raise(d.View, f.Member, now+min(max(0, f.Left), m.leaseLeft(now, now)))
@@ -102,7 +102,7 @@ func (m *Machine) heed(d *pb.Decide) {
 
 // decided tells of a chosen view.
 func (m *Machine) decided(v *pb.View) *pb.Decide {
-	d, now := &pb.Decide{View: v}, m.env.Now()
+	d, now := &pb.Decide{View: v}, m.now()
 	for _, id := range leftOut(v) {
 		if f, ok := m.fences[id]; ok && f.chain == v.Chain {
 			d.Fences = append(d.Fences, &pb.Fence{Member: id, Left: max(0, f.end-now)})

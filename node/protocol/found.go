@@ -103,7 +103,7 @@ func (m *Machine) allOutside(now int64) bool {
 // promiseOutside answers who asks: true only if this node is in no cluster, knows of none, and has promised nobody else. Of several that ask
 // the smallest has the next turn, so that none is kept waiting by others that found nothing.
 func (m *Machine) promiseOutside(p *peer, chain uint64) bool {
-	now, f := m.env.Now(), &m.found
+	now, f := m.now(), &m.found
 	if m.lay != nil || m.chosen != nil || m.left {
 		return false
 	}
@@ -125,5 +125,5 @@ func (m *Machine) promiseOutside(p *peer, chain uint64) bool {
 
 // promisedAway tells whether this node has promised not to enter a chain just now. It will be told of it again.
 func (m *Machine) promisedAway(chain uint64) bool {
-	return m.env.Now() < m.found.until && chain != m.found.only
+	return m.now() < m.found.until && chain != m.found.only
 }

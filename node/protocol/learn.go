@@ -60,7 +60,7 @@ func (m *Machine) prepared(v *pb.View) bool {
 			return
 		}
 		ok = false
-		key, now := cacheKey(names), m.env.Now()
+		key, now := cacheKey(names), m.now()
 		if at, asked := m.building[key]; !asked || now-at > 5*sec {
 			m.building[key] = now
 			m.env.Build(names)

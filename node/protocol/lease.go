@@ -29,7 +29,7 @@ func (m *Machine) askLease(p *peer) {
 	if !m.lay.has(m.self.Id) || p == nil || !m.lay.has(p.member.Id) {
 		return
 	}
-	m.send(p, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: m.env.Now(), InSync: m.inSyncNow()}}})
+	m.send(p, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: m.now(), InSync: m.inSyncNow()}}})
 }
 
 func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
@@ -39,7 +39,7 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 	if b.InSync {
 		p.inSync = msg.View
 	}
-	now := m.env.Now()
+	now := m.now()
 	grant := &pb.LeaseGrant{Asked: b.Asked, Confirm: m.vote.accepted == nil || m.is("confirm-after-accept")}
 	if grant.Confirm {
 		p.confirmedAt = now
@@ -53,10 +53,10 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 }
 
 func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
-	if b.Asked <= m.env.Now() {
+	if b.Asked <= m.now() {
 		p.answers = max(p.answers, b.Asked)
 	}
-	if msg.View != m.lay.number() || b.Asked > m.env.Now() {
+	if msg.View != m.lay.number() || b.Asked > m.now() {
 		return
 	}
 	if b.Pair > 0 {
@@ -86,7 +86,7 @@ func (m *Machine) renewed() {
 	if m.vote.accepted != nil { // we do not confirm to ourselves either
 		need++
 	}
-	from := m.env.Now()
+	from := m.now()
 	if need > 0 {
 		asked := make([]int64, 0, 64)
 		for _, id := range m.lay.ids {
@@ -115,7 +115,7 @@ func (m *Machine) renewed() {
 	if need == 0 && m.is("endless-alone") {
 		m.lease.until.Store(1 << 62)
 	}
-	if was < m.env.Now() {
+	if was < m.now() {
 		m.unpark()
 		m.finishWrites()
 	}
@@ -123,7 +123,7 @@ func (m *Machine) renewed() {
 
 // leased tells whether this node may act as an owner now.
 func (m *Machine) leased() bool {
-	return m.env.Now() < m.lease.until.Load() || m.is("no-view-lease")
+	return m.now() < m.lease.until.Load() || m.is("no-view-lease")
 }
 
 // endNear voids what was read from the peer: the session that would have brought invalidations has ended or is new.

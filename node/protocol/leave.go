@@ -41,7 +41,7 @@ func (m *Machine) Left() bool { return m.left }
 
 // onLeave notes a member that wants to go.
 func (m *Machine) onLeave(id uint64) {
-	now := m.env.Now()
+	now := m.now()
 	if _, known := m.leavers[id]; !known {
 		m.gatheredAt = now
 	}

@@ -46,8 +46,7 @@ const (
 // Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
 // call back into the machine.
 type Env interface {
-	// Now is a clock in ns that also runs on while the machine sleeps. It is read afresh at each call.
-	// It may be called from any goroutine.
+	// Now is a clock in ns that also runs on while the machine sleeps. It may be called from any goroutine.
 	Now() int64
 	// Send puts m on the session. It never blocks.
 	Send(peer, session uint64, m *pb.Message)
@@ -145,6 +144,7 @@ type Machine struct {
 	store *store.Store
 	self  *pb.Member
 	clock uint64 // Lamport clock (rule 9)
+	at    int64  // when the present step began, of those that read the clock once; see now
 	ids   uint64 // correlation ids
 	peers map[uint64]*peer
 	order []uint64 // ids of peers, sorted: the machine never ranges over a map where the order shows
@@ -318,10 +318,10 @@ func (m *Machine) Reached() { m.reached = true }
 func (m *Machine) meet(member *pb.Member) *peer {
 	p := m.peers[member.Id]
 	if p == nil {
-		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.env.Now(), metAt: m.env.Now()}
+		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.now(), metAt: m.now()}
 		m.peers[member.Id] = p
 		m.order = insertSorted(m.order, member.Id)
-		m.metAt = m.env.Now()
+		m.metAt = m.now()
 		m.env.Connect(member)
 		m.askAlive(member.Name)
 	}
@@ -331,7 +331,7 @@ func (m *Machine) meet(member *pb.Member) *peer {
 // dropIfUseless forgets a peer that is no member, not gossiped, not connected and under none of our grants.
 func (m *Machine) dropIfUseless(id uint64) {
 	p := m.peers[id]
-	if p == nil || p.gossiped || p.session != 0 || m.lay.has(id) || m.lay.isLeaving(id) || p.grantEnd > m.env.Now() {
+	if p == nil || p.gossiped || p.session != 0 || m.lay.has(id) || m.lay.isLeaving(id) || p.grantEnd > m.now() {
 		return
 	}
 	delete(m.peers, id)
@@ -351,7 +351,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	}
 	p := m.meet(member)
 	p.session, p.proven, p.refused, p.outsideAt = session, false, 0, 0
-	p.heard = m.env.Now()
+	p.heard = m.now()
 	m.endNear(p)
 	m.askAlive(member.Name)
 	m.resend(p)
@@ -366,7 +366,7 @@ func (m *Machine) Down(id, session uint64) {
 	if p == nil || p.session != session {
 		return
 	}
-	p.session, p.proven, p.downAt, p.outsideAt = 0, false, m.env.Now(), 0
+	p.session, p.proven, p.downAt, p.outsideAt = 0, false, m.now(), 0
 	p.stash = nil
 	m.endNear(p)
 	m.failOps(id)
@@ -383,17 +383,47 @@ func (m *Machine) Unreachable(id uint64, refused bool) {
 	if !refused {
 		p.refused = 0
 	} else if p.refused == 0 {
-		p.refused = m.env.Now()
+		p.refused = m.now()
 	}
 }
 
-// Receive takes a message that came on a session.
-func (m *Machine) Receive(id, session uint64, msg *pb.Message) {
+// now is the time. Steps that take messages or operations read the clock once, at their beginning: what they take was there by then,
+// and nothing else happens until they end, so that all of a step may be thought to happen at that instant. A lease that ran then and has
+// ended since is as good as with a pause after the step. Reading the clock is a good part of what a small step costs.
+func (m *Machine) now() int64 {
+	if m.at != 0 {
+		return m.at
+	}
+	return m.env.Now()
+}
+
+// beginStep makes what follows, until endStep, a step that reads the clock once; false: it is within one.
+func (m *Machine) beginStep() bool {
+	if m.at != 0 {
+		return false
+	}
+	m.at = m.env.Now()
+	return true
+}
+
+func (m *Machine) endStep() { m.at = 0 }
+
+// Receive takes messages that came on a session.
+func (m *Machine) Receive(id, session uint64, msgs ...*pb.Message) {
+	if m.beginStep() {
+		defer m.endStep()
+	}
+	for _, msg := range msgs {
+		m.receive(id, session, msg)
+	}
+}
+
+func (m *Machine) receive(id, session uint64, msg *pb.Message) {
 	p := m.peers[id]
 	if p == nil || p.session != session {
 		return
 	}
-	p.heard = m.env.Now()
+	p.heard = m.now()
 	if m.lay == nil && p.chain == 0 { // sooner than gossip does
 		p.chain = msg.Chain
 	}
@@ -426,7 +456,7 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 			p.stash = append(p.stash, msg)
 		}
 		m.ahead = true
-		m.catchUp(m.env.Now())
+		m.catchUp(m.now())
 		return
 	case m.lay == nil, len(p.stash) > 0 && isRequest(msg):
 		return // cannot be: a sender's views only grow
@@ -568,7 +598,7 @@ func (m *Machine) refuse(p *peer, msg *pb.Message) {
 
 // Tick lets time pass: the driver calls it every 10 to 20 ms.
 func (m *Machine) Tick() {
-	now := m.env.Now()
+	now := m.now()
 	m.catchUp(now)
 	m.tickMembership(now)
 	if m.lay != nil {

@@ -34,12 +34,12 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		}
 	case *pb.Message_Suspect:
 		if same {
-			p.suspects, p.suspectsAt = b.Suspect.Members, m.env.Now()
+			p.suspects, p.suspectsAt = b.Suspect.Members, m.now()
 			m.suspectedAt = p.suspectsAt
 		}
 	case *pb.Message_Prepare:
 		if next(b.Prepare.Number) && b.Prepare.Ballot.GetProposer() == p.member.Id {
-			m.rivalAt = m.env.Now()
+			m.rivalAt = m.now()
 			m.send(p, &pb.Message{Body: &pb.Message_Promise{Promise: m.promise(b.Prepare)}})
 		}
 	case *pb.Message_Promise:
@@ -101,7 +101,7 @@ func validView(v *pb.View) bool {
 
 // sendView tells a peer our view, at most every 50 ms.
 func (m *Machine) sendView(p *peer) {
-	if now := m.env.Now(); m.lay != nil && (p.decidedAt == 0 || now-p.decidedAt > 50*ms) {
+	if now := m.now(); m.lay != nil && (p.decidedAt == 0 || now-p.decidedAt > 50*ms) {
 		p.decidedAt = now
 		m.send(p, &pb.Message{Body: &pb.Message_Decide{Decide: m.decided(m.lay.view)}})
 	}
@@ -110,7 +110,7 @@ func (m *Machine) sendView(p *peer) {
 // hint tells a peer that is behind, at most every 50 ms, that there is a later view: any message does, for each carries its view. The
 // peer then asks for it, one of all that are ahead of it: a view has the size of the cluster.
 func (m *Machine) hint(p *peer) {
-	if now := m.env.Now(); p.decidedAt == 0 || now-p.decidedAt > 50*ms {
+	if now := m.now(); p.decidedAt == 0 || now-p.decidedAt > 50*ms {
 		p.decidedAt = now
 		m.send(p, &pb.Message{})
 	}

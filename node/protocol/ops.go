@@ -52,7 +52,7 @@ func (o *op) finish(r Result) {
 
 // late notes that a revocation has come to its end after its caller gave up (P3).
 func (m *Machine) late(what string, confirmed bool, begun int64) {
-	took := (m.env.Now() - begun) / ms
+	took := (m.now() - begun) / ms
 	if confirmed {
 		m.Counters.Late.Add(1)
 		m.log.Info("a "+what+" was confirmed after its caller had given up", "took_ms", took)
@@ -85,7 +85,10 @@ func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
 }
 
 func (m *Machine) submit(o *op) {
-	o.id, o.begun = m.nextID(), m.env.Now()
+	if m.beginStep() {
+		defer m.endStep()
+	}
+	o.id, o.begun = m.nextID(), m.now()
 	m.ops[o.id] = o
 	if m.left {
 		m.end(o, Result{Status: pb.Status_UNSURE})
@@ -158,7 +161,7 @@ func (m *Machine) dispatch(o *op) {
 }
 
 func (m *Machine) sendOp(o *op, p *peer) {
-	o.to, o.session, o.asked = p.member.Id, p.session, m.env.Now()
+	o.to, o.session, o.asked = p.member.Id, p.session, m.now()
 	msg := &pb.Message{Id: o.id}
 	switch {
 	case o.get != nil:
@@ -428,7 +431,7 @@ func (m *Machine) Lost() bool { return m.lost }
 func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
 	out := &pb.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
 	if e.Expires != 0 {
-		out.Ttl = max(1, e.Expires-m.env.Now())
+		out.Ttl = max(1, e.Expires-m.now())
 	}
 	return out
 }

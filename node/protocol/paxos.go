@@ -61,7 +61,7 @@ func (m *Machine) propose(v *pb.View) {
 	}
 	m.campaign = &campaign{
 		ballot: &pb.Ballot{Round: round, Proposer: m.self.Id}, value: v,
-		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, fences: map[uint64]int64{}, since: m.env.Now(),
+		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, fences: map[uint64]int64{}, since: m.now(),
 	}
 	msg := &pb.Prepare{Ballot: m.campaign.ballot, Number: v.Number}
 	for _, id := range m.lay.ids {

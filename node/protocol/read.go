@@ -54,7 +54,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
 	}
 	until := e.Expires
 	if until != 0 { // on this clock; the copy ends by the asker's, which may be slower by 3 %
-		until = after(until, (until-m.env.Now())/32)
+		until = after(until, (until-m.now())/32)
 	}
 	hs := pt.holders[e.Key]
 	for i := range hs {
@@ -123,7 +123,7 @@ func (m *Machine) hold(p *peer, msg *pb.Message, part int) bool {
 	if len(m.held) >= stashLimit {
 		return false
 	}
-	m.held = append(m.held, heldGet{p, p.session, msg, part, m.env.Now()})
+	m.held = append(m.held, heldGet{p, p.session, msg, part, m.now()})
 	return true
 }
 
@@ -132,7 +132,7 @@ func (m *Machine) release() {
 	if len(m.held) == 0 {
 		return
 	}
-	now, held := m.env.Now(), m.held
+	now, held := m.now(), m.held
 	m.held = nil
 	for _, h := range held {
 		switch {
@@ -163,7 +163,7 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 		r := &pb.GetReply{Status: pb.Status_UNSURE}
 		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil && (m.leased() || m.is("copy-without-view-lease")) {
 			lease := o.lease
-			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.env.Now() < lease.until.Load() {
+			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.now() < lease.until.Load() {
 				if e.Kind == store.Live {
 					r = &pb.GetReply{Status: pb.Status_OK, Entry: m.entryTo(e)}
 				} else if !b.Fill { // only the owner orders fills

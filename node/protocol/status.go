@@ -21,7 +21,7 @@ type Status struct {
 // Status returns the present summary.
 func (m *Machine) Status() Status {
 	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing, ToPull: m.toPull}
-	if m.clashing(m.env.Now()) {
+	if m.clashing(m.now()) {
 		s.NameHeldBy = m.clash.with
 	}
 	if m.lay == nil {
@@ -37,7 +37,7 @@ func (m *Machine) Status() Status {
 		return s
 	}
 	s.Chain, s.View, s.Members = m.lay.view.Chain, m.lay.number(), len(m.lay.ids)
-	s.Acting = m.lay.has(m.self.Id) && m.env.Now() < m.lease.until.Load()
+	s.Acting = m.lay.has(m.self.Id) && m.now() < m.lease.until.Load()
 	s.Settled = len(m.lay.view.History) == 0
 	for p := range m.parts {
 		if m.parts[p].owner {
@@ -49,7 +49,7 @@ func (m *Machine) Status() Status {
 
 // InSync tells whether this node is an acting member that holds all it should hold.
 func (m *Machine) InSync() bool {
-	return m.lay != nil && m.inSyncNow() && m.env.Now() < m.lease.until.Load()
+	return m.lay != nil && m.inSyncNow() && m.now() < m.lease.until.Load()
 }
 
 // MemberStatus is one member as this node sees it.
@@ -65,7 +65,7 @@ func (m *Machine) Members() []MemberStatus {
 	if m.lay == nil {
 		return []MemberStatus{{Member: m.self, Self: true, State: "joining"}}
 	}
-	now := m.env.Now()
+	now := m.now()
 	owned := make([]int, len(m.lay.ids))
 	for p := range m.parts {
 		owned[m.lay.table.Owner(p)]++

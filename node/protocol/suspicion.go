@@ -34,7 +34,7 @@ func (m *Machine) askAlive(name string) {
 	}
 	for _, p := range ps {
 		if len(ps) > 1 && p.session != 0 {
-			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: m.env.Now()}}})
+			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: m.now()}}})
 		}
 	}
 }
@@ -44,7 +44,7 @@ func (m *Machine) onAlive(p *peer, b *pb.Alive) {
 	case !b.Answer:
 		outside := b.Outside && m.promiseOutside(p, b.Chain)
 		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true, Outside: outside}}})
-	case b.Asked <= m.env.Now():
+	case b.Asked <= m.now():
 		p.aliveAt = max(p.aliveAt, b.Asked)
 		if b.Outside {
 			p.outsideAt = max(p.outsideAt, b.Asked)

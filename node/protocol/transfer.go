@@ -45,7 +45,7 @@ func (m *Machine) tickTransfer(now int64) {
 
 // pullMore asks for as many chunks as may be under way.
 func (m *Machine) pullMore() {
-	under, now := 0, m.env.Now()
+	under, now := 0, m.now()
 	for _, pl := range m.pulls {
 		if now-pl.asked < slowPull {
 			under++
@@ -99,7 +99,7 @@ func (m *Machine) pull(first int, q *peer) {
 	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
 		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
 	}
-	pl := &pull{peer: q.member.Id, session: q.session, asked: m.env.Now()}
+	pl := &pull{peer: q.member.Id, session: q.session, asked: m.now()}
 	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
 		p := (first + i) % len(m.parts)
 		if i > 0 && (m.parts[p].started || m.sourceOf(p) != q) {
@@ -127,7 +127,7 @@ func (m *Machine) nextSource(p int) {
 	pt.complete.Store(true)
 	m.missing--
 	if m.missing == 0 {
-		m.askLeases(m.env.Now()) // tells the coordinator that we are in sync
+		m.askLeases(m.now()) // tells the coordinator that we are in sync
 	}
 }
 
@@ -179,7 +179,7 @@ func (m *Machine) onPullReply(q *peer, msg *pb.Message, b *pb.PullReply) {
 // pulled takes a chunk: entries in the order of its partitions, of which some at the beginning are complete with it.
 func (m *Machine) pulled(pl *pull, b *pb.PullReply) {
 	m.applyCuts(b.Cuts)
-	now, i := m.env.Now(), 0
+	now, i := m.now(), 0
 	for _, x := range b.Entries {
 		of := ring.PartitionOf(x.Key, len(m.parts))
 		for i < len(pl.parts) && pl.parts[i] != of {
@@ -307,7 +307,7 @@ func (m *Machine) onPullKeyReply(_ *peer, msg *pb.Message, b *pb.PullKeyReply) {
 	}
 	delete(kp.waiting, msg.Id)
 	if b.Entry != nil && b.Entry.Key == b.Key {
-		m.merge(kp.part, b.Entry, m.env.Now())
+		m.merge(kp.part, b.Entry, m.now())
 	}
 	if len(kp.waiting) == 0 {
 		m.endKeyPull(b.Key, true)

@@ -65,7 +65,7 @@ func (m *Machine) serveWrite(b *pb.Write, done func(*pb.WriteReply)) {
 
 // apply checks a write's conditions, makes the entry and sends it out.
 func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
-	now := m.env.Now()
+	now := m.now()
 	cur := m.store.Get(p, b.Key)
 	live := cur != nil && cur.Kind == store.Live
 	switch {
@@ -170,7 +170,7 @@ func (m *Machine) staleFill(p int, b *pb.Write) bool {
 
 // waitFor collects who else may serve an older value of the key, and tells the holders of near copies to drop theirs.
 func (m *Machine) waitFor(w *write, pt *part) {
-	now := m.env.Now()
+	now := m.now()
 	if hs := pt.holders[w.entry.Key]; len(hs) > 0 {
 		for _, h := range hs {
 			q := m.peers[h.peer]
@@ -196,7 +196,7 @@ func (m *Machine) waitEarlier(w *write) {
 	if m.barrierOff {
 		return
 	}
-	now := m.env.Now()
+	now := m.now()
 	for _, h := range m.hist {
 		for _, i := range h.table.Owners(w.part) {
 			id := h.ids[i]
@@ -225,7 +225,7 @@ func (m *Machine) finishWrite(w *write) {
 	if len(w.copies) > 0 && !m.is("ack-before-copies") {
 		return
 	}
-	now := m.env.Now()
+	now := m.now()
 	n := len(w.waits)
 	w.waits = slices.DeleteFunc(w.waits, func(h waitHolder) bool {
 		over := now >= h.until || m.adopted(h.peer) && (h.adopts || !m.lay.has(h.peer))
@@ -266,7 +266,7 @@ func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
 	if !pt.holder && !m.heldInHistory(part) || m.lay.owner(part) != p.member.Id {
 		return // the view says who may send copies; the owner will find out
 	}
-	e := entryFrom(b.Entry, m.env.Now())
+	e := entryFrom(b.Entry, m.now())
 	pt.wrote(e)
 	if cur, ok := m.store.Put(part, e); !ok && e.Kind == store.Live && cur != nil && cur.Kind == store.Live {
 		// Not kept (no room, or cut): then at least nothing older stays.
@@ -357,7 +357,7 @@ func (m *Machine) newest(w *write) *store.Entry {
 		return w.entry
 	}
 	return &store.Entry{
-		Key: w.entry.Key, Version: w.entry.Version, Kind: store.Tombstone, Expires: m.env.Now() + min(m.cfg.Retention, m.cfg.Tombstone),
+		Key: w.entry.Key, Version: w.entry.Version, Kind: store.Tombstone, Expires: m.now() + min(m.cfg.Retention, m.cfg.Tombstone),
 	}
 }
 
@@ -383,7 +383,7 @@ func (m *Machine) rewrite() {
 		now := m.copiesOf(w.part)
 		for _, id := range w.copies {
 			delete(m.byPeer[id], w.id)
-			if q := m.peers[id]; q != nil && !slices.Contains(now, id) && q.grantEnd > m.env.Now() {
+			if q := m.peers[id]; q != nil && !slices.Contains(now, id) && q.grantEnd > m.now() {
 				w.waits = append(w.waits, waitHolder{peer: id, until: q.grantEnd, adopts: true})
 			}
 		}

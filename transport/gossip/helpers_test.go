@@ -41,11 +41,11 @@ const patience = 30 * time.Second // how long a test waits for what must happen
 // silent is a transport's handler that has nothing to do.
 type silent struct{}
 
-func (silent) Up(*peerpb.Member, uint64)               {}
-func (silent) Receive(uint64, uint64, *peerpb.Message) {}
-func (silent) Down(uint64, uint64, error)              {}
-func (silent) Unreachable(uint64, error)               {}
-func (silent) Refused(string, string)                  {}
+func (silent) Up(*peerpb.Member, uint64)                 {}
+func (silent) Receive(uint64, uint64, []*peerpb.Message) {}
+func (silent) Down(uint64, uint64, error)                {}
+func (silent) Unreachable(uint64, error)                 {}
+func (silent) Refused(string, string)                    {}
 
 // watch notes what gossip reports.
 type watch struct {

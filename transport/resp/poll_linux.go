@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/huddle-cache/huddle/transport/internal/nonblock"
 )
 
 // poller tells which of many sockets have something new: epoll, edge-triggered. While none has, the goroutine waits in Go's own
@@ -60,7 +62,7 @@ func (p *poller) wake() {
 func (p *poller) run(news func(fd int, what uint32), idle func() (busy bool)) {
 	_ = p.raw.Read(func(fd uintptr) bool { // ends with an error when the file is closed
 		for {
-			n, err := unix.EpollWait(int(fd), p.events, 0)
+			n, err := nonblock.EpollLook(int(fd), p.events)
 			if err != nil && !errors.Is(err, unix.EINTR) || p.closed.Load() {
 				return true
 			}
@@ -128,7 +130,7 @@ func detach(conn net.Conn) (socket, error) {
 // read is like io.Reader's, but 0 bytes without an error mean that there is nothing yet.
 func (s socket) read(b []byte) (int, error) {
 	for {
-		switch n, err := syscall.Read(int(s), b); {
+		switch n, err := nonblock.Read(int(s), b); {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
 			return 0, nil
@@ -145,7 +147,7 @@ func (s socket) read(b []byte) (int, error) {
 // write sends as much of b as goes now.
 func (s socket) write(b []byte) (n int, err error) {
 	for len(b) > 0 {
-		k, err := syscall.Write(int(s), b)
+		k, err := nonblock.Write(int(s), b)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):

@@ -110,12 +110,14 @@ func (e *echo) Down(uint64, uint64, error)          {}
 func (e *echo) Unreachable(uint64, error)           {}
 func (e *echo) Refused(string, string)              {}
 
-func (e *echo) Receive(peer, session uint64, m *peerpb.Message) {
-	if e.back == nil {
-		e.tr.Send(peer, session, m)
-		return
+func (e *echo) Receive(peer, session uint64, ms []*peerpb.Message) {
+	for _, m := range ms {
+		if e.back == nil {
+			e.tr.Send(peer, session, m)
+		} else {
+			e.back <- struct{}{}
+		}
 	}
-	e.back <- struct{}{}
 }
 
 // echoes returns a function that does one round trip on a stream between two transports.

@@ -1,0 +1,49 @@
+package nonblock
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Read is syscall.Read on a descriptor that does not block.
+func Read(fd int, b []byte) (int, error) {
+	if ordinary || len(b) == 0 || len(b) > most {
+		return syscall.Read(fd, b)
+	}
+	return result(unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))))
+}
+
+// Write is syscall.Write on a descriptor that does not block.
+func Write(fd int, b []byte) (int, error) {
+	if ordinary || len(b) == 0 || len(b) > most {
+		return syscall.Write(fd, b)
+	}
+	return result(unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))))
+}
+
+// EpollLook is unix.EpollWait that does not wait.
+func EpollLook(epoll int, events []unix.EpollEvent) (int, error) {
+	if len(events) == 0 {
+		return 0, unix.EINVAL
+	}
+	return result(unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0))
+}
+
+func result(n, _ uintptr, errno syscall.Errno) (int, error) {
+	switch errno {
+	case 0:
+		return int(n), nil //nolint:gosec // at most as many as there is room for
+	case unix.EAGAIN: // the usual ones without an allocation
+		return -1, errAgain
+	case unix.EINTR:
+		return -1, errInterrupted
+	}
+	return -1, errno
+}
+
+var (
+	errAgain       error = unix.EAGAIN
+	errInterrupted error = unix.EINTR
+)

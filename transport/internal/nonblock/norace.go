@@ -1,0 +1,5 @@
+//go:build !race
+
+package nonblock
+
+const ordinary = false
