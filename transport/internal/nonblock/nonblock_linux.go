@@ -7,20 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read is syscall.Read on a descriptor that does not block.
+// Read is syscall.Read of a socket that does not block.
 func Read(fd int, b []byte) (int, error) {
 	if ordinary || len(b) == 0 || len(b) > most {
 		return syscall.Read(fd, b)
 	}
-	return result(unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))))
+	return result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0))
 }
 
-// Write is syscall.Write on a descriptor that does not block.
+// Write is syscall.Write to a socket that does not block.
 func Write(fd int, b []byte) (int, error) {
 	if ordinary || len(b) == 0 || len(b) > most {
 		return syscall.Write(fd, b)
 	}
-	return result(unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))))
+	return result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0))
 }
 
 // EpollLook is unix.EpollWait that does not wait.
