@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
-# to scripts/bench (--out: to another folder). About 12 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
+# to scripts/bench (--out: to another folder). Everything is measured twice, in turns, and the better run counts: on a machine that is shared,
+# others can only make a run slower. About 15 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command="scripts/bench.sh $*"
@@ -14,9 +15,9 @@ while (($#)); do
   shift
 done
 if [[ $quick ]]; then
-  callers=1,64 for=1s warm=300ms sizes=(1 3) requests=50000 keys=20000
+  rounds=1 callers=1,64 for=1s warm=300ms sizes=(1 3) requests=50000 keys=20000
 else
-  callers=1,4,16,64,256 for=3s warm=500ms sizes=(1 2 3 5) requests=500000 keys=100000
+  rounds=2 callers=1,4,16,64,256 for=2s warm=500ms sizes=(1 2 3 5) requests=400000 keys=100000
 fi
 nodes=3 replicas=2
 
@@ -59,11 +60,14 @@ free() {
 
 # What else runs on the machine spoils the figures: the report tells.
 load=$(cut -d' ' -f1 /proc/loadavg 2>/dev/null || true)
+# times: of the processors since the start of the machine, in all, and what its host gave to others.
+times() { awk '/^cpu /{t=0; for (i=2; i<=9; i++) t+=$i; print t, $9}' /proc/stat 2>/dev/null || true; }
 step "build (load average before: ${load:-not known})"
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 go build -o "$work/huddle" ./cmd/huddle
 (cd scripts/bench && go build -o "$work/peers" ./peers && go build -o "$work/report" ./report)
 
+read -r before stolen_before < <(times) || true
 step "Redis, with a replica"
 free; redis=$port
 background redis-server --port "$redis" --bind 127.0.0.1 --unixsocket "$work/redis.sock" --save '' --appendonly no --dir "$work"
@@ -77,12 +81,13 @@ measure() {
   "$work/huddle" bench --self-contained --nodes "$1" --replicas "$2" --via "$3" --workload read,write --keys "$keys" --callers "$4" \
     --for "$for" --warm "$warm" --json >"$5"
 }
-step "huddle, $nodes nodes"
-measure "$nodes" "$replicas" node,strategy,remote,resp "$callers" "$work/huddle.json"
-
-step "the others"
-"$work/peers" -callers "$callers" -for "$for" -warm "$warm" -keys "$keys" -nodes "$nodes" -replicas "$replicas" \
-  -redis "127.0.0.1:$redis" -redis-unix "$work/redis.sock" >"$work/peers.json"
+for round in $(seq "$rounds"); do
+  step "huddle, $nodes nodes: round $round of $rounds"
+  measure "$nodes" "$replicas" node,strategy,remote,resp "$callers" "$work/huddle-$round.json"
+  step "the others: round $round of $rounds"
+  "$work/peers" -callers "$callers" -for "$for" -warm "$warm" -keys "$keys" -nodes "$nodes" -replicas "$replicas" \
+    -redis "127.0.0.1:$redis" -redis-unix "$work/redis.sock" >"$work/peers-$round.json"
+done
 
 for n in "${sizes[@]}"; do
   step "huddle, $n nodes"
@@ -104,26 +109,35 @@ for f in "${flags[@]}"; do
   background "$work/huddle" serve $f --join "$join" --expect 3 --replicas "$replicas" --max-memory 1GB --log-level warn
 done
 until_ok "$work/huddle" set --admin "127.0.0.1:$admin" ready yes
-# wire NAME PORT: GETs of keys that are all there, and read before, so that a node has them in its memory; then SETs.
-wire() {
+# fill PORT: all keys are there, and have been read before, so that a node has them in its memory.
+fill() {
   awk -v n="$keys" 'BEGIN {
     v = sprintf("%512s", ""); gsub(/ /, "x", v)
     for (i = 0; i < n; i++) printf "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$512\r\n%s\r\n", i, v
-  }' | redis-cli -p "$2" --pipe >>"$work/log" 2>&1
-  redis-benchmark -p "$2" -t get -n "$((8 * keys))" -r "$keys" -P 16 -q >>"$work/log" 2>&1
-  for test in get set; do
-    for pipeline in 1 16; do
-      redis-benchmark -p "$2" -t "$test" -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv >"$work/wire-$1-$test-$pipeline.csv" 2>>"$work/log"
+  }' | redis-cli -p "$1" --pipe >>"$work/log" 2>&1
+  redis-benchmark -p "$1" -t get -n "$((8 * keys))" -r "$keys" -P 16 -q >>"$work/log" 2>&1
+}
+fill "$redis"
+fill "$resp"
+for test in get set; do
+  for pipeline in 1 16; do
+    for round in $(seq "$rounds"); do
+      for server in "redis $redis" "huddle $resp"; do
+        redis-benchmark -p "${server#* }" -t "$test" -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv \
+          >"$work/wire-${server% *}-$test-$pipeline-$round.csv" 2>>"$work/log"
+      done
     done
   done
-}
-wire redis "$redis"
-wire huddle "$resp"
+done
 
 step "results"
+stolen=
+if read -r after stolen_after < <(times) && ((after > before)); then
+  stolen=$(awk -v t="$((after - before))" -v s="$((stolen_after - stolen_before))" 'BEGIN { printf "%.3f", s / t }')
+fi
 versions="$(redis-server --version | sed -n 's/.* v=\([^ ]*\).*/Redis \1/p')"
 for m in redis/go-redis/v9 buraksezer/olric groupcache/groupcache-go/v3; do
   versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' "github.com/$m" | sed 's|^github.com/[^/]*/||')"
 done
 versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' google.golang.org/grpc | sed 's|^google.golang.org/||')"
-"$work/report" -raw "$work" -out "$out" -command "$command" -versions "$versions" -load "${load:-0}"
+"$work/report" -raw "$work" -out "$out" -command "$command" -versions "$versions" -load "${load:-0}" -stolen "${stolen:-0}" -rounds "$rounds"

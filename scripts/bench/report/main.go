@@ -14,10 +14,12 @@ func main() {
 	command := flag.String("command", "", "the command that measured it")
 	versions := flag.String("versions", "", "versions of the others")
 	busy := flag.Float64("load", 0, "load average before the measurement")
+	stolen := flag.Float64("stolen", 0, "share of the processors' time that the machine's host gave to others meanwhile")
+	rounds := flag.Int("rounds", 1, "how often everything was measured")
 	flag.Parse()
-	r, err := read(*raw)
+	r, err := read(*raw, *rounds)
 	if err == nil {
-		r.Command, r.Versions, r.LoadBefore = strings.TrimSpace(*command), *versions, *busy
+		r.Command, r.Versions, r.LoadBefore, r.Stolen = strings.TrimSpace(*command), *versions, *busy, *stolen
 		err = r.write(*out)
 	}
 	if err != nil {

@@ -47,8 +47,14 @@ func (r results) markdown() string {
 	say("%d nodes, %d copies, %d keys by Zipf's law of %.4g, values of %d bytes. All processes and the load share the machine: compare within one run only.",
 		r.Nodes, r.Replicas, r.Keys, r.Zipf, r.ValueBytes)
 	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core.\n", many)
+	if r.Rounds > 1 {
+		say("Everything was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
+	}
 	if r.LoadBefore > float64(r.Machine.CPUs)/4 {
 		say("**The machine was busy with other work: its load average before the measurement was %.1f.**\n", r.LoadBefore)
+	}
+	if r.Stolen > 0 {
+		say("It is a virtual one, and its host gave %.1f %% of the processors' time to others meanwhile.\n", 100*r.Stolen)
 	}
 	r.table(say, "read", "Get")
 	r.table(say, "write", "Set")

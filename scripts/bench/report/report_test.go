@@ -31,11 +31,14 @@ func measured(t *testing.T) string {
 	}
 	head := `"date": "2026-01-02T03:04:05Z", "machine": {"cpu": "A <fast> one", "cpus": 2}, "replicas": 2, "keys": 1000, "zipf": 1.05, `
 	for name, text := range map[string]string{
-		"huddle.json": `{` + head + `"nodes": 3, "runs": [` + runs("remote", "read", 10000) + `,` + runs("redis", "read", 1) + `]}`,
-		"peers.json":  `[` + runs("grpc-unary", "read", 5000) + `,` + runs("grpc-stream", "read", 9000) + `]`, "nodes-3.json": `{"nodes": 3, "runs": [` + runs("resp", "write", 100) + `]}`,
-		"nodes-1.json":           `{"nodes": 1, "runs": [` + runs("resp", "write", 300) + `]}`,
-		"wire-huddle-get-16.csv": "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"300.5\",\"1\",\"2\"\n",
-		"wire-redis-get-16.csv":  "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"200.0\",\"1\",\"2\"\n",
+		"huddle-1.json": `{` + head + `"nodes": 3, "runs": [` + runs("remote", "read", 10000) + `,` + runs("redis", "read", 1) + `]}`,
+		"huddle-2.json": `{` + head + `"nodes": 3, "runs": [` + runs("remote", "read", 9000) + `]}`,
+		"peers-1.json":  `[` + runs("grpc-unary", "read", 4000) + `,` + runs("grpc-stream", "read", 9000) + `]`,
+		"peers-2.json":  `[` + runs("grpc-unary", "read", 5000) + `,` + runs("grpc-stream", "read", 8000) + `]`,
+		"nodes-3.json":  `{"nodes": 3, "runs": [` + runs("resp", "write", 100) + `]}`, "nodes-1.json": `{"nodes": 1, "runs": [` + runs("resp", "write", 300) + `]}`,
+		"wire-huddle-get-16-1.csv": "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"100.5\",\"1\",\"2\"\n",
+		"wire-huddle-get-16-2.csv": "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"300.5\",\"1\",\"2\"\n",
+		"wire-redis-get-16-1.csv":  "\"test\",\"rps\",\"p50_latency_ms\",\"p99_latency_ms\"\n\"GET\",\"200.0\",\"1\",\"2\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -45,11 +48,11 @@ func measured(t *testing.T) string {
 }
 
 func TestReport(t *testing.T) {
-	r, err := read(measured(t))
+	r, err := read(measured(t), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Command = "bench"
+	r.Command, r.Stolen = "bench", 0.0314
 	out := t.TempDir()
 	if err := r.write(out); err != nil {
 		t.Fatal(err)
@@ -63,7 +66,7 @@ func TestReport(t *testing.T) {
 		"over gRPC unary: at least 2.5× | 2.00× | **no** |",
 		"p50 over the bare stream: at most 1.15× | 0.90× | yes |",
 		"GET, pipeline of 16, over Redis: at least 1× | 1.50× | yes |",
-		"3 nodes, 2 copies", "`bench`",
+		"3 nodes, 2 copies", "`bench`", "measured 2 times", "gave 3.1 % of",
 	} {
 		if !strings.Contains(string(md), want) {
 			t.Errorf("%q is not in\n%s", want, md)

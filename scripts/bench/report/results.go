@@ -51,6 +51,8 @@ type results struct {
 	} `json:"machine"`
 	Versions   string   `json:"versions"`
 	LoadBefore float64  `json:"load_before"` // load average when it began: others at work on the machine
+	Stolen     float64  `json:"stolen"`      // share of the processors' time that the machine's host gave to others meanwhile
+	Rounds     int      `json:"rounds"`      // how often everything was measured; what is shown is the better run
 	Nodes      int      `json:"nodes"`
 	Replicas   int      `json:"replicas"`
 	Keys       int      `json:"keys"`
@@ -83,18 +85,25 @@ var names = []struct {
 	{"groupcache-remote", "groupcache, from another", false},
 }
 
-// read collects what the parts of the measurement have left in dir.
-func read(dir string) (results, error) {
+// read collects what the parts of so many rounds of measurement have left in dir.
+func read(dir string, rounds int) (results, error) {
 	var r results
-	if err := readJSON(filepath.Join(dir, "huddle.json"), &r); err != nil {
-		return r, err
+	var all []run
+	for round := 1; round <= rounds; round++ {
+		var one results
+		if err := readJSON(filepath.Join(dir, fmt.Sprintf("huddle-%d.json", round)), &one); err != nil {
+			return r, err
+		}
+		var peers []run
+		if err := readJSON(filepath.Join(dir, fmt.Sprintf("peers-%d.json", round)), &peers); err != nil {
+			return r, err
+		}
+		all = append(append(all, one.Runs...), peers...)
+		r = one
 	}
-	r.Runs = slices.DeleteFunc(r.Runs, func(x run) bool { return x.Via == "redis" })
-	var peers []run
-	if err := readJSON(filepath.Join(dir, "peers.json"), &peers); err != nil {
-		return r, err
-	}
-	r.Runs = append(r.Runs, peers...)
+	r.Rounds = rounds
+	r.Runs = better(slices.DeleteFunc(all, func(x run) bool { return x.Via == "redis" }),
+		func(x run) string { return fmt.Sprint(x.Via, x.Workload, x.Callers) }, func(x run) float64 { return x.PerSecond })
 	files, err := filepath.Glob(filepath.Join(dir, "nodes-*.json"))
 	if err != nil {
 		return r, err
@@ -107,8 +116,26 @@ func read(dir string) (results, error) {
 		r.ByNodes = append(r.ByNodes, s)
 	}
 	slices.SortFunc(r.ByNodes, func(a, b scaled) int { return a.Nodes - b.Nodes })
-	r.Wire, err = readWire(dir)
+	wires, err := readWire(dir)
+	r.Wire = better(wires, func(w wire) string { return fmt.Sprint(w.Server, w.Test, w.Pipeline) }, func(w wire) float64 { return w.PerSecond })
 	return r, err
+}
+
+// better keeps of those that measured the same the one that got the most done, in the place of the first.
+func better[T any](all []T, what func(T) string, rate func(T) float64) []T {
+	var out []T
+	at := make(map[string]int)
+	for _, x := range all {
+		i, again := at[what(x)]
+		switch {
+		case !again:
+			at[what(x)] = len(out)
+			out = append(out, x)
+		case rate(x) > rate(out[i]):
+			out[i] = x
+		}
+	}
+	return out
 }
 
 func readJSON(path string, to any) error {
@@ -122,7 +149,7 @@ func readJSON(path string, to any) error {
 	return nil
 }
 
-// readWire reads the tables of redis-benchmark: wire-SERVER-TEST-PIPELINE.csv.
+// readWire reads the tables of redis-benchmark: wire-SERVER-TEST-PIPELINE-ROUND.csv.
 func readWire(dir string) ([]wire, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "wire-*.csv"))
 	if err != nil {
@@ -131,7 +158,10 @@ func readWire(dir string) ([]wire, error) {
 	var out []wire
 	for _, path := range files {
 		part := strings.Split(strings.TrimSuffix(filepath.Base(path), ".csv"), "-")
-		pipeline, err := strconv.Atoi(part[len(part)-1])
+		if len(part) != 5 {
+			return nil, fmt.Errorf("%s: wire-SERVER-TEST-PIPELINE-ROUND.csv is wanted", path)
+		}
+		pipeline, err := strconv.Atoi(part[3])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
