@@ -35,6 +35,7 @@ import (
 
 const (
 	tickEvery   = 20 * time.Millisecond
+	quietTicks  = 50 // after so many in which nothing was under way they come as seldom as a node at rest needs them
 	sweepBudget = 4000 // entries looked at per tick
 	maxKeyBytes = 1 << 10
 	maxTags     = 64
@@ -54,8 +55,10 @@ type Node struct {
 	wire      *wire.Wire // nil but in tests
 	gossip    atomic.Pointer[gossip.Gossip]
 
-	mu sync.Mutex // around m; see lock
-	m  *protocol.Machine
+	mu      sync.Mutex // around m; see lock
+	m       *protocol.Machine
+	resting bool          // the ticks come seldom; under mu
+	stirred chan struct{} // they are to come often again
 
 	waiters sync.Pool // of *waiter
 	rooms   *rooms
@@ -181,7 +184,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), builds: make(chan []string, 256), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx), rooms: newRooms(),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
@@ -241,15 +244,22 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// run is the node's ticker.
+// run is the node's ticker. At rest, what a node takes is mostly for being woken: then it ticks four times for each renewal of the leases, and
+// as soon as something is under way again as often as ever.
 func (n *Node) run() {
-	t := time.NewTicker(tickEvery)
+	slow := max(n.cfg.Lease/(4*protocol.LeasesRenewed)+time.Millisecond, tickEvery)
+	t := time.NewTimer(tickEvery)
 	defer t.Stop()
 	met := false // somebody, or nobody is to be met
+	quiet := 0
 	for {
 		select {
 		case <-n.closed:
 			return
+		case <-n.stirred:
+			quiet = 0
+			t.Reset(tickEvery)
+			continue
 		case <-t.C:
 		}
 		n.lock()
@@ -259,7 +269,16 @@ func (n *Node) run() {
 		}
 		n.m.Tick()
 		up := n.m.InSync()
+		if quiet++; !met || !n.m.AtRest() {
+			quiet = 0
+		}
+		n.resting = quiet > quietTicks
+		pace := tickEvery
+		if n.resting {
+			pace = slow
+		}
 		n.unlock()
+		t.Reset(pace)
 		if up && !n.isUp {
 			n.isUp = true
 			close(n.ready)
@@ -273,6 +292,13 @@ func (n *Node) run() {
 func (n *Node) lock() { n.mu.Lock() }
 
 func (n *Node) unlock() {
+	if n.resting && n.m.Busy() {
+		n.resting = false
+		select {
+		case n.stirred <- struct{}{}:
+		default: // run has yet to see an earlier one
+		}
+	}
 	n.mu.Unlock()
 	n.transport.Flush()
 }

@@ -32,7 +32,6 @@ const (
 	batchDelay    = 200 * ms // membership changes gather for so long,
 	gatherMore    = 800 * ms // and joins and departures for up to so much longer, while more come
 	prospectSteps = 4        // ticks within which the members are told of a view to come
-	askEvery      = 3        // leases are renewed every Lease/askEvery
 	refusedGrace  = 150 * ms // a member whose port refuses connections for so long is taken for dead
 	reportEvery   = 200 * ms
 	reportLife    = sec
@@ -42,6 +41,9 @@ const (
 	stashLimit    = 1 << 14
 	holdLife      = sec
 )
+
+// LeasesRenewed is how often a lease is renewed in the time that one lasts.
+const LeasesRenewed = 3
 
 // Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
 // call back into the machine.
@@ -138,16 +140,17 @@ type peer struct {
 
 // Machine is one node's state. See the package comment for how to drive it.
 type Machine struct {
-	cfg   Config
-	env   Env
-	log   *slog.Logger
-	store *store.Store
-	self  *pb.Member
-	clock uint64 // Lamport clock (rule 9)
-	at    int64  // when the present step began, of those that read the clock once; see now
-	ids   uint64 // correlation ids
-	peers map[uint64]*peer
-	order []uint64 // ids of peers, sorted: the machine never ranges over a map where the order shows
+	cfg     Config
+	env     Env
+	log     *slog.Logger
+	store   *store.Store
+	self    *pb.Member
+	clock   uint64 // Lamport clock (rule 9)
+	stirred bool   // a session has begun or ended, or gossip has told something, since the last AtRest
+	at      int64  // when the present step began, of those that read the clock once; see now
+	ids     uint64 // correlation ids
+	peers   map[uint64]*peer
+	order   []uint64 // ids of peers, sorted: the machine never ranges over a map where the order shows
 
 	route atomic.Pointer[route]
 	lay   *layout   // the present view; nil: none
@@ -250,7 +253,8 @@ func (c *Striped) Load() uint64 {
 	return sum
 }
 
-// New makes a machine. The driver calls Tick about every 10 to 20 ms from then on.
+// New makes a machine. The driver calls Tick about every 10 to 20 ms from then on, or, while AtRest and until Busy, as seldom as four times
+// for each renewal of leases.
 func New(cfg Config, env Env, st *store.Store) *Machine {
 	m := &Machine{
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
@@ -291,6 +295,7 @@ func (m *Machine) send(p *peer, msg *pb.Message) bool {
 
 // Found tells of a process that gossip knows, and of the cluster it says it is in.
 func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
+	m.stirred = true
 	if member.Id == m.self.Id || member.Id == 0 {
 		return
 	}
@@ -303,6 +308,7 @@ func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
 
 // Gone tells that gossip no longer knows a process.
 func (m *Machine) Gone(id uint64) {
+	m.stirred = true
 	p := m.peers[id]
 	if p == nil {
 		return
@@ -343,6 +349,7 @@ func (m *Machine) dropIfUseless(id uint64) {
 
 // Up tells that a session with a peer stands.
 func (m *Machine) Up(member *pb.Member, session uint64) {
+	m.stirred = true
 	if member.Id == m.self.Id {
 		return
 	}
@@ -362,6 +369,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 
 // Down tells that a session has ended: nothing more comes from it, and what was sent last may be lost.
 func (m *Machine) Down(id, session uint64) {
+	m.stirred = true
 	p := m.peers[id]
 	if p == nil || p.session != session {
 		return
@@ -376,6 +384,7 @@ func (m *Machine) Down(id, session uint64) {
 
 // Unreachable tells that a connection could not be made; refused: the port says that nobody listens.
 func (m *Machine) Unreachable(id uint64, refused bool) {
+	m.stirred = true
 	p := m.peers[id]
 	if p == nil || p.session != 0 {
 		return
@@ -602,7 +611,7 @@ func (m *Machine) Tick() {
 	m.catchUp(now)
 	m.tickMembership(now)
 	if m.lay != nil {
-		if now-m.askedAt >= m.cfg.Lease/askEvery {
+		if now-m.askedAt >= m.cfg.Lease/LeasesRenewed {
 			m.askLeases(now)
 		}
 		m.checkBarrier()

@@ -188,6 +188,7 @@ func (s *sim) start(slot int) *simProc {
 	s.procs[slot] = p
 	s.logf("%s starts, id %x", p.name, p.id>>48)
 	var tick func()
+	quiet := 0
 	tick = func() {
 		p.m.Tick()
 		if p.m.Left() && !p.gone {
@@ -199,7 +200,14 @@ func (s *sim) start(slot int) *simProc {
 			s.at(s.between(100*ms, 2*sec), nil, func() { delete(s.doomed, p.slot); s.start(p.slot) })
 			return
 		}
-		s.at(20*ms, p, tick)
+		if quiet++; !p.m.AtRest() {
+			quiet = 0
+		}
+		pace := 20 * ms
+		if quiet > 10 {
+			pace = 85 * ms // also when it is busy sooner: a driver may be late
+		}
+		s.at(pace, p, tick)
 	}
 	s.at(s.between(0, 20*ms), p, tick)
 	if !s.cfg.calm {

@@ -1,0 +1,94 @@
+package protocol
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// keyOf returns a key of a partition that the member owns.
+func (b *bench) keyOf(owner uint64) string {
+	b.t.Helper()
+	for i := range 1000 {
+		if key := fmt.Sprint("k", i); b.m.lay.owner(ring.PartitionOf(key, len(b.m.parts))) == owner {
+			return key
+		}
+	}
+	b.t.Fatalf("%d owns nothing", owner)
+	return ""
+}
+
+// A machine is at rest only if ticks have nothing to do, and whatever gives them something says so at once, or by the next tick.
+func TestAtRest(t *testing.T) {
+	b := newBench(t, "")
+	rests := func(why string, want bool) {
+		t.Helper()
+		if got := b.m.AtRest(); got != want {
+			t.Errorf("%s: at rest %v", why, got)
+		}
+	}
+	busy := func(why string, want bool) {
+		t.Helper()
+		if got := b.m.Busy(); got != want {
+			t.Errorf("%s: busy %v", why, got)
+		}
+	}
+	busy("outside a cluster", true)
+	rests("outside a cluster", false)
+	b.enter(5, 4, 3)
+	b.pass(3*sec, 2, 3, 4)
+	rests("the view is not settled", false)
+	b.enter(6, 4)
+	all := func() { b.pass(3*sec, 2, 3, 4) }
+	all()
+	rests("all are there", true)
+	busy("all are there", false)
+
+	b.m.Get(&pb.Get{Key: b.keyOf(2)}, b.now+sec, func(Result) {})
+	busy("a read is under way", true)
+	all()
+	rests("its time is up", true)
+
+	done := false
+	b.m.Write(&pb.Write{Key: b.keyOf(1), Value: []byte("v"), Kind: pb.Kind_LIVE}, b.now+5*sec, 0, func(Result) { done = true })
+	busy("a write is under way", true)
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+	}
+	if busy("it is confirmed", false); !done {
+		t.Error("the write is not confirmed")
+	}
+	all()
+
+	b.m.Cut(nil, b.now+sec, b.now+sec, func(Result) {})
+	busy("a cut is under way", true)
+	all()
+	rests("it is given up", true)
+
+	b.m.Down(3, 3)
+	busy("a session has ended", true)
+	rests("a member is not there", false)
+	b.m.Up(benchMembers[2], 3)
+	busy("a session has begun", true)
+	all()
+	rests("it is there again", true)
+
+	for end := b.now + sec; b.now < end && b.m.AtRest(); b.now += 20 * ms {
+		b.m.Tick() // nobody answers
+	}
+	rests("nobody is heard", false)
+	all()
+	rests("all are heard again", true)
+
+	b.m.Found(&pb.Member{Name: "e", Id: 5, Addr: "e"}, 0, 0, 0)
+	busy("somebody new is there", true)
+	rests("somebody new is there", false)
+	b.m.Gone(5)
+	all()
+	rests("and gone", true)
+
+	b.m.Leave()
+	rests("it leaves", false)
+}
