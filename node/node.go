@@ -35,7 +35,7 @@ import (
 
 const (
 	tickEvery   = 20 * time.Millisecond
-	quietTicks  = 50 // after so many in which nothing was under way they come as seldom as a node at rest needs them
+	quietTicks  = 50   // after so many in which nothing was under way they come as seldom as a node at rest needs them
 	sweepBudget = 4000 // entries looked at per tick
 	maxKeyBytes = 1 << 10
 	maxTags     = 64
