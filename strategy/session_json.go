@@ -45,6 +45,14 @@ func sameDate(a, b date) bool { return time.Time(a).Equal(time.Time(b)) }
 
 // MarshalJSON writes the session with Vendure's names. It fails with ErrInvalid for a CacheExpiry that is not finite.
 func (s CachedSession) MarshalJSON() ([]byte, error) {
+	if text, ok := plainSession(&s); ok {
+		return text, nil
+	}
+	return s.marshalAny()
+}
+
+// marshalAny is MarshalJSON for sessions that may have come from JSON.
+func (s CachedSession) marshalAny() ([]byte, error) {
 	w := newWriter(s.doc)
 	scalar(w, "cacheExpiry", s.CacheExpiry, true)
 	scalar(w, "id", s.ID, true)
