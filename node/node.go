@@ -35,7 +35,8 @@ import (
 
 const (
 	tickEvery   = 20 * time.Millisecond
-	quietTicks  = 50   // after so many in which nothing was under way they come as seldom as a node at rest needs them
+	quietTicks  = 50 // after so many in which nothing was under way they come as seldom as a node at rest needs them
+	slowestTick = 100 * time.Millisecond
 	sweepBudget = 4000 // entries looked at per tick
 	maxKeyBytes = 1 << 10
 	maxTags     = 64
@@ -59,6 +60,7 @@ type Node struct {
 	m       *protocol.Machine
 	resting bool          // the ticks come seldom; under mu
 	stirred chan struct{} // they are to come often again
+	slow    time.Duration // between ticks at rest; under mu
 
 	waiters sync.Pool // of *waiter
 	rooms   *rooms
@@ -184,7 +186,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), builds: make(chan []string, 256), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), slow: slowTick(cfg.Lease), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx), rooms: newRooms(),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
@@ -247,7 +249,6 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 // run is the node's ticker. At rest, what a node takes is mostly for being woken: then it ticks four times for each renewal of the leases, and
 // as soon as something is under way again as often as ever.
 func (n *Node) run() {
-	slow := max(n.cfg.Lease/(4*protocol.LeasesRenewed)+time.Millisecond, tickEvery)
 	t := time.NewTimer(tickEvery)
 	defer t.Stop()
 	met := false // somebody, or nobody is to be met
@@ -275,7 +276,7 @@ func (n *Node) run() {
 		n.resting = quiet > quietTicks
 		pace := tickEvery
 		if n.resting {
-			pace = slow
+			pace = n.slow
 		}
 		n.unlock()
 		t.Reset(pace)
@@ -284,8 +285,15 @@ func (n *Node) run() {
 			close(n.ready)
 			n.publish(Event{Time: time.Now(), Kind: "ready", View: n.view.Load(), Text: "in sync with the cluster"})
 		}
-		n.store.Sweep(sweepBudget)
+		if n.store.Sweep(int(sweepBudget*pace/tickEvery)) > sweepBudget/10 {
+			quiet = 0 // entries end faster than a node at rest frees them
+		}
 	}
+}
+
+// slowTick is how often a node at rest ticks.
+func slowTick(lease time.Duration) time.Duration {
+	return min(max(lease/(4*protocol.LeasesRenewed)+time.Millisecond, tickEvery), slowestTick)
 }
 
 // lock and unlock go around every step of the machine. What the step sends goes out together at its end.

@@ -205,7 +205,7 @@ func (t *Transport) Flush() {
 	for s := t.touched.Swap(nil); s != nil; {
 		next := s.next
 		s.next = nil
-		s.touched.Store(false)
+		s.touched.Store(false) // first: who finds it touched has queued before this, and the poke comes after
 		s.poke()
 		s = next
 	}

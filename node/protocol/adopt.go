@@ -55,7 +55,7 @@ func (m *Machine) adopt(v *pb.View) {
 		}
 		hist = append(hist, h)
 	}
-	lay.adoptedAt = now
+	lay.adoptedAt, m.stirred = now, true
 	m.Counters.Views.Add(1)
 	// The old leases die before anything is moved: a read that began under them finds them dead or began in time.
 	// Ours goes on in the new view as long as it ran: it began before this view was chosen (rule 5).

@@ -25,7 +25,7 @@ func (m *Machine) finishLeave() {
 
 // Leave begins a graceful departure; Left tells when everything has been handed over.
 func (m *Machine) Leave() {
-	m.leaving = true
+	m.leaving, m.stirred = true, true
 	if m.lay == nil || m.alone() {
 		m.finishLeave()
 	}

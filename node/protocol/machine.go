@@ -10,6 +10,7 @@ package protocol
 
 import (
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -605,9 +606,14 @@ func (m *Machine) refuse(p *peer, msg *pb.Message) {
 	}
 }
 
-// Tick lets time pass: the driver calls it every 10 to 20 ms.
+// Tick lets time pass. See New for how often.
 func (m *Machine) Tick() {
 	now := m.now()
+	if m.lay != nil && len(m.peers) > len(m.lay.ids)-1 { // one could not be forgotten when gossip had: it was under a grant
+		for _, id := range slices.Clone(m.order) {
+			m.dropIfUseless(id)
+		}
+	}
 	m.catchUp(now)
 	m.tickMembership(now)
 	if m.lay != nil {

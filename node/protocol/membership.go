@@ -35,7 +35,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 	case *pb.Message_Suspect:
 		if same {
 			p.suspects, p.suspectsAt = b.Suspect.Members, m.now()
-			m.suspectedAt = p.suspectsAt
+			m.suspectedAt, m.stirred = p.suspectsAt, true
 		}
 	case *pb.Message_Prepare:
 		if next(b.Prepare.Number) && b.Prepare.Ballot.GetProposer() == p.member.Id {

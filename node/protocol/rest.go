@@ -4,7 +4,7 @@ package protocol
 // and may be asked after each step.
 func (m *Machine) Busy() bool {
 	return m.lay == nil || m.stirred ||
-		len(m.ops)+len(m.held)+len(m.writes)+len(m.cuts)+len(m.keyPulls)+len(m.joiners)+len(m.leavers)+len(m.building) > 0 ||
+		len(m.ops)+len(m.held)+len(m.writes)+len(m.cuts)+len(m.keyPulls)+len(m.joiners)+len(m.leavers) > 0 ||
 		m.ahead || m.chosen != nil || m.vote.accepted != nil || m.campaign != nil
 }
 
@@ -12,7 +12,7 @@ func (m *Machine) Busy() bool {
 // Who is not Busy and not AtRest is about to find something out.
 func (m *Machine) AtRest() bool {
 	m.stirred = false
-	if m.Busy() || m.leaving || m.left || m.missing > 0 || len(m.waiting) > 0 || !m.barrierOff || m.wantedAt != 0 || m.lostAt != 0 || m.clash.with != nil ||
+	if m.Busy() || m.leaving || m.left || m.missing > 0 || len(m.waiting) > 0 || !m.barrierOff || m.wantedAt != 0 || m.lostAt != 0 ||
 		len(m.mySuspects) > 0 || len(m.lay.view.History)+len(m.lay.view.Leaving) > 0 || len(m.peers) != len(m.lay.ids)-1 {
 		return false
 	}

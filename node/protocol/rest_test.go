@@ -89,6 +89,56 @@ func TestAtRest(t *testing.T) {
 	all()
 	rests("and gone", true)
 
+	b.from(2, b.stamp(0, &pb.Message{Body: &pb.Message_Suspect{Suspect: &pb.Suspect{Members: []uint64{3}}}}))
+	busy("another does not hear a member", true)
+	all()
+	b.enter(7, 3, 4)
+	busy("a view has been adopted", true)
+	b.enter(8, 4)
+	all()
+	rests("it is settled", true)
+
 	b.m.Leave()
+	busy("it leaves", true)
 	rests("it leaves", false)
+}
+
+// A peer that could not be forgotten when gossip had, for it was under a grant, is forgotten later.
+func TestPeerUnderAGrantIsForgotten(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(6, 4)
+	b.m.Found(benchMembers[3], 9, 6, 4)
+	for range 3 {
+		b.pass(300*ms, 2, 3, 4)
+		b.from(4, b.stamp(0, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: 1, InSync: true}}}))
+	}
+	b.m.Down(4, 4)
+	b.enter(7, 3, 4)
+	b.enter(8, 3)
+	b.m.Gone(4)
+	if b.m.peers[4] == nil {
+		t.Fatal("the grant has been forgotten with it")
+	}
+	b.pass(20*sec, 2, 3)
+	if b.m.peers[4] != nil || !b.m.AtRest() {
+		t.Errorf("known still: %v; at rest: %v", b.m.peers[4] != nil, b.m.AtRest())
+	}
+}
+
+// That another process had this one's name, as it came in, is no matter once it is gone.
+func TestRestAfterAClash(t *testing.T) {
+	b := newBench(t, "")
+	b.m.Found(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 9, 5, 4)
+	b.m.Up(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 99)
+	b.m.Tick()
+	if b.m.clash.with == nil {
+		t.Fatal("no clash")
+	}
+	b.enter(6, 4)
+	b.m.Down(99, 99)
+	b.m.Gone(99)
+	b.pass(5*sec, 2, 3, 4)
+	if !b.m.AtRest() {
+		t.Error("not at rest")
+	}
 }

@@ -8,8 +8,8 @@ const (
 
 // Sweep does a slice of the background work and returns how many entries it freed: those that have expired, tombstones at
 // their end included, and those that cuts have voided. It looks at about budget entries; call it 10 to 100 times a second
-// with a budget that keeps up with the writes. Expired entries are freed within 17 ms of their end, as far as the budget
-// and the calls allow.
+// with a budget that keeps up with the writes. Expired entries are freed by the first call that is 17 ms or more after their end, as far
+// as the budgets allow.
 func (s *Store) Sweep(budget int) (freed int) {
 	var buf [sweepLot]*Entry
 	now := s.now()

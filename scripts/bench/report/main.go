@@ -15,7 +15,7 @@ func main() {
 	versions := flag.String("versions", "", "versions of the others")
 	busy := flag.Float64("load", 0, "load average before the measurement")
 	stolen := flag.Float64("stolen", 0, "share of the processors' time that the machine's host gave to others meanwhile")
-	rounds := flag.Int("rounds", 1, "how often everything was measured")
+	rounds := flag.Int("rounds", 1, "how often it was measured")
 	flag.Parse()
 	r, err := read(*raw, *rounds)
 	if err == nil {

@@ -48,7 +48,7 @@ func (r results) markdown() string {
 		r.Nodes, r.Replicas, r.Keys, r.Zipf, r.ValueBytes)
 	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core.\n", many)
 	if r.Rounds > 1 {
-		say("Everything was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
+		say("All but clusters of other sizes was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
 	}
 	if r.LoadBefore > float64(r.Machine.CPUs)/4 {
 		say("**The machine was busy with other work: its load average before the measurement was %.1f.**\n", r.LoadBefore)

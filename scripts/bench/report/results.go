@@ -52,7 +52,7 @@ type results struct {
 	Versions   string   `json:"versions"`
 	LoadBefore float64  `json:"load_before"` // load average when it began: others at work on the machine
 	Stolen     float64  `json:"stolen"`      // share of the processors' time that the machine's host gave to others meanwhile
-	Rounds     int      `json:"rounds"`      // how often everything was measured; what is shown is the better run
+	Rounds     int      `json:"rounds"`      // how often all but ByNodes was measured; what is shown is the better run
 	Nodes      int      `json:"nodes"`
 	Replicas   int      `json:"replicas"`
 	Keys       int      `json:"keys"`

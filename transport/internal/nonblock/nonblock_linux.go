@@ -12,7 +12,7 @@ func Read(fd int, b []byte) (int, error) {
 	if ordinary || len(b) == 0 || len(b) > most {
 		return syscall.Read(fd, b)
 	}
-	return result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0))
+	return result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0))
 }
 
 // Write is syscall.Write to a socket that does not block.
@@ -20,7 +20,7 @@ func Write(fd int, b []byte) (int, error) {
 	if ordinary || len(b) == 0 || len(b) > most {
 		return syscall.Write(fd, b)
 	}
-	return result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0))
+	return result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0))
 }
 
 // EpollLook is unix.EpollWait that does not wait.
