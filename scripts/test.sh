@@ -63,7 +63,7 @@ step "scripts/bench: a module of its own"
 step "go test -race"
 go test -race -timeout 25m ./...
 step "go test of the connections (the race detector has them make other system calls)"
-go test ./transport/...
+go test ./transport ./transport/internal/nonblock ./transport/resp
 
 # Adapters and examples that import another library are modules of their own. The two lanes run side by side, for tests
 # wait where builds do not.
