@@ -8,19 +8,12 @@ import (
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-// within waits for what is asked under the node's lock.
-func within(t *testing.T, n *Node, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+// locked asks under the node's lock.
+func locked(n *Node, ok func() bool) func() bool {
+	return func() bool {
 		n.mu.Lock()
-		holds := ok()
-		n.mu.Unlock()
-		if holds {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s", what)
-		}
+		defer n.mu.Unlock()
+		return ok()
 	}
 }
 
@@ -36,16 +29,16 @@ func TestTicksOfANodeAtRest(t *testing.T) {
 		n.lock()
 		n.slow = slowestTick
 		n.unlock()
-		within(t, n, "at rest", resting)
+		eventually(t, "at rest", locked(n, resting))
 		n.lock()
 		n.slow = time.Hour // what it begins now it does not see for itself
 		n.unlock()
-		within(t, n, "without a lease", func() bool { return !n.m.InSync() }) // for want of ticks
+		eventually(t, "without a lease", locked(n, func() bool { return !n.m.InSync() })) // for want of ticks
 		stranger := &pb.Member{Name: fmt.Sprint("stranger", i), Id: uint64(i) + 1, Addr: "127.0.0.1:1"}
 		n.lock()
 		n.m.Found(stranger, 0, 0, 0)
 		n.unlock()
-		within(t, n, "ticking again", n.m.InSync)
+		eventually(t, "ticking again", locked(n, n.m.InSync))
 		n.lock()
 		n.m.Gone(stranger.GetId())
 		n.unlock()
@@ -62,15 +55,15 @@ func TestManyExpireAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	within(t, n, "at rest", func() bool { return n.resting })
+	eventually(t, "at rest", locked(n, func() bool { return n.resting }))
 	for i := range 5000 {
 		if err := n.Set(t.Context(), fmt.Sprint(i), nil, WithTTL(10*time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	within(t, n, "awake", func() bool { return !n.resting })
-	within(t, n, "empty", func() bool { return n.store.Stats().Entries == 0 })
-	within(t, n, "at rest again", func() bool { return n.resting })
+	eventually(t, "awake", locked(n, func() bool { return !n.resting }))
+	eventually(t, "empty", locked(n, func() bool { return n.store.Stats().Entries == 0 }))
+	eventually(t, "at rest again", locked(n, func() bool { return n.resting }))
 }
 
 func TestSlowTick(t *testing.T) {

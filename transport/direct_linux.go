@@ -67,38 +67,29 @@ func (h *half) run(op string, b []byte) (int, error) {
 
 // read reads once.
 func (h *half) read(fd uintptr) (done bool) {
-	for {
-		n, err := nonblock.Read(int(fd), h.rest)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
-			return false
-		case err != nil:
-			h.err = err
-		case n == 0:
-			h.err = io.EOF
-		default:
-			h.done = n
-		}
-		return true
+	n, err := nonblock.Read(int(fd), h.rest)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return false
+	case err != nil:
+		h.err = err
+	case n == 0:
+		h.err = io.EOF
+	default:
+		h.done = n
 	}
+	return true
 }
 
 // write writes all, if need be in several turns.
 func (h *half) write(fd uintptr) (done bool) {
-	for len(h.rest) > 0 {
+	for len(h.rest) > 0 && h.err == nil {
 		n, err := nonblock.Write(int(fd), h.rest)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
+		if errors.Is(err, unix.EAGAIN) {
 			return false
-		case err != nil:
-			h.err = err
-			return true
 		}
-		h.done, h.rest = h.done+n, h.rest[n:]
+		h.err = err
+		h.done, h.rest = h.done+max(n, 0), h.rest[max(n, 0):]
 	}
 	return true
 }

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
@@ -147,7 +146,7 @@ type Machine struct {
 	store   *store.Store
 	self    *pb.Member
 	clock   uint64 // Lamport clock (rule 9)
-	stirred bool   // a session has begun or ended, or gossip has told something, since the last AtRest
+	stirred bool   // since the last AtRest something has happened that ticks go on with: a session, a view, news of gossip, a suspicion, Leave
 	at      int64  // when the present step began, of those that read the clock once; see now
 	ids     uint64 // correlation ids
 	peers   map[uint64]*peer
@@ -221,37 +220,6 @@ type Machine struct {
 	clash       clash
 
 	Counters Counters
-}
-
-// Counters count since the start. They are read with Load.
-type Counters struct {
-	Hits, NearHits                                                          Striped
-	Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
-	// PulledEntries counts entries pulled, Late revocations and cuts that were confirmed after their caller had given up.
-	PulledEntries, Late atomic.Uint64
-}
-
-// Striped is a counter that cores do not fight over: each of its parts has a cache line of its own, and a goroutine keeps to one.
-type Striped struct {
-	parts [16]struct {
-		n atomic.Uint64
-		_ [56]byte
-	}
-}
-
-func (c *Striped) add() {
-	var here byte // where the stack of the goroutine is tells one from another
-	at := uintptr(unsafe.Pointer(&here)) >> 11
-	c.parts[(at^at>>4)%uintptr(len(c.parts))].n.Add(1)
-}
-
-// Load is the sum of the parts.
-func (c *Striped) Load() uint64 {
-	sum := uint64(0)
-	for i := range c.parts {
-		sum += c.parts[i].n.Load()
-	}
-	return sum
 }
 
 // New makes a machine. The driver calls Tick about every 10 to 20 ms from then on, or, while AtRest and until Busy, as seldom as four times
@@ -396,27 +364,6 @@ func (m *Machine) Unreachable(id uint64, refused bool) {
 		p.refused = m.now()
 	}
 }
-
-// now is the time. Steps that take messages or operations read the clock once, at their beginning: what they take was there by then,
-// and nothing else happens until they end, so that all of a step may be thought to happen at that instant. A lease that ran then and has
-// ended since is as good as with a pause after the step. Reading the clock is a good part of what a small step costs.
-func (m *Machine) now() int64 {
-	if m.at != 0 {
-		return m.at
-	}
-	return m.env.Now()
-}
-
-// beginStep makes what follows, until endStep, a step that reads the clock once; false: it is within one.
-func (m *Machine) beginStep() bool {
-	if m.at != 0 {
-		return false
-	}
-	m.at = m.env.Now()
-	return true
-}
-
-func (m *Machine) endStep() { m.at = 0 }
 
 // Receive takes messages that came on a session.
 func (m *Machine) Receive(id, session uint64, msgs ...*pb.Message) {

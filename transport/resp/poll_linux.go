@@ -63,7 +63,7 @@ func (p *poller) run(news func(fd int, what uint32), idle func() (busy bool)) {
 	_ = p.raw.Read(func(fd uintptr) bool { // ends with an error when the file is closed
 		for {
 			n, err := nonblock.EpollLook(int(fd), p.events)
-			if err != nil && !errors.Is(err, unix.EINTR) || p.closed.Load() {
+			if err != nil || p.closed.Load() {
 				return true
 			}
 			for _, e := range p.events[:max(n, 0)] {
@@ -129,18 +129,15 @@ func detach(conn net.Conn) (socket, error) {
 
 // read is like io.Reader's, but 0 bytes without an error mean that there is nothing yet.
 func (s socket) read(b []byte) (int, error) {
-	for {
-		switch n, err := nonblock.Read(int(s), b); {
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
-			return 0, nil
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
-		case n == 0:
-			return 0, net.ErrClosed
-		default:
-			return n, nil
-		}
+	switch n, err := nonblock.Read(int(s), b); {
+	case errors.Is(err, unix.EAGAIN):
+		return 0, nil
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0:
+		return 0, net.ErrClosed
+	default:
+		return n, nil
 	}
 }
 
@@ -149,7 +146,6 @@ func (s socket) write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		k, err := nonblock.Write(int(s), b)
 		switch {
-		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
 			return n, nil
 		case err != nil:

@@ -14,7 +14,7 @@ import (
 	"github.com/huddle-cache/huddle/strategy"
 )
 
-// One of three nodes is killed under load. Callers of the strategy, on a node of this process without near copies, get no error; what they get
+// One of three nodes is killed under load. Callers of the strategy, on a node of this process without near copies, get no error (not sure is a miss); what they get
 // done with sessions of the other two owners is told, in tenths of a second.
 func TestThroughputDuringACrash(t *testing.T) {
 	const nodes, victim, callers, tenth = 3, 1, 16, 100 * time.Millisecond
@@ -50,7 +50,7 @@ func TestThroughputDuringACrash(t *testing.T) {
 	tokens = slices.DeleteFunc(tokens, func(token string) bool { return here.Locate(strategy.DefaultKeyPrefix+token).Owner == dead.Name })
 
 	done := make([]atomic.Int64, int((before+after)/tenth)+1)
-	var missed, failed atomic.Int64
+	var reads, missed, wrong atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begun := time.Now()
@@ -58,11 +58,13 @@ func TestThroughputDuringACrash(t *testing.T) {
 	for c := range callers {
 		reading.Go(func() {
 			for i := c; ctx.Err() == nil; i += callers {
-				_, found, err := cache.Get(context.Background(), tokens[i%len(tokens)])
+				token := tokens[i%len(tokens)]
+				s, found, err := cache.Get(context.Background(), token)
+				reads.Add(1)
 				switch {
-				case err != nil:
-					failed.Add(1)
-				case !found:
+				case err != nil || found && s.Token != token:
+					wrong.Add(1)
+				case !found: // not sure in time
 					missed.Add(1)
 				default:
 					if at := int(time.Since(begun) / tenth); at < len(done) {
@@ -96,12 +98,15 @@ func TestThroughputDuringACrash(t *testing.T) {
 			back = i + 1
 		}
 	}
-	t.Logf("%d callers, %d sessions of the two owners that stay: %.0f reads a second before (median of tenths of a second); after the kill at least %.0f (%.0f %%, %v after it), never below half again from %v on; out of the views after %v; %d misses, %d errors",
-		callers, len(tokens), usual, low, 100*low/usual, time.Duration(lowAt-killed)*tenth, time.Duration(back-killed)*tenth, out.Round(time.Millisecond), missed.Load(), failed.Load())
-	if failed.Load() > 0 {
-		t.Errorf("%d reads failed", failed.Load())
+	t.Logf("%d callers, %d sessions of the two owners that stay: %.0f reads a second before (median of tenths of a second); after the kill at least %.0f (%.0f %%, %v after it), never below half again from %v on; out of the views after %v; of %d reads %d misses, %d errors",
+		callers, len(tokens), usual, low, 100*low/usual, time.Duration(lowAt-killed)*tenth, time.Duration(back-killed)*tenth, out.Round(time.Millisecond), reads.Load(), missed.Load(), wrong.Load())
+	if wrong.Load() > 0 {
+		t.Errorf("%d reads failed, or brought another session", wrong.Load())
 	}
-	if low == 0 && back-killed > 30 {
-		t.Errorf("nothing was read for %v after the kill", time.Duration(back-killed)*tenth)
+	if missed.Load() > reads.Load()/100 {
+		t.Errorf("%d of %d reads of sessions whose owners live were misses", missed.Load(), reads.Load())
+	}
+	if *full && (low < usual/2 || out > outWithin) { // a busy machine may be slow by itself
+		t.Errorf("at least %.0f reads a second of usually %.0f; out of the views after %v", low, usual, out)
 	}
 }

@@ -7,23 +7,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Read is syscall.Read of a socket that does not block.
-func Read(fd int, b []byte) (int, error) {
-	if ordinary || len(b) == 0 || len(b) > most {
-		return syscall.Read(fd, b)
+// Read is syscall.Read of a socket that does not block; it is not interrupted.
+func Read(fd int, b []byte) (n int, err error) {
+	for again := true; again; again = err == errInterrupted { //nolint:errorlint // it is never wrapped
+		if ordinary || len(b) == 0 || len(b) > most {
+			n, err = syscall.Read(fd, b)
+			continue
+		}
+		n, err = result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0))
 	}
-	return result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0))
+	return n, err
 }
 
-// Write is syscall.Write to a socket that does not block.
-func Write(fd int, b []byte) (int, error) {
-	if ordinary || len(b) == 0 || len(b) > most {
-		return syscall.Write(fd, b)
+// Write is syscall.Write to a socket that does not block; it is not interrupted.
+func Write(fd int, b []byte) (n int, err error) {
+	for again := true; again; again = err == errInterrupted { //nolint:errorlint // it is never wrapped
+		if ordinary || len(b) == 0 || len(b) > most {
+			n, err = syscall.Write(fd, b)
+			continue
+		}
+		n, err = result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0))
 	}
-	return result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0))
+	return n, err
 }
 
-// EpollLook is unix.EpollWait that does not wait.
+// EpollLook is unix.EpollWait that does not wait, and so is not interrupted either.
 func EpollLook(epoll int, events []unix.EpollEvent) (int, error) {
 	if len(events) == 0 {
 		return 0, unix.EINVAL
