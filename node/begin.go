@@ -139,7 +139,7 @@ func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outc
 				return
 			}
 			opened := func() {
-				entry, err := n.entry(key, e, n.clock.now())
+				entry, err := n.entry(key, e, n.clock.Now())
 				ended(Outcome{Entry: entry, Found: err == nil, Err: err})
 			}
 			if n.tokens != nil { // to open a seal takes its time

@@ -93,7 +93,7 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	if e == nil {
 		return Entry{}, false, err
 	}
-	entry, err := n.entry(key, e, n.clock.now())
+	entry, err := n.entry(key, e, n.clock.Now())
 	return entry, err == nil, err
 }
 
@@ -106,7 +106,7 @@ func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Tic
 		if e, t, err = n.ask(ctx, key, stored, true); e == nil {
 			return Entry{}, false, t, err
 		}
-		now = n.clock.now()
+		now = n.clock.Now()
 	}
 	entry, err := n.entry(key, e, now)
 	return entry, err == nil, Ticket{}, err
@@ -130,7 +130,7 @@ func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 	if d, ok := ctx.Deadline(); ok {
 		return n.until(time.Until(d), 0)
 	}
-	return n.clock.now() + int64(otherwise)
+	return n.clock.Now() + int64(otherwise)
 }
 
 // until is deadline for a time given as what remains; 0: otherwise.
@@ -139,7 +139,7 @@ func (n *Node) until(timeout, otherwise time.Duration) int64 {
 		// A little earlier, so that the machine can still say how it ended: not tried at all is more than not confirmed.
 		otherwise = timeout - min(tickEvery+5*time.Millisecond, timeout/4)
 	}
-	return n.clock.now() + int64(otherwise)
+	return n.clock.Now() + int64(otherwise)
 }
 
 // ask submits a read of key, which is stored under another name, and waits for it.
@@ -353,7 +353,7 @@ func (n *Node) giveUp(w *pb.Write) int64 {
 	if w.Kind == pb.Kind_LIVE {
 		return 0
 	}
-	return n.clock.now() + int64(goOn)
+	return n.clock.Now() + int64(goOn)
 }
 
 // writeError is what a write returns that has come to r, or that was not waited for because of err.
@@ -411,7 +411,7 @@ func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 
 func (n *Node) cut(ctx context.Context, what string, tags []string) error {
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.clock.now()+int64(goOn), done)
+		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.clock.Now()+int64(goOn), done)
 	})
 	switch {
 	case errors.Is(err, ErrClosed):

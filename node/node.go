@@ -24,6 +24,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huddle-cache/huddle/node/internal/clock"
 	"github.com/huddle-cache/huddle/node/internal/wire"
 	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/node/store"
@@ -49,7 +50,7 @@ const (
 type Node struct {
 	cfg       Config
 	log       *slog.Logger
-	clock     *clock
+	clock     *clock.Clock
 	store     *store.Store
 	tokens    *tokens // nil: keys are not hashed
 	transport *transport.Transport
@@ -186,14 +187,14 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: newClock(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), slow: slowTick(cfg.Lease), builds: make(chan []string, 256), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, clock: clock.New(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), slow: slowTick(cfg.Lease), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx), rooms: newRooms(),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
 	if n.tokens, err = newTokens(cfg); err != nil {
 		return nil, err
 	}
-	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.now})
+	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.Now})
 	id := rand.Uint64() | 1
 	name := cfg.Name
 	if name == "" {
@@ -295,7 +296,7 @@ func (h *handler) Refused(remote, reason string) {
 // env is the node as the machine sees it. Its methods run under n.mu.
 type env Node
 
-func (e *env) Now() int64                                 { return e.clock.now() }
+func (e *env) Now() int64                                 { return e.clock.Now() }
 func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Queue(peer, session, msg) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
