@@ -227,7 +227,7 @@ func (m *Machine) quarantine(p int) {
 	// will be pulled is no older.
 	m.store.Wipe(p)
 	for _, e := range left {
-		m.store.Put(p, &store.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin, Provisional: true})
+		m.store.Put(p, e.Again(true))
 	}
 }
 

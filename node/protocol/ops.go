@@ -445,7 +445,8 @@ func after(t, d int64) int64 {
 }
 
 func entryFrom(b *pb.Entry, since int64) *store.Entry {
-	e := &store.Entry{Key: b.Key, Value: b.Value, Version: b.Version, Tags: b.Tags, Kind: store.Kind(b.Kind), Origin: b.Origin}
+	e := store.NewEntry(b.Key)
+	e.Value, e.Version, e.Tags, e.Kind, e.Origin = b.Value, b.Version, b.Tags, store.Kind(b.Kind), b.Origin
 	if b.Ttl > 0 {
 		e.Expires = after(since, b.Ttl)
 	}

@@ -32,7 +32,7 @@ func (m *Machine) serveGet(from *peer, b *pb.Get, answer func(*pb.GetReply, *sto
 		r := &pb.GetReply{Status: pb.Status_OK}
 		if from != nil {
 			r.Entry = m.entryTo(e)
-			r.Keep = b.Keep && m.mayKeep(from, pt, p, e)
+			r.Keep = b.Keep && m.mayKeep(from, pt, p, b.Key, e.Expires)
 		}
 		answer(r, e)
 	})
@@ -45,18 +45,17 @@ func (m *Machine) ticket() uint64 {
 }
 
 // mayKeep notes the asker as a holder of a near copy. A copy of the partition needs no note: every write goes there.
-func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
+func (m *Machine) mayKeep(from *peer, pt *part, p int, key string, until int64) bool {
 	if holder, _ := m.lay.holds(from.member.Id, p); holder {
 		return true
 	}
 	if m.is("forget-holders") {
 		return true
 	}
-	until := e.Expires
 	if until != 0 { // on this clock; the copy ends by the asker's, which may be slower by 3 %
 		until = after(until, (until-m.now())/32)
 	}
-	hs := pt.holders[e.Key]
+	hs := pt.holders[key]
 	for i := range hs {
 		if hs[i].peer == from.member.Id && hs[i].session == from.session {
 			hs[i].until, hs[i].noted = until, m.nextID()
@@ -70,7 +69,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, e *store.Entry) bool {
 		pt.holders = map[string][]holder{}
 	}
 	m.holders++
-	pt.holders[e.Key] = append(hs, holder{peer: from.member.Id, session: from.session, until: until, noted: m.nextID()})
+	pt.holders[key] = append(hs, holder{peer: from.member.Id, session: from.session, until: until, noted: m.nextID()})
 	return true
 }
 

@@ -319,7 +319,7 @@ func (m *Machine) endKeyPull(key string, ok bool) {
 	kp := m.keyPulls[key]
 	delete(m.keyPulls, key)
 	if e := m.store.Get(kp.part, key); ok && e != nil && e.IsProvisional() {
-		m.store.Put(kp.part, &store.Entry{Key: key, Value: e.Value, Version: e.Version, Expires: e.Expires, Tags: e.Tags, Kind: e.Kind, Origin: e.Origin})
+		m.store.Put(kp.part, e.Again(false))
 	}
 	for _, then := range kp.waiters {
 		then(ok)

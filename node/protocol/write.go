@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
@@ -82,7 +83,8 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
-	e := &store.Entry{Key: b.Key, Value: b.Value, Version: m.nextVersion(), Tags: b.Tags, Kind: store.Kind(b.Kind)}
+	e := store.NewEntry(b.Key)
+	e.Value, e.Version, e.Tags, e.Kind = b.Value, m.nextVersion(), b.Tags, store.Kind(b.Kind)
 	switch { // a cut judges an entry by the age of its value
 	case b.Touch:
 		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
@@ -157,7 +159,8 @@ func (pt *part) wrote(e *store.Entry) {
 	if pt.written == nil {
 		pt.written = map[string]uint64{}
 	}
-	pt.written[e.Key] = max(pt.written[e.Key], e.Version)
+	key := strings.Clone(e.Key)
+	pt.written[key] = max(pt.written[key], e.Version)
 }
 
 // staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell? What was
@@ -311,7 +314,7 @@ func (m *Machine) onInvalidateReply(p *peer, msg *pb.Message) {
 	if len(hs) == 0 {
 		delete(pt.holders, w.entry.Key)
 	} else {
-		pt.holders[w.entry.Key] = hs
+		pt.holders[strings.Clone(w.entry.Key)] = hs // for the map keeps the key it is given last
 	}
 	m.unwait(w, p)
 }
@@ -356,9 +359,9 @@ func (m *Machine) newest(w *write) *store.Entry {
 	case w.entry.Kind != store.Live || m.is("resend-void"):
 		return w.entry
 	}
-	return &store.Entry{
-		Key: w.entry.Key, Version: w.entry.Version, Kind: store.Tombstone, Expires: m.now() + min(m.cfg.Retention, m.cfg.Tombstone),
-	}
+	e = store.NewEntry(w.entry.Key)
+	e.Version, e.Kind, e.Expires = w.entry.Version, store.Tombstone, m.now()+min(m.cfg.Retention, m.cfg.Tombstone)
+	return e
 }
 
 func sortedWrites(ws map[uint64]*write) []*write {

@@ -1,6 +1,9 @@
 package store
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Kind says what an Entry stands for.
 type Kind uint8
@@ -24,9 +27,15 @@ const tagOverhead = 16
 // Entry is one version of one key. The exported fields must not be changed once it has been given to a Store, and an
 // Entry must be given to one Store only, once.
 type Entry struct {
-	// The first half is all that Get and the eviction touch, and fills one cache line.
+	// The first part is for writers only, the second is all that Get and the eviction touch. The text of the key follows, if
+	// NewEntry made the entry.
 
-	Key string
+	older, newer *Entry  // in its list; under the queue lock
+	wnext        *Entry  // in its slot of the wheel; under the queue lock
+	wprev        **Entry // what points to it there; nil when it is not on the wheel
+	Tags         []string
+
+	Value []byte // shared with every reader: not to be modified
 	// Version orders the writes of a key. It is never 0.
 	Version uint64
 	// Origin is the age of the value on the clock of the versions, where it is older than Version: a touch or a fill does
@@ -41,14 +50,66 @@ type Entry struct {
 	// IsProvisional, because Confirm does not change this field.
 	Provisional bool
 
-	state        atomic.Uint32
-	older, newer *Entry // in its list; under the queue lock
+	state atomic.Uint32
+	// Key is the key. Who keeps it keeps the whole entry in memory: strings.Clone.
+	Key string
+}
 
-	Value []byte // shared with every reader: not to be modified
-	Tags  []string
+// NewEntry returns an Entry with the key and nothing else. The text of the key is copied to where the entry lies, so that
+// comparing it is no load from another place in memory: with many entries each such load takes longer than all else that Get does.
+func NewEntry(key string) *Entry {
+	var e *Entry
+	var text []byte
+	switch n := len(key); { // sizes that the allocator has
+	case n == 0 || n > 128:
+		return &Entry{Key: key}
+	case n <= 16:
+		b := new(struct {
+			Entry
+			text [16]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	case n <= 32:
+		b := new(struct {
+			Entry
+			text [32]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	case n <= 48:
+		b := new(struct {
+			Entry
+			text [48]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	case n <= 64:
+		b := new(struct {
+			Entry
+			text [64]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	case n <= 96:
+		b := new(struct {
+			Entry
+			text [96]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	default:
+		b := new(struct {
+			Entry
+			text [128]byte
+		})
+		e, text = &b.Entry, b.text[:]
+	}
+	e.Key = unsafe.String(&text[0], copy(text, key))
+	return e
+}
 
-	wnext *Entry  // in its slot of the wheel; under the queue lock
-	wprev **Entry // what points to it there; nil when it is not on the wheel
+// Again returns an entry that says the same, for a Store to be given. It is no near copy.
+func (e *Entry) Again(provisional bool) *Entry {
+	n := NewEntry(e.Key)
+	n.Value, n.Version, n.Origin, n.Expires, n.Tags, n.Kind = e.Value, e.Version, e.Origin, e.Expires, e.Tags, e.Kind
+	n.Provisional = provisional
+	return n
 }
 
 // Bits of Entry.state; above them is the number of the partition. An Entry is 128 bytes, a size that the allocator has:

@@ -3,6 +3,7 @@ package store
 import (
 	"container/heap"
 	"slices"
+	"strings"
 )
 
 // List returns what a partition holds for a hand-over, in the order of the keys: values and tombstones that have not
@@ -30,7 +31,7 @@ func (s *Store) Keys(p int) []string {
 	h := s.collect(p, isValue)
 	keys := make([]string, len(h))
 	for i, e := range h {
-		keys[i] = e.Key
+		keys[i] = strings.Clone(e.Key)
 	}
 	slices.Sort(keys)
 	return keys
