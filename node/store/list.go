@@ -69,7 +69,7 @@ func (s *Store) walk(p int, f func(*Entry)) {
 	now := s.now()
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
-	pt.index.p.Load().each(func(e *Entry) bool {
+	pt.index.load().each(func(e *Entry) bool {
 		if !e.expired(now) && !s.cuts.voids(e) {
 			f(e)
 		}

@@ -279,7 +279,7 @@ func checkAccount(t failer, s *Store) {
 	timed := 0
 	for p := range s.parts {
 		prov, n := 0, 0
-		tab := s.parts[p].index.p.Load()
+		tab := s.parts[p].index.load()
 		tab.each(func(e *Entry) bool {
 			n++
 			count[classOf(e)]++
@@ -301,8 +301,8 @@ func checkAccount(t failer, s *Store) {
 		if prov != s.parts[p].provisional {
 			t.Fatalf("%d provisional; want %d", s.parts[p].provisional, prov)
 		}
-		if tab != nil && n != tab.full {
-			t.Fatalf("table counts %d of %d", tab.full, n)
+		if full := int(s.parts[p].index.full); n != full || tab.first != nil && n == 0 {
+			t.Fatalf("table counts %d of %d", full, n)
 		}
 	}
 	for r := s.cuts.order.oldest; r != nil; r = r.newer {

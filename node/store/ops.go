@@ -37,7 +37,7 @@ func (s *Store) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	freed := c.order.bytes
-	c.tags.p.Store(nil)
+	c.tags.clear()
 	c.order = list{}
 	c.clear.Store(0)
 	c.folded.Store(0)
@@ -56,11 +56,7 @@ func (s *Store) Wipe(p int) {
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	pt.floor.Store(0)
-	t := pt.index.p.Load()
-	if t == nil {
-		return
-	}
-	pt.index.p.Store(nil)
+	t := pt.index.clear()
 	pt.provisional = 0
 	s.q.mu.Lock()
 	defer s.q.mu.Unlock()
@@ -79,7 +75,7 @@ func (s *Store) WipeNear(p int) {
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	var near []*Entry
-	pt.index.p.Load().each(func(e *Entry) bool {
+	pt.index.load().each(func(e *Entry) bool {
 		if e.Near {
 			near = append(near, e)
 		}
@@ -98,7 +94,7 @@ func (s *Store) Confirm(p int) {
 	}
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
-	pt.index.p.Load().each(func(e *Entry) bool {
+	pt.index.load().each(func(e *Entry) bool {
 		if pt.provisional == 0 {
 			return false
 		}

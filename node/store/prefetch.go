@@ -14,7 +14,7 @@ const PrefetchMost = 32
 func (s *Store) Prefetch(parts []int, keys []string) (sink byte) {
 	var (
 		hashes  [PrefetchMost]uint64
-		tables  [PrefetchMost]*table
+		tables  [PrefetchMost]table
 		groups  [PrefetchMost]*group
 		words   [PrefetchMost]uint64
 		entries [PrefetchMost]*Entry
@@ -23,11 +23,11 @@ func (s *Store) Prefetch(parts []int, keys []string) (sink byte) {
 	for i, key := range keys[:n] {
 		hashes[i] = maphash.String(s.seed, key)
 		if p := parts[i]; uint(p) < uint(len(s.parts)) {
-			tables[i] = s.parts[p].index.p.Load()
+			tables[i] = s.parts[p].index.load()
 		}
 	}
 	for i, t := range tables[:n] {
-		if t != nil {
+		if t.first != nil {
 			groups[i] = t.group(hashes[i] >> 7 & t.mask)
 		}
 	}

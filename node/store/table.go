@@ -3,6 +3,7 @@ package store
 import (
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
 )
 
 // table maps keys to entries. Any number of readers go on without a lock beside one writer, whom the caller admits.
@@ -11,16 +12,9 @@ import (
 // of them. A reader loads the control word, compares seven 7-bit fingerprints at once, and follows a pointer only where
 // one agrees. An entry never moves within a table, so that a reader cannot miss it; growing builds a new table, and
 // whoever still reads the old one sees the moment before.
-//
-// A table of one group has it beside its head. A reader then need not load the one to learn where the other is; with thousands
-// of partitions most tables are that small, and each load is a cache miss.
 type table struct {
-	mask  uint64  // groups less one; they are a power of two
-	more  []group // the groups, unless first is the only one
-	full  int     // entries
-	taken int     // entries and deleted slots
-	_     [16]byte
-	first group
+	first *group // of an array
+	mask  uint64 // groups less one; they are a power of two
 }
 
 const slotsPerGroup = 7
@@ -41,33 +35,27 @@ const (
 	ctrlInit = ctrlDeleted << 56
 )
 
-func newTable(groups int) *table {
-	t := &table{mask: uint64(groups) - 1}
-	if groups > 1 {
-		t.more = make([]group, groups)
+func newTable(groups int) table {
+	all := make([]group, groups)
+	for i := range all {
+		all[i].ctrl.Store(ctrlInit)
 	}
-	for i := range uint64(groups) {
-		t.group(i).ctrl.Store(ctrlInit)
-	}
-	return t
+	return table{&all[0], uint64(groups) - 1}
 }
 
-func (t *table) group(i uint64) *group {
-	if t.mask == 0 {
-		return &t.first
-	}
-	return &t.more[i]
+func (t table) group(i uint64) *group {
+	return (*group)(unsafe.Add(unsafe.Pointer(t.first), uintptr(i)*unsafe.Sizeof(group{})))
 }
 
-func (t *table) groups() int { return int(t.mask) + 1 }
+func (t table) groups() int { return int(t.mask) + 1 }
+
+func (t table) capacity() int { return t.groups() * (slotsPerGroup - 1) }
 
 // zeros has the high bit of the lowest zero byte of x set; bits above it may be wrong.
 func zeros(x uint64) uint64 { return (x - lows) &^ x & highs }
 
-func (t *table) capacity() int { return t.groups() * (slotsPerGroup - 1) }
-
 // find returns the entry with the key, or nil. It may run beside a writer.
-func (t *table) find(hash uint64, key string) *Entry {
+func (t table) find(hash uint64, key string) *Entry {
 	mask := t.mask
 	fingerprint := (ctrlFull | hash&0x7f) * lows
 	i := hash >> 7 & mask
@@ -92,7 +80,7 @@ func (t *table) find(hash uint64, key string) *Entry {
 }
 
 // locate is find for the writer: where the entry with the key is.
-func (t *table) locate(hash uint64, key string) (*group, int) {
+func (t table) locate(hash uint64, key string) (*group, int) {
 	mask := t.mask
 	fingerprint := (ctrlFull | hash&0x7f) * lows
 	i := hash >> 7 & mask
@@ -116,8 +104,8 @@ func (t *table) locate(hash uint64, key string) (*group, int) {
 	return nil, 0
 }
 
-// insert adds an entry whose key is not there. The caller has seen to it that there is room.
-func (t *table) insert(hash uint64, e *Entry) {
+// insert adds an entry whose key is not there, and tells whether it took a slot that was empty. The caller has seen to it that there is room.
+func (t table) insert(hash uint64, e *Entry) (wasEmpty bool) {
 	for i := hash >> 7 & t.mask; ; i = (i + 1) & t.mask {
 		g := t.group(i)
 		word := g.ctrl.Load()
@@ -128,31 +116,27 @@ func (t *table) insert(hash uint64, e *Entry) {
 			}
 			g.slots[slot].Store(e)
 			g.ctrl.Store(word&^(0xff<<(8*slot)) | (ctrlFull|hash&0x7f)<<(8*slot))
-			t.full++
-			if b == ctrlEmpty {
-				t.taken++
-			}
-			return
+			return b == ctrlEmpty
 		}
 	}
 }
 
-// erase empties a slot. In a group with an empty slot no search goes further, and none is left behind.
-func (t *table) erase(g *group, slot int) {
+// erase takes the entry out of a slot, and tells whether the slot is empty now. In a group with an empty slot no search goes further,
+// and none is left behind.
+func (g *group) erase(slot int) (empty bool) {
 	word := g.ctrl.Load()
 	mark := uint64(ctrlDeleted)
-	if zeros(word) != 0 {
+	if empty = zeros(word) != 0; empty {
 		mark = ctrlEmpty
-		t.taken--
 	}
 	g.ctrl.Store(word&^(0xff<<(8*slot)) | mark<<(8*slot))
 	g.slots[slot].Store(nil)
-	t.full--
+	return empty
 }
 
 // each calls f for every entry until it returns false. The caller keeps writers away.
-func (t *table) each(f func(*Entry) bool) {
-	if t == nil {
+func (t table) each(f func(*Entry) bool) {
+	if t.first == nil {
 		return
 	}
 	for i := range t.mask + 1 {
@@ -165,12 +149,53 @@ func (t *table) each(f func(*Entry) bool) {
 	}
 }
 
-// index is a table behind a pointer, which grows and shrinks. Writers take turns; readers need nothing.
-type index struct{ p atomic.Pointer[table] }
+// index is a table that grows and shrinks. Writers take turns; readers need nothing.
+type index struct {
+	// at is where the table is, and how large, in one word, for a reader that had to load the size first would wait twice, and with
+	// thousands of partitions each load is a cache miss. It points to a byte of the first group: the number of that byte is the binary
+	// logarithm of the number of groups. At the seventh it points into a table that says both.
+	at    atomic.Pointer[byte]
+	full  int32 // entries
+	taken int32 // entries and deleted slots
+}
+
+// large is the logarithm from which on index.at cannot say how many groups there are, and the byte it points to then.
+const large = 7
+
+// load returns the table, which is nothing before the first entry.
+func (x *index) load() table {
+	at := x.at.Load()
+	if at == nil {
+		return table{}
+	}
+	bits := uintptr(unsafe.Pointer(at)) & 7 // what it points into is aligned to words
+	whole := unsafe.Add(unsafe.Pointer(at), -int(bits))
+	if bits == large {
+		return *(*table)(whole)
+	}
+	return table{(*group)(whole), 1<<bits - 1}
+}
+
+// store makes t the table that readers find.
+func (x *index) store(t table) {
+	whole, bits := unsafe.Pointer(t.first), bits.TrailingZeros64(t.mask+1)
+	if bits >= large {
+		whole, bits = unsafe.Pointer(&t), large
+	}
+	x.at.Store((*byte)(unsafe.Add(whole, bits)))
+}
+
+// clear makes it empty and returns what was there.
+func (x *index) clear() table {
+	t := x.load()
+	x.at.Store(nil)
+	x.full, x.taken = 0, 0
+	return t
+}
 
 func (x *index) find(hash uint64, key string) *Entry {
-	t := x.p.Load()
-	if t == nil {
+	t := x.load()
+	if t.first == nil {
 		return nil
 	}
 	return t.find(hash, key)
@@ -178,52 +203,62 @@ func (x *index) find(hash uint64, key string) *Entry {
 
 // set stores e in the place of the entry with its key, if there is one.
 func (x *index) set(hash uint64, e *Entry, hashOf func(string) uint64) {
-	t := x.p.Load()
-	if t != nil {
+	t := x.load()
+	if t.first != nil {
 		if g, slot := t.locate(hash, e.Key); g != nil {
 			g.slots[slot].Store(e)
 			return
 		}
 	}
 	switch {
-	case t == nil:
+	case t.first == nil:
 		t = newTable(1)
 		t.insert(hash, e)
-		x.p.Store(t)
+		x.full, x.taken = 1, 1
+		x.store(t)
 		return
-	case t.taken >= t.capacity():
+	case int(x.taken) >= t.capacity():
 		n := t.groups()
-		if t.full >= t.capacity()*3/4 {
+		if int(x.full) >= t.capacity()*3/4 {
 			n *= 2
 		}
 		t = t.rebuilt(n, hashOf)
 		t.insert(hash, e)
-		x.p.Store(t)
+		x.full++
+		x.taken = x.full
+		x.store(t)
 		return
 	}
-	t.insert(hash, e)
+	x.full++
+	if t.insert(hash, e) {
+		x.taken++
+	}
 }
 
 // remove takes out the entry with the key.
 func (x *index) remove(hash uint64, key string, hashOf func(string) uint64) {
-	t := x.p.Load()
-	if t == nil {
+	t := x.load()
+	if t.first == nil {
 		return
 	}
 	g, slot := t.locate(hash, key)
 	if g == nil {
 		return
 	}
-	t.erase(g, slot)
+	x.full--
+	if g.erase(slot) {
+		x.taken--
+	}
 	switch {
-	case t.full == 0:
-		x.p.Store(nil)
-	case t.groups() >= 4 && t.full < t.capacity()/8:
-		x.p.Store(t.rebuilt(t.groups()/4, hashOf))
+	case x.full == 0:
+		x.clear()
+	case t.groups() >= 4 && int(x.full) < t.capacity()/8:
+		x.taken = x.full
+		x.store(t.rebuilt(t.groups()/4, hashOf))
 	}
 }
 
-func (t *table) rebuilt(groups int, hashOf func(string) uint64) *table {
+func (t table) rebuilt(groups int, hashOf func(string) uint64) table {
 	n := newTable(groups)
 	t.each(func(e *Entry) bool {
 		n.insert(hashOf(e.Key), e)
