@@ -20,7 +20,16 @@ type Entry struct {
 	Version uint64        // grows with every write of the key
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string
+	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
+	// this version. It is nil where another node had to be asked.
+	Memo *Memo
 }
+
+// Memo is a place beside an entry, see Entry.Memo.
+type Memo = store.Memo
+
+// Note is what a Memo holds.
+type Note = store.Note
 
 func checkKey(key string) error {
 	switch {
@@ -65,7 +74,7 @@ func (n *Node) read(key string) (e *store.Entry, stored string, out protocol.Out
 
 // value opens the value of an entry that was found.
 func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
-	value, err := n.tokens.open(key, e.Value)
+	value, err := n.tokens.open(key, e.Bytes())
 	if err != nil {
 		return nil, false, fmt.Errorf("get: %w", err)
 	}
@@ -77,6 +86,7 @@ func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 	e, _, out, now := n.read(key)
 	if out == protocol.Hit {
 		entry, err := n.entry(key, e, now)
+		entry.Memo = &e.Memo
 		return entry, err == nil, err == nil
 	}
 	return Entry{}, false, out == protocol.Absent
@@ -100,21 +110,22 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 // LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	e, stored, out, now := n.read(key)
-	if out != protocol.Hit {
-		var t Ticket
-		var err error
-		if e, t, err = n.ask(ctx, key, stored, true); e == nil {
-			return Entry{}, false, t, err
-		}
-		now = n.clock.Now()
+	if out == protocol.Hit {
+		entry, err := n.entry(key, e, now)
+		entry.Memo = &e.Memo
+		return entry, err == nil, Ticket{}, err
 	}
-	entry, err := n.entry(key, e, now)
+	e, t, err := n.ask(ctx, key, stored, true)
+	if e == nil {
+		return Entry{}, false, t, err
+	}
+	entry, err := n.entry(key, e, n.clock.Now())
 	return entry, err == nil, Ticket{}, err
 }
 
 // entry is what callers see of an entry at the time now.
 func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
-	value, err := n.tokens.open(key, e.Value)
+	value, err := n.tokens.open(key, e.Bytes())
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}

@@ -114,11 +114,11 @@ func TestHashTokens(t *testing.T) {
 	}
 	for _, n := range ns {
 		if e, out := n.m.Read(n.tokens.key("other")); out == protocol.Hit {
-			e.Value[len(e.Value)-1] ^= 1
+			e.Bytes()[len(e.Value)-1] ^= 1
 			if v, _, err := n.Get(ctx, "other"); err == nil {
 				t.Errorf("a value that was changed is served: %q", v)
 			}
-			e.Value[len(e.Value)-1] ^= 1
+			e.Bytes()[len(e.Value)-1] ^= 1
 		}
 	}
 }

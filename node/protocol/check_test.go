@@ -183,7 +183,7 @@ func (c *checker) locks() {
 // judge: is the value read older than a write that was confirmed before the read began (P1, P6)?
 func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin int64, how string) {
 	c.s.stats.Hits++
-	w := c.sets[string(e.Value)]
+	w := c.sets[e.Value]
 	if w == nil {
 		c.fail("%s read a value nobody wrote", p.name)
 		return
@@ -372,7 +372,7 @@ func (c *checker) end() {
 			}
 		}
 		e, out := owner.Read(token)
-		if out != Hit || string(e.Value) != last.value {
+		if out != Hit || e.Value != last.value {
 			c.fail("P2: %s=%s, confirmed at %.3f, is lost (%d)", token, last.value, f(last.end), out)
 		}
 	}

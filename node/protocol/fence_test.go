@@ -71,7 +71,7 @@ func copiesServed(t *testing.T, mutant string) (served int) {
 		if st := s.write1(y, key, "new"); st != pb.Status_OK {
 			t.Fatal(st)
 		}
-		if e, how := x.m.Read(key); how == Hit && string(e.Value) == "old" {
+		if e, how := x.m.Read(key); how == Hit && e.Value == "old" {
 			served++
 			t.Logf("seed %d: %d ms after %s left %s out, a Set is confirmed and %s serves the older value, as a copy; lease of the view %d ms, pair lease %d ms",
 				seed, (s.now-at)/ms, y.name, x.name, x.name, (x.m.lease.until.Load()-x.Now())/ms, (x.m.peers[y.id].lease.until.Load()-x.Now())/ms)
@@ -209,7 +209,7 @@ func oneLetInAgain(t *testing.T, mutant string) (served bool) {
 	if st := s.write1(w, key, "new"); st != pb.Status_OK {
 		t.Fatal(st)
 	}
-	if e, how := d.m.Read(key); how == Hit && string(e.Value) == "old" {
+	if e, how := d.m.Read(key); how == Hit && e.Value == "old" {
 		served = true
 		t.Logf("%d ms after %s left %s out, a Set is confirmed and %s serves the older value, as the owner, for up to %d ms more",
 			(s.now-at)/ms, w.name, d.name, d.name, (d.m.lease.until.Load()-d.Now())/ms)

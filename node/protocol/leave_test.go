@@ -42,7 +42,7 @@ func TestALastNodeSaysWhatIsLost(t *testing.T) {
 			b.enter(1, c.members)
 		}
 		if c.entry {
-			b.m.store.Put(0, &store.Entry{Key: "k", Value: []byte("v"), Version: 1})
+			b.m.store.Put(0, &store.Entry{Key: "k", Value: "v", Version: 1})
 		}
 		b.m.Leave()
 		if !b.m.Left() || !strings.Contains(said, c.says) || strings.Contains(said, "handed over") {

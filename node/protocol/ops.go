@@ -429,7 +429,7 @@ func (m *Machine) Lost() bool { return m.lost }
 
 // entryTo and entryFrom carry an entry over the wire: a TTL travels as the time that remains (rule 9).
 func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
-	out := &pb.Entry{Key: e.Key, Value: e.Value, Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
+	out := &pb.Entry{Key: e.Key, Value: e.Bytes(), Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
 	if e.Expires != 0 {
 		out.Ttl = max(1, e.Expires-m.now())
 	}
@@ -446,7 +446,7 @@ func after(t, d int64) int64 {
 
 func entryFrom(b *pb.Entry, since int64) *store.Entry {
 	e := store.NewEntry(b.Key)
-	e.Value, e.Version, e.Tags, e.Kind, e.Origin = b.Value, b.Version, b.Tags, store.Kind(b.Kind), b.Origin
+	e.Value, e.Version, e.Tags, e.Kind, e.Origin = store.Text(b.Value), b.Version, b.Tags, store.Kind(b.Kind), b.Origin
 	if b.Ttl > 0 {
 		e.Expires = after(since, b.Ttl)
 	}

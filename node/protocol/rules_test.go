@@ -222,7 +222,7 @@ func TestRules(t *testing.T) {
 		{"no-quarantine", "what an earlier tenure left is not served before the sources were read (8)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool { return holds(holdersAmong(b.t, 3, p), 1) && !holds(holdersAmong(b.t, 4, p), 1) })
 			b.enter(2, 3)
-			b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("old"), Version: 2<<viewShift + 5})
+			b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "old", Version: 2<<viewShift + 5})
 			b.enter(3, 4, 3)    // d takes the partition over
 			b.enter(4, 3, 3, 4) // and dies before the view has settled
 			e := b.m.store.Get(p, keyOf(p))
@@ -363,7 +363,7 @@ func TestRules(t *testing.T) {
 		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
 			b.enter(1, 1)
 			b.pass(sec)
-			b.m.store.Put(0, &store.Entry{Key: keyOf(0), Value: []byte("v"), Version: 1<<viewShift + 5})
+			b.m.store.Put(0, &store.Entry{Key: keyOf(0), Value: "v", Version: 1<<viewShift + 5})
 			if _, how := b.m.Read(keyOf(0)); how != Hit {
 				b.t.Fatal("not served")
 			}
@@ -393,7 +393,7 @@ func TestReadsGoOn(t *testing.T) {
 	b.confirm(2, 3)
 	b.pass(2*sec, 2, 3)
 	for _, p := range []int{p, moved} {
-		b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 5})
+		b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 5})
 	}
 	b.enter(3, 2, 3)
 	if _, how := b.m.Read(keyOf(p)); how != Hit {
@@ -437,7 +437,7 @@ func TestReadsWaitForTheTakeOver(t *testing.T) {
 	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 3 && holdersAmong(t, 2, p)[0] == 1 })
 	b.enter(2, 3)
 	b.confirm(2, 3)
-	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 5})
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 5})
 	b.enter(3, 2, 3)
 	b.confirm(2)
 	b.from(2, b.stamp(900, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}}))

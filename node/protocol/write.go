@@ -84,7 +84,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		return
 	}
 	e := store.NewEntry(b.Key)
-	e.Value, e.Version, e.Tags, e.Kind = b.Value, m.nextVersion(), b.Tags, store.Kind(b.Kind)
+	e.Value, e.Version, e.Tags, e.Kind = store.Text(b.Value), m.nextVersion(), b.Tags, store.Kind(b.Kind)
 	switch { // a cut judges an entry by the age of its value
 	case b.Touch:
 		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
@@ -98,7 +98,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		e.Expires = after(now, b.Ttl)
 	}
 	if e.Kind != store.Live {
-		e.Value, e.Tags = nil, nil
+		e.Value, e.Tags = "", nil
 		retain := m.cfg.Retention
 		if cur != nil && cur.Kind == store.Revoked {
 			e.Kind = store.Revoked // a plain delete does not weaken an earlier revocation

@@ -25,7 +25,7 @@ var filled = sync.OnceValue(func() benchStore {
 	b := benchStore{s: New(Config{Partitions: benchParts, MaxBytes: 2 << 30, Now: func() int64 { return 1 }}), keys: make([]string, benchEntries)}
 	for i := range b.keys {
 		b.keys[i] = benchKey(i)
-		b.s.Put(i%benchParts, &Entry{Key: b.keys[i], Version: 1, Value: make([]byte, benchValue), Expires: 1 << 60})
+		b.s.Put(i%benchParts, &Entry{Key: b.keys[i], Version: 1, Value: string(make([]byte, benchValue)), Expires: 1 << 60})
 	}
 	return b
 })
@@ -78,7 +78,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkPut(b *testing.B) {
 	f := filled()
 	o := order(false)
-	value := make([]byte, benchValue)
+	value := string(make([]byte, benchValue))
 	version := uint64(1)
 	b.Run("overwrite", func(b *testing.B) {
 		b.ReportAllocs()
@@ -112,7 +112,7 @@ func measure(n, value int) float64 {
 	runtime.ReadMemStats(&before)
 	s := New(Config{Partitions: benchParts, MaxBytes: 4 << 30})
 	for i := range n {
-		s.Put(i%benchParts, &Entry{Key: benchKey(i), Version: 1, Value: make([]byte, value), Expires: 1 << 60})
+		s.Put(i%benchParts, &Entry{Key: benchKey(i), Version: 1, Value: string(make([]byte, value)), Expires: 1 << 60})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

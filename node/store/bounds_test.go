@@ -17,12 +17,12 @@ func TestBytesStayBounded(t *testing.T) {
 	s := New(Config{Partitions: 7, MaxBytes: limit, Now: c.now, MaxCuts: 50})
 	for i := range 60_000 {
 		key := fmt.Sprint(r.IntN(3000))
-		e := &Entry{Key: key, Version: uint64(i + 1), Value: make([]byte, r.IntN(900)), Near: r.IntN(3) == 0}
+		e := &Entry{Key: key, Version: uint64(i + 1), Value: string(make([]byte, r.IntN(900))), Near: r.IntN(3) == 0}
 		switch r.IntN(10) {
 		case 0:
-			e.Kind, e.Value = Tombstone, nil
+			e.Kind, e.Value = Tombstone, ""
 		case 1:
-			e.Kind, e.Value = Revoked, nil
+			e.Kind, e.Value = Revoked, ""
 		case 2:
 			e.Tags = []string{fmt.Sprint(r.IntN(200))}
 		}
@@ -61,7 +61,7 @@ func TestSameCallsSameOutcome(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		s := New(Config{Partitions: 3, MaxBytes: 60_000, Now: c.now, MaxCuts: 20})
 		for i := range 8000 {
-			e := &Entry{Key: fmt.Sprint(r.IntN(500)), Version: uint64(i + 1), Value: make([]byte, r.IntN(500)), Expires: c.now() + 1 + r.Int64N(5e9)}
+			e := &Entry{Key: fmt.Sprint(r.IntN(500)), Version: uint64(i + 1), Value: string(make([]byte, r.IntN(500))), Expires: c.now() + 1 + r.Int64N(5e9)}
 			switch r.IntN(6) {
 			case 0:
 				e.Kind = Tombstone
@@ -88,10 +88,10 @@ func TestSameCallsSameOutcome(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	s := New(Config{MaxBytes: 10_000})
-	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: make([]byte, 9_000)}); ok {
+	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: string(make([]byte, 9_000))}); ok {
 		t.Fatal("took what never fits")
 	}
-	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: make([]byte, 7_000)}); !ok {
+	if _, ok := s.Put(0, &Entry{Key: "k", Version: 1, Value: string(make([]byte, 7_000))}); !ok {
 		t.Fatal("refused what fits")
 	}
 	if _, ok := s.Put(1, &Entry{Key: "k", Version: 1}); ok || s.Get(-1, "k") != nil || s.Count(9) != 0 {
@@ -133,7 +133,7 @@ func TestTombstonesHaveTheirOwnRoom(t *testing.T) {
 	if s.Floor(0) != 0 || s.Floor(1) < late || s.Floor(1) >= v {
 		t.Fatalf("floors %d, %d; versions %d to %d", s.Floor(0), s.Floor(1), late, v)
 	}
-	if _, ok := s.Put(1, &Entry{Key: "gone0", Version: late, Value: []byte("old")}); ok {
+	if _, ok := s.Put(1, &Entry{Key: "gone0", Version: late, Value: "old"}); ok {
 		t.Fatal("an older value came back under a tombstone that was dropped")
 	}
 	if !put(1, "gone0", Live) {
@@ -158,11 +158,11 @@ func TestTombstonesHaveTheirOwnRoom(t *testing.T) {
 func TestNearCopiesGoFirst(t *testing.T) {
 	s := New(Config{Partitions: 2, MaxBytes: 400_000})
 	for i := range 800 {
-		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: 1, Value: make([]byte, 200)})
+		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: 1, Value: string(make([]byte, 200))})
 	}
 	n := s.Count(0)
 	for i := range 5000 {
-		s.Put(1, &Entry{Key: fmt.Sprint(i), Version: 1, Value: make([]byte, 200), Near: true})
+		s.Put(1, &Entry{Key: fmt.Sprint(i), Version: 1, Value: string(make([]byte, 200)), Near: true})
 	}
 	if st := s.Stats(); st.Entries < n*3/4 || st.Near < 50 {
 		t.Fatalf("of %d values %d remain beside %d near copies", n, st.Entries, st.Near)
@@ -382,7 +382,7 @@ func TestConcurrent(t *testing.T) {
 						t.Error("Get returned something else")
 					}
 				case n < 85:
-					e := &Entry{Key: key, Version: v, Value: make([]byte, 100), Near: n < 60, Provisional: n > 80, Tags: []string{fmt.Sprint(r.IntN(20))}}
+					e := &Entry{Key: key, Version: v, Value: string(make([]byte, 100)), Near: n < 60, Provisional: n > 80, Tags: []string{fmt.Sprint(r.IntN(20))}}
 					if n%2 == 0 {
 						e.Expires = c.now() + r.Int64N(1e9) + 1
 					}

@@ -35,7 +35,10 @@ type Entry struct {
 	wprev        **Entry // what points to it there; nil when it is not on the wheel
 	Tags         []string
 
-	Value []byte // shared with every reader: not to be modified
+	// Memo is for readers.
+	Memo Memo
+	// Value never changes. Bytes and Text convert it without a copy.
+	Value string
 	// Version orders the writes of a key. It is never 0.
 	Version uint64
 	// Origin is the age of the value on the clock of the versions, where it is older than Version: a touch or a fill does
@@ -111,6 +114,31 @@ func (e *Entry) Again(provisional bool) *Entry {
 	n.Provisional = provisional
 	return n
 }
+
+// Bytes is the Value, shared with every reader: not to be modified.
+func (e *Entry) Bytes() []byte { return unsafe.Slice(unsafe.StringData(e.Value), len(e.Value)) }
+
+// Text is b as a Value. It shares the memory of b, which must not be modified any more.
+func Text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Memo is a place beside a value where a reader keeps what it has made of it, such as what it decodes to, for the next to find. Whatever is
+// there was made of just this version of the entry, and goes with it. How much memory all of it takes is for the readers to bound. A nil
+// Memo is one where nothing can be kept. The methods are safe for concurrent use.
+type Memo struct{ p atomic.Pointer[Note] }
+
+// Note is what a Memo holds. Where it is part of what Of points to, a reader finds both with one load from memory.
+type Note struct{ Of any }
+
+// Load returns what is there, or nil.
+func (m *Memo) Load() *Note {
+	if m == nil {
+		return nil
+	}
+	return m.p.Load()
+}
+
+// Swap puts another note, or nil for none, in the place of old, and tells whether old was there.
+func (m *Memo) Swap(old, note *Note) bool { return m != nil && m.p.CompareAndSwap(old, note) }
 
 // Bits of Entry.state; above them is the number of the partition. An Entry is 128 bytes, a size that the allocator has:
 // one word more would cost two.

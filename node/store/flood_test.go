@@ -17,7 +17,7 @@ func TestFloodOfTombstones(t *testing.T) {
 	version := uint64(0)
 	next := func() uint64 { version++; return version }
 	for i := range sessions {
-		if _, ok := s.Put(i%1021, &Entry{Key: fmt.Sprint("session:", i), Value: make([]byte, 200), Version: next()}); !ok {
+		if _, ok := s.Put(i%1021, &Entry{Key: fmt.Sprint("session:", i), Value: string(make([]byte, 200)), Version: next()}); !ok {
 			t.Fatal("a session finds no room")
 		}
 	}

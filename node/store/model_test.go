@@ -111,7 +111,7 @@ func drawEntry(t *rapid.T, keys []string, now int64) *Entry {
 	if rapid.IntRange(0, 2).Draw(t, "aged") == 0 {
 		e.Origin = rapid.Uint64Range(1, e.Version).Draw(t, "origin")
 	}
-	e.Value = []byte(fmt.Sprint(e.Key, e.Version))
+	e.Value = fmt.Sprint(e.Key, e.Version)
 	if e.Kind != Live || rapid.Bool().Draw(t, "ends") {
 		e.Expires = now + rapid.SampledFrom([]int64{1, 1 << 20, 1 << 25, 1 << 31, 1 << 38, 1 << 60}).Draw(t, "ttl")
 	}

@@ -13,7 +13,7 @@ func BenchmarkLooks(b *testing.B) {
 	keys := make([]string, n)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("key:%012d", i)
-		s.Put(i%parts, &Entry{Key: string([]byte(keys[i])), Version: 1, Value: make([]byte, 512)})
+		s.Put(i%parts, &Entry{Key: string([]byte(keys[i])), Version: 1, Value: string(make([]byte, 512))})
 	}
 	for _, prefetch := range []bool{false, true} {
 		b.Run(fmt.Sprint("prefetch=", prefetch), func(b *testing.B) {
@@ -56,7 +56,7 @@ func TestPrefetch(t *testing.T) {
 		key := fmt.Sprint("k", i)
 		ps, keys = append(ps, i%parts), append(keys, key)
 		if i%2 == 0 {
-			s.Put(i%parts, &Entry{Key: key, Version: uint64(i + 1), Value: make([]byte, i%3)})
+			s.Put(i%parts, &Entry{Key: key, Version: uint64(i + 1), Value: string(make([]byte, i%3))})
 		}
 	}
 	before := s.Stats()
