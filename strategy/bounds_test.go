@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/node"
 )
 
 // TestBoundsAreThoseOfTheHeap fills what is bounded by bytes, with what weighs the least for what it takes, and looks at the heap.
@@ -23,7 +25,7 @@ func TestBoundsAreThoseOfTheHeap(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := p.decode(p.prefix+s.Token, s.Token, bytes.Clone(raw)); err != nil {
+				if _, err := p.decode(s.Token, node.Entry{Value: bytes.Clone(raw), Memo: &node.Memo{}}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -168,7 +168,7 @@ func (c *InMemory) Delete(_ context.Context, token string) error {
 	c.takeOut(token)
 	c.dead.add(token, now.Add(c.cfg.Retention))
 	c.items.maxWeight = c.cfg.MaxBytes - c.dead.bytes
-	c.items.shrinkLocked("")
+	c.items.shrinkLocked(nil)
 	c.arm(now)
 	return nil
 }

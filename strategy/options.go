@@ -28,8 +28,8 @@ func newOptions(prefix string, opts []Option) options {
 		fillWait:     time.Second,
 		loadLock:     2 * time.Second,
 		logger:       slog.New(slog.DiscardHandler),
-		decodedCount: 16384,
-		decodedBytes: 32 << 20,
+		decodedCount: 1 << 16,
+		decodedBytes: 64 << 20,
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -75,7 +75,7 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by
-// bytes (estimated). Default 16384 and 32 MiB, beside the node's MaxBytes. 0 keeps none.
+// bytes (estimated). Default 65536 and 64 MiB, beside the node's MaxBytes. 0 keeps none.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
 }

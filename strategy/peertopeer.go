@@ -1,10 +1,8 @@
 package strategy
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"unsafe"
 
 	"github.com/huddle-cache/huddle/node"
@@ -17,18 +15,7 @@ const DefaultKeyPrefix = "vendure-session-cache:"
 // own and nothing to close; the node belongs to the caller. Its methods are safe for concurrent use.
 type PeerToPeer struct {
 	core
-	seed    maphash.Seed
-	decoded [decodedShards]*sieve[*decodedSession] // by token
-}
-
-const decodedShards = 16
-
-// decodedSession is a session with the bytes it was decoded from. It is used only while the node answers with exactly
-// these bytes, so it can be no older than the node's answer. Comparing costs nothing as long as the node returns the same slice.
-type decodedSession struct {
-	key     string // of the token, so that a hit need not build it
-	raw     []byte
-	session CachedSession
+	decoded decoded
 }
 
 // NewPeerToPeer returns the session cache of a running node. The node must not be nil.
@@ -37,12 +24,8 @@ func NewPeerToPeer(n *node.Node, opts ...Option) *PeerToPeer {
 }
 
 func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
-	p := &PeerToPeer{core: core{options: newOptions(DefaultKeyPrefix, opts), on: on}, seed: maphash.MakeSeed()}
-	if p.decodedCount > 0 && p.decodedBytes > 0 {
-		for i := range p.decoded {
-			p.decoded[i] = newSieve[*decodedSession](max(1, p.decodedCount/decodedShards), p.decodedBytes/decodedShards, nil)
-		}
-	}
+	p := &PeerToPeer{core: core{options: newOptions(DefaultKeyPrefix, opts), on: on, local: localOf(on)}}
+	p.decoded.maxCount, p.decoded.maxBytes = p.decodedCount, p.decodedBytes
 	return p
 }
 
@@ -74,16 +57,13 @@ func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 
 // Get returns the session of a token; it is the caller's own. Where the answer cannot be had within the wait for reads (WithReadWait), or
 // the stored value is no session, it logs an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
-func (p *PeerToPeer) Get(ctx context.Context, token string) (CachedSession, bool, error) {
-	known := p.known(token)
-	var key string
-	if known != nil {
-		key = known.key
-	} else {
-		var ok bool
-		if key, ok = p.key(token); !ok {
-			return CachedSession{}, false, nil
-		}
+func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSession, found bool, err error) {
+	if found, known := p.peek(token, &session); known {
+		return session, found, nil
+	}
+	key, ok := p.key(token)
+	if !ok {
+		return CachedSession{}, false, nil
 	}
 	e, found, err := p.lookup(ctx, key)
 	if err != nil {
@@ -92,17 +72,35 @@ func (p *PeerToPeer) Get(ctx context.Context, token string) (CachedSession, bool
 	if !found {
 		return CachedSession{}, false, nil
 	}
-	if known != nil && bytes.Equal(known.raw, e.Value) {
-		session := known.session
-		session.User = session.User.clone()
-		return session, true, nil
-	}
-	session, err := p.decode(key, token, e.Value)
-	if err != nil {
+	if session, err = p.decode(token, e); err != nil {
 		p.failed(ctx, "session cache: stored value is no session, taken as a miss", err)
 		return CachedSession{}, false, nil
 	}
 	return session, true, nil
+}
+
+// peekKey is how long a key may be for peek to build it without an allocation.
+const peekKey = 128
+
+// peek is Get of what is decoded already, or is certainly absent; known tells whether it is one of the two.
+func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bool) {
+	if len(p.prefix)+len(token) > peekKey || token == "" {
+		return false, false
+	}
+	var key [peekKey]byte
+	copy(key[copy(key[:], p.prefix):], token)
+	e, found, known := p.peekAt(unsafe.String(&key[0], len(p.prefix)+len(token))) // which does not keep it
+	if !found {
+		return false, known
+	}
+	it := decodedIn(e.Memo, len(p.prefix))
+	if it == nil {
+		return false, false
+	}
+	it.visit()
+	*session = it.value.session
+	session.User = session.User.clone()
+	return true, true
 }
 
 // Delete removes the session everywhere, and for good: for the node's Retention a Set of the token fails with ErrRevoked.
@@ -112,8 +110,8 @@ func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
 	if !ok {
 		return nil // no such token can be stored
 	}
-	if s := p.shard(token); s != nil {
-		s.remove(token)
+	if e, found, _ := p.on.Peek(key); found {
+		p.decoded.forget(e.Memo, len(p.prefix))
 	}
 	if err := p.on.Delete(ctx, key, true); err != nil {
 		return fmt.Errorf("session cache: delete: %w", err)
@@ -124,11 +122,7 @@ func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
 // Clear removes every entry of the cluster, also those of others who share it: sessions that a Redis client wrote carry
 // no mark to tell them by, and one left behind would be a stale hit. Deleted tokens stay dead.
 func (p *PeerToPeer) Clear(ctx context.Context) error {
-	for _, s := range p.decoded {
-		if s != nil {
-			s.clear()
-		}
-	}
+	p.decoded.forgetAll()
 	if err := p.on.Clear(ctx); err != nil {
 		return fmt.Errorf("session cache: clear: %w", err)
 	}
@@ -158,13 +152,17 @@ func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 // Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
 // still find it (a log-out that has not been committed yet); ErrInvalid for a session that cannot be stored or has another token.
 func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
+	var session CachedSession
+	if found, _ := p.peek(token, &session); found {
+		return session, nil
+	}
 	key, err := p.keyForWrite(token)
 	if err != nil {
 		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
 	}
 	token = key[len(p.prefix):] // a load may outlive the call, and the caller may reuse the token's memory then
 	usable := func(value []byte) bool {
-		_, err := p.decode(key, token, value)
+		_, _, err := p.parse(token, value)
 		return err == nil
 	}
 	value, err := p.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {
@@ -180,7 +178,8 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 	if err != nil {
 		return CachedSession{}, err
 	}
-	return p.decode(key, token, value)
+	session, _, err = p.parse(token, value)
+	return session, err
 }
 
 func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {
@@ -198,41 +197,32 @@ func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {
 	return l, nil
 }
 
-func (p *PeerToPeer) shard(token string) *sieve[*decodedSession] {
-	return p.decoded[maphash.String(p.seed, token)%decodedShards]
+// parse returns the session that raw, which must not change any more, holds, and whether it takes no memory for texts beside it.
+func (p *PeerToPeer) parse(token string, raw []byte) (session CachedSession, within bool, err error) {
+	session, within, err = decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw)))
+	if err == nil && session.Token != token {
+		return CachedSession{}, false, fmt.Errorf("%w: another token than the key's", ErrInvalid)
+	}
+	return session, within, err
 }
 
-// known returns what was decoded for the token last, or nil.
-func (p *PeerToPeer) known(token string) *decodedSession {
-	if s := p.shard(token); s != nil {
-		d, _ := s.get(token)
-		return d
-	}
-	return nil
-}
-
-// decode returns the session that raw holds, as the caller's own, and keeps it decoded.
-func (p *PeerToPeer) decode(key, token string, raw []byte) (CachedSession, error) {
-	if d := p.known(token); d != nil && bytes.Equal(d.raw, raw) {
-		return d.session.Clone(), nil
-	}
-	session, within, err := decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw))) // nobody changes the value of an entry
+// decode returns the session of an entry, as the caller's own, and keeps it decoded.
+func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
+	session, within, err := p.parse(token, e.Value)
 	if err != nil {
 		return CachedSession{}, err
 	}
-	if session.Token != token {
-		return CachedSession{}, fmt.Errorf("%w: another token than the key's", ErrInvalid)
+	weight := session.structs()
+	if !within {
+		weight = session.weight()
 	}
-	if s := p.shard(token); s != nil {
-		weight := session.structs()
-		if !within {
-			weight = session.weight()
-		}
-		// Kept is the clone: it lies together in memory.
-		s.put(session.Token, &decodedSession{key, raw, session.Clone()}, int64(weight+len(raw)+len(key)))
-	}
+	// Kept is the clone: it lies together in memory.
+	p.decoded.keep(e.Memo, len(p.prefix), session.Clone(), int64(weight+len(e.Value)+len(p.prefix)+len(token)+entryOverhead))
 	return session, nil
 }
+
+// entryOverhead is what an entry of the node takes beside its key and its value.
+const entryOverhead = 128
 
 var (
 	_ SessionCache = (*PeerToPeer)(nil)

@@ -16,18 +16,77 @@ type sieve[V any] struct {
 
 	mu     sync.RWMutex
 	items  map[string]*item[V]
-	newest *item[V]
-	oldest *item[V]
-	hand   *item[V]
+	line   line[V]
 	weight int64
 }
 
 type item[V any] struct {
+	value        V // first: whoever has it at hand looks at it before all else
+	visited      atomic.Bool
 	key          string
-	value        V
 	weight       int64
 	newer, older *item[V]
-	visited      atomic.Bool
+}
+
+// line is the order of a sieve, and its hand.
+type line[V any] struct{ newest, oldest, hand *item[V] }
+
+// push puts an item at the end of the newest.
+func (l *line[V]) push(it *item[V]) {
+	it.older = l.newest
+	if l.newest != nil {
+		l.newest.newer = it
+	} else {
+		l.oldest = it
+	}
+	l.newest = it
+}
+
+// remove takes an item out.
+func (l *line[V]) remove(it *item[V]) {
+	if l.hand == it {
+		l.hand = it.newer
+	}
+	if it.newer != nil {
+		it.newer.older = it.older
+	} else {
+		l.newest = it.older
+	}
+	if it.older != nil {
+		it.older.newer = it.newer
+	} else {
+		l.oldest = it.newer
+	}
+	it.newer, it.older = nil, nil
+}
+
+// victim moves the hand to the item that is to go, which it returns: keep only if there is no other. There must be one.
+func (l *line[V]) victim(keep *item[V]) *item[V] {
+	if l.oldest == l.newest {
+		return l.oldest
+	}
+	it := l.hand
+	for {
+		if it == nil {
+			it = l.oldest
+		}
+		if it != keep {
+			if !it.visited.Load() {
+				break
+			}
+			it.visited.Store(false)
+		}
+		it = it.newer
+	}
+	l.hand = it
+	return it
+}
+
+// visit marks an item as in use.
+func (it *item[V]) visit() {
+	if !it.visited.Load() {
+		it.visited.Store(true)
+	}
 }
 
 func newSieve[V any](maxCount int, maxWeight int64, onEvict func(string, V)) *sieve[V] {
@@ -45,66 +104,31 @@ func (s *sieve[V]) get(key string) (V, bool) {
 	}
 	v := it.value
 	s.mu.RUnlock()
-	if !it.visited.Load() {
-		it.visited.Store(true)
-	}
+	it.visit()
 	return v, true
 }
 
-// put stores v and evicts what no longer fits. An entry that weighs more than the whole bound is not kept.
-func (s *sieve[V]) put(key string, v V, weight int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.putLocked(key, v, weight)
-}
-
+// putLocked stores v and evicts what no longer fits. An entry that weighs more than the whole bound is not kept.
 func (s *sieve[V]) putLocked(key string, v V, weight int64) {
-	if it, ok := s.items[key]; ok {
+	it, ok := s.items[key]
+	if ok {
 		s.weight += weight - it.weight
 		it.value, it.weight = v, weight
 		it.visited.Store(true)
 	} else {
-		it = &item[V]{key: key, value: v, weight: weight, older: s.newest}
-		if s.newest != nil {
-			s.newest.newer = it
-		} else {
-			s.oldest = it
-		}
-		s.newest = it
+		it = &item[V]{key: key, value: v, weight: weight}
+		s.line.push(it)
 		s.items[key] = it
 		s.weight += weight
 	}
-	s.shrinkLocked(key)
+	s.shrinkLocked(it)
 }
 
-// shrinkLocked evicts until the bounds hold; keep goes last.
-func (s *sieve[V]) shrinkLocked(keep string) {
+// shrinkLocked evicts until the bounds hold; keep, which may be nil, goes last.
+func (s *sieve[V]) shrinkLocked(keep *item[V]) {
 	for len(s.items) > 0 && (len(s.items) > s.maxCount || s.weight > s.maxWeight) {
-		s.evict(keep)
+		s.drop(s.line.victim(keep))
 	}
-}
-
-// evict takes one entry out; keep is the one just put, which goes only if nothing else is left.
-func (s *sieve[V]) evict(keep string) {
-	if len(s.items) == 1 {
-		s.drop(s.oldest)
-		return
-	}
-	it := s.hand
-	for {
-		if it == nil {
-			it = s.oldest
-		}
-		if it.key != keep {
-			if !it.visited.Load() {
-				break
-			}
-			it.visited.Store(false)
-		}
-		it = it.newer
-	}
-	s.hand = it.newer
-	s.drop(it)
 }
 
 func (s *sieve[V]) drop(it *item[V]) {
@@ -115,30 +139,12 @@ func (s *sieve[V]) drop(it *item[V]) {
 }
 
 func (s *sieve[V]) unlink(it *item[V]) {
-	if s.hand == it {
-		s.hand = it.newer
-	}
-	if it.newer != nil {
-		it.newer.older = it.older
-	} else {
-		s.newest = it.older
-	}
-	if it.older != nil {
-		it.older.newer = it.newer
-	} else {
-		s.oldest = it.newer
-	}
+	s.line.remove(it)
 	delete(s.items, it.key)
 	s.weight -= it.weight
 }
 
-// remove takes key out, without onEvict.
-func (s *sieve[V]) remove(key string) {
-	s.mu.Lock()
-	s.removeLocked(key)
-	s.mu.Unlock()
-}
-
+// removeLocked takes key out, without onEvict.
 func (s *sieve[V]) removeLocked(key string) (V, bool) {
 	it, ok := s.items[key]
 	if !ok {
@@ -149,13 +155,7 @@ func (s *sieve[V]) removeLocked(key string) (V, bool) {
 	return it.value, true
 }
 
-func (s *sieve[V]) clear() {
-	s.mu.Lock()
-	s.clearLocked()
-	s.mu.Unlock()
-}
-
 func (s *sieve[V]) clearLocked() {
 	s.items = map[string]*item[V]{}
-	s.newest, s.oldest, s.hand, s.weight = nil, nil, nil, 0
+	s.line, s.weight = line[V]{}, 0
 }

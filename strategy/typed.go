@@ -45,7 +45,7 @@ func newTyped[T any](on backend, codec Codec[T], opts ...Option) *Typed[T] {
 	if codec == nil {
 		codec = JSON[T]{}
 	}
-	t := &Typed[T]{core: core{options: newOptions("typed:", opts), on: on}, codec: codec}
+	t := &Typed[T]{core: core{options: newOptions("typed:", opts), on: on, local: localOf(on)}, codec: codec}
 	t.scope = "in:" + t.prefix
 	return t
 }
