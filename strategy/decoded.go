@@ -22,10 +22,10 @@ type decoded struct {
 // decodedSession is what a memo holds. Of is the item that it is the value of.
 type decodedSession struct {
 	node.Note
-	prefix  int // the length of the key's part that is not the token
-	session CachedSession
-	memo    *node.Memo // where it is
-	by      *decoded   // who bounds it; nil once it is given up. Under its lock
+	prefix int // the length of the key's part that is not the token
+	kept
+	memo *node.Memo // where it is
+	by   *decoded   // who bounds it; nil once it is given up. Under its lock
 }
 
 // decodedIn returns the session that a memo holds for caches whose keys have a prefix of that length, or nil.
@@ -38,12 +38,12 @@ func decodedIn(memo *node.Memo, prefix int) *item[decodedSession] {
 	return nil
 }
 
-// keep puts a session into the memo of its entry. weight is what it takes, with the entry, which it keeps in memory.
+// keep puts a copy of a session into the memo of its entry. weight is what it takes, with the entry, which it keeps in memory.
 func (d *decoded) keep(memo *node.Memo, prefix int, session CachedSession, weight int64) {
 	if memo == nil || d.maxCount == 0 || weight > d.maxBytes {
 		return
 	}
-	it := &item[decodedSession]{value: decodedSession{prefix: prefix, session: session, memo: memo, by: d}, weight: weight}
+	it := &item[decodedSession]{value: decodedSession{prefix: prefix, kept: keep(session), memo: memo, by: d}, weight: weight}
 	it.value.Of = it
 	d.mu.Lock()
 	defer d.mu.Unlock()

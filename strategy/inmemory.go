@@ -48,7 +48,7 @@ type InMemory struct {
 
 // held is a session kept. It is not changed once it is stored, but for its places in the indexes.
 type held struct {
-	session CachedSession
+	kept
 	expires time.Time
 	index   int // in ends
 
@@ -104,7 +104,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	if err := session.Validate(); err != nil {
 		return err
 	}
-	h := &held{session: session.Clone()}
+	h := &held{kept: keep(session)}
 	h.session.own()
 	weight := h.session.weight()
 	if h.session.UserID() != "" {
@@ -148,12 +148,13 @@ func (c *InMemory) end(session CachedSession, now time.Time) time.Time {
 }
 
 // Get returns a copy of the session of a token. Its error is always nil.
-func (c *InMemory) Get(_ context.Context, token string) (CachedSession, bool, error) {
+func (c *InMemory) Get(_ context.Context, token string) (session CachedSession, found bool, _ error) {
 	h, ok := c.items.get(token)
 	if !ok || h.over(time.Now()) {
-		return CachedSession{}, false, nil
+		return session, false, nil
 	}
-	return h.session.Clone(), true, nil
+	h.copyTo(&session)
+	return session, true, nil
 }
 
 // Delete removes the session for good: for Retention, a Set of the token fails with ErrRevoked. Its error is always nil.

@@ -98,8 +98,7 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 		return false, false
 	}
 	it.visit()
-	*session = it.value.session
-	session.User = session.User.clone()
+	it.value.copyTo(session)
 	return true, true
 }
 
@@ -216,8 +215,7 @@ func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
 	if !within {
 		weight = session.weight()
 	}
-	// Kept is the clone: it lies together in memory.
-	p.decoded.keep(e.Memo, len(p.prefix), session.Clone(), int64(weight+len(e.Value)+len(p.prefix)+len(token)+entryOverhead))
+	p.decoded.keep(e.Memo, len(p.prefix), session, int64(weight+len(e.Value)+len(p.prefix)+len(token)+entryOverhead))
 	return session, nil
 }
 
