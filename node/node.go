@@ -37,7 +37,7 @@ import (
 const (
 	tickEvery   = 20 * time.Millisecond
 	quietTicks  = 50 // after so many in which nothing was under way they come as seldom as a node at rest needs them
-	slowestTick = 100 * time.Millisecond
+	slowestTick = 500 * time.Millisecond
 	sweepBudget = 4000 // entries looked at per tick
 	maxKeyBytes = 1 << 10
 	maxTags     = 64

@@ -66,9 +66,24 @@ func TestManyExpireAtRest(t *testing.T) {
 	eventually(t, "at rest again", locked(n, func() bool { return n.resting }))
 }
 
+// Nodes at rest tick at the same moments.
+func TestUntilBeat(t *testing.T) {
+	const every = time.Second / 3
+	beat := time.Unix(0, int64(5_000_000_000*every))
+	for _, c := range []struct{ at, want time.Duration }{
+		{0, every}, {time.Nanosecond, every - 1}, {every / 2, every - every/2}, {every - 2*time.Millisecond, 2 * time.Millisecond},
+		{every - time.Millisecond/2, every + time.Millisecond/2}, // a timer that fired too early has fired for this beat
+		{every + 7*time.Millisecond, every - 7*time.Millisecond},
+	} {
+		if got := untilBeat(beat.Add(c.at), every); got != c.want {
+			t.Errorf("%v after a beat: %v, want %v", c.at, got, c.want)
+		}
+	}
+}
+
 func TestSlowTick(t *testing.T) {
 	for lease, want := range map[time.Duration]time.Duration{
-		100 * time.Millisecond: tickEvery, time.Second: time.Second/12 + time.Millisecond, time.Minute: slowestTick,
+		30 * time.Millisecond: tickEvery, time.Second: time.Second / 3, time.Minute: slowestTick,
 	} {
 		if got := slowTick(lease); got != want {
 			t.Errorf("lease %v: %v, want %v", lease, got, want)

@@ -6,7 +6,7 @@ import (
 	"github.com/huddle-cache/huddle/node/protocol"
 )
 
-// run is the node's ticker. At rest, what a node takes is mostly for being woken: then it ticks four times for each renewal of the leases, and
+// run is the node's ticker. At rest, what a node takes is mostly for being woken: then it ticks only as often as it renews its leases, and
 // as soon as something is under way again as often as ever.
 func (n *Node) run() {
 	t := time.NewTimer(tickEvery)
@@ -28,24 +28,24 @@ func (n *Node) run() {
 			met = true
 			n.m.Reached()
 		}
-		n.m.Tick()
-		up := n.m.InSync()
 		if quiet++; !met || !n.m.AtRest() {
 			quiet = 0
 		}
 		n.resting = quiet > quietTicks
-		pace := tickEvery
+		next := tickEvery
 		if n.resting {
-			pace = n.slow
+			next = untilBeat(time.Now(), n.slow)
 		}
+		n.m.Tick(int64(next))
+		up := n.m.InSync()
 		n.unlock()
-		t.Reset(pace)
+		t.Reset(next)
 		if up && !n.isUp {
 			n.isUp = true
 			close(n.ready)
 			n.publish(Event{Time: time.Now(), Kind: "ready", View: n.view.Load(), Text: "in sync with the cluster"})
 		}
-		if n.store.Sweep(int(sweepBudget*pace/tickEvery)) > sweepBudget/10 {
+		if n.store.Sweep(int(sweepBudget*next/tickEvery)) > sweepBudget/10 {
 			quiet = 0 // entries end faster than a node at rest frees them
 		}
 	}
@@ -53,7 +53,14 @@ func (n *Node) run() {
 
 // slowTick is how often a node at rest ticks.
 func slowTick(lease time.Duration) time.Duration {
-	return min(max(lease/(4*protocol.LeasesRenewed)+time.Millisecond, tickEvery), slowestTick)
+	return min(max(lease/protocol.LeasesRenewed, tickEvery), slowestTick)
+}
+
+// untilBeat is how long it is until the wall clock shows a multiple of every. All nodes at rest tick at these moments, as far as their clocks
+// agree: then a node is woken once for what all the others send it. Nothing depends on it.
+func untilBeat(now time.Time, every time.Duration) time.Duration {
+	const early = time.Millisecond // a timer may fire a little before a beat, and means that one
+	return every - (time.Duration(now.UnixNano())+early)%every + early
 }
 
 // lock and unlock go around every step of the machine. What the step sends goes out together at its end.

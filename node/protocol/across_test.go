@@ -172,7 +172,7 @@ func TestRingsAreAskedForAgain(t *testing.T) {
 	b.want = nil
 	for end := b.now + 20*sec; b.now < end && len(b.want) == 0; {
 		b.now += 20 * ms
-		b.m.Tick()
+		b.m.Tick(20 * ms)
 		for _, l := range b.take(func(*pb.Message) bool { return true }) {
 			switch {
 			case l.to != 2:

@@ -53,7 +53,7 @@ func fuzzMachine() (*Machine, *fuzzEnv, *store.Store) {
 	}, env, st)
 	for range 100 { // it founds a cluster
 		env.now += 50 * ms
-		m.Tick()
+		m.Tick(20 * ms)
 		env.built(m)
 	}
 	return m, env, st
@@ -114,7 +114,7 @@ func FuzzReceive(f *testing.F) {
 			}
 			m.Receive(2, 1, msg)
 			env.now += 10 * ms
-			m.Tick()
+			m.Tick(20 * ms)
 			env.built(m)
 		}
 		if _, err := proto.Marshal(&pb.Frame{Messages: env.sent}); err != nil {
@@ -127,7 +127,7 @@ func FuzzReceive(f *testing.F) {
 		m.Get(&pb.Get{Key: "mine"}, env.now+int64(sec), func(Result) { answered = true })
 		for range 200 {
 			env.now += 20 * ms
-			m.Tick()
+			m.Tick(20 * ms)
 			env.built(m)
 		}
 		if !answered {
@@ -136,7 +136,7 @@ func FuzzReceive(f *testing.F) {
 		m.Down(2, 1)
 		for range 20 {
 			env.now += 100 * ms
-			m.Tick()
+			m.Tick(20 * ms)
 			env.built(m)
 		}
 	})

@@ -12,24 +12,31 @@ import (
 // (rule 5) and for its pair lease (rule 6). Who holds a lease counts from when it asked, who granted it from when it
 // answered; each side adds its margin for drift.
 
-func (m *Machine) askLeases(now int64) {
+func (m *Machine) askLeases(now int64) { m.askLeasesUnless(now, -1) }
+
+// askLeasesUnless does not ask those who have been asked no longer ago than recent.
+func (m *Machine) askLeasesUnless(now, recent int64) {
 	if !m.lay.has(m.self.Id) {
 		return
 	}
 	m.askedAt = now
 	for _, id := range m.lay.ids {
-		if id != m.self.Id {
-			m.askLease(m.peers[id])
+		if p := m.peers[id]; id != m.self.Id && p != nil && now-p.asked > recent {
+			m.askLease(p)
 		}
 	}
 	m.renewed()
 }
 
+// early is by how much a lease is asked for before it is time, when a message goes to its owner anyway.
+func (m *Machine) early() int64 { return m.cfg.Lease / 16 }
+
 func (m *Machine) askLease(p *peer) {
 	if !m.lay.has(m.self.Id) || p == nil || !m.lay.has(p.member.Id) {
 		return
 	}
-	m.send(p, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: m.now(), InSync: m.inSyncNow()}}})
+	p.asked = m.now()
+	m.send(p, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: p.asked, InSync: m.inSyncNow()}}})
 }
 
 func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
@@ -50,6 +57,10 @@ func (m *Machine) onLeaseAsk(p *peer, msg *pb.Message, b *pb.LeaseAsk) {
 		p.grantEnd = max(p.grantEnd, now+grant.Pair+grant.Pair/driftShare)
 	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_LeaseGrant{LeaseGrant: grant}})
+	// Who is asked asks back with the answer: three frames for two leases, not four.
+	if now-p.asked >= m.cfg.Lease/LeasesRenewed-m.early() {
+		m.askLease(p)
+	}
 }
 
 func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {

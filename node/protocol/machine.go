@@ -120,6 +120,7 @@ type peer struct {
 	lease   *Lease // for copies: outlives sessions
 	near    *Lease // for near copies: of this session
 	confirm int64  // when we asked for its latest confirmation of the present view; 0: none
+	asked   int64  // when we asked last
 
 	// What we grant to it.
 	grantEnd    int64 // until when it may serve under our grants, on our clock
@@ -222,8 +223,8 @@ type Machine struct {
 	Counters Counters
 }
 
-// New makes a machine. The driver calls Tick about every 10 to 20 ms from then on, or, while AtRest and until Busy, as seldom as four times
-// for each renewal of leases.
+// New makes a machine. The driver calls Tick about every 10 to 20 ms from then on, or, while AtRest and until Busy, as seldom as leases are
+// renewed.
 func New(cfg Config, env Env, st *store.Store) *Machine {
 	m := &Machine{
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
@@ -553,8 +554,9 @@ func (m *Machine) refuse(p *peer, msg *pb.Message) {
 	}
 }
 
-// Tick lets time pass. See New for how often.
-func (m *Machine) Tick() {
+// Tick lets time pass. next is when the driver means to tick again, in ns from now: what would be due before is done at once. See New for
+// how often.
+func (m *Machine) Tick(next int64) {
 	now := m.now()
 	if m.lay != nil && len(m.peers) > len(m.lay.ids)-1 { // one could not be forgotten when gossip had: it was under a grant
 		for _, id := range slices.Clone(m.order) {
@@ -564,8 +566,8 @@ func (m *Machine) Tick() {
 	m.catchUp(now)
 	m.tickMembership(now)
 	if m.lay != nil {
-		if now-m.askedAt >= m.cfg.Lease/LeasesRenewed {
-			m.askLeases(now)
+		if slack := m.cfg.Lease / (16 * LeasesRenewed); now+next-m.askedAt > m.cfg.Lease/LeasesRenewed+slack { // a timer is never quite in time
+			m.askLeasesUnless(now, m.early())
 		}
 		m.checkBarrier()
 		m.tickTransfer(now)

@@ -76,7 +76,7 @@ func TestAtRest(t *testing.T) {
 	rests("it is there again", true)
 
 	for end := b.now + sec; b.now < end && b.m.AtRest(); b.now += 20 * ms {
-		b.m.Tick() // nobody answers
+		b.m.Tick(20 * ms) // nobody answers
 	}
 	rests("nobody is heard", false)
 	all()
@@ -130,7 +130,7 @@ func TestRestAfterAClash(t *testing.T) {
 	b := newBench(t, "")
 	b.m.Found(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 9, 5, 4)
 	b.m.Up(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 99)
-	b.m.Tick()
+	b.m.Tick(20 * ms)
 	if b.m.clash.with == nil {
 		t.Fatal("no clash")
 	}

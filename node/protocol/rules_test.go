@@ -129,7 +129,7 @@ func (b *bench) take(is func(*pb.Message) bool) []letter {
 func (b *bench) pass(d int64, peers ...uint64) {
 	for end := b.now + d; b.now < end; {
 		b.now += 20 * ms
-		b.m.Tick()
+		b.m.Tick(20 * ms)
 		b.m.store.Sweep(1000)
 		b.confirm(peers...)
 	}
@@ -458,7 +458,7 @@ func TestReadsWaitForTheTakeOver(t *testing.T) {
 		from: b.m.peers[2], session: 2, part: p, at: b.now,
 		msg: &pb.Message{Id: 902, Chain: 9, View: 3, Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}},
 	})
-	b.m.Tick()
+	b.m.Tick(20 * ms)
 	if got := answers(); len(got) != 1 || got[0].msg.GetGetReply().GetStatus() != pb.Status_NOT_OWNER {
 		t.Fatalf("after the next view: %v", got)
 	}

@@ -187,10 +187,18 @@ func (s *sim) start(slot int) *simProc {
 	}, p, st)
 	s.procs[slot] = p
 	s.logf("%s starts, id %x", p.name, p.id>>48)
-	var tick func()
-	quiet := 0
+	var tick, wait func()
+	quiet, due := 0, int64(0)
 	tick = func() {
-		p.m.Tick()
+		if quiet++; !p.m.AtRest() {
+			quiet = 0
+		}
+		pace := 20 * ms
+		if quiet > 10 {
+			const every = sec / LeasesRenewed
+			pace = every - p.Now()%every
+		}
+		p.m.Tick(pace)
 		if p.m.Left() && !p.gone {
 			s.logf("%s has left", p.name)
 			s.kill(p, true)
@@ -200,14 +208,15 @@ func (s *sim) start(slot int) *simProc {
 			s.at(s.between(100*ms, 2*sec), nil, func() { delete(s.doomed, p.slot); s.start(p.slot) })
 			return
 		}
-		if quiet++; !p.m.AtRest() {
-			quiet = 0
+		due = p.Now() + pace
+		s.at(20*ms, p, wait)
+	}
+	wait = func() { // a driver may be late
+		if p.m.Busy() || p.Now() >= due-ms/2 {
+			tick()
+			return
 		}
-		pace := 20 * ms
-		if quiet > 10 {
-			pace = 85 * ms // also when it is busy sooner: a driver may be late
-		}
-		s.at(pace, p, tick)
+		s.at(min(20*ms, due-p.Now()), p, wait)
 	}
 	s.at(s.between(0, 20*ms), p, tick)
 	if !s.cfg.calm {
