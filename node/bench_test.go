@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/ring"
 )
 
 const (
@@ -140,6 +142,18 @@ func BenchmarkGet(b *testing.B) {
 					}
 				}
 				b.ReportMetric(float64(cpuTime()-used)/float64(b.N), "cpu-ns/op")
+			})
+			b.Run(name+"/the store alone", func(b *testing.B) {
+				parts := make([]int, len(keys))
+				for i, k := range keys {
+					parts[i] = ring.PartitionOf(k, n.cfg.Partitions)
+				}
+				for i := 0; b.Loop(); i++ {
+					k := order[i&(len(order)-1)]
+					if n.store.Get(parts[k], keys[k]) == nil {
+						b.Fatal("missed")
+					}
+				}
 			})
 			b.Run(name+"/parallel", func(b *testing.B) {
 				b.ReportAllocs()

@@ -71,7 +71,10 @@ func TestUntilBeat(t *testing.T) {
 	const every = time.Second / 3
 	beat := time.Unix(0, int64(5_000_000_000*every))
 	for _, c := range []struct{ at, want time.Duration }{
-		{0, every}, {time.Nanosecond, every - 1}, {every / 2, every - every/2}, {every - 2*time.Millisecond, 2 * time.Millisecond},
+		{0, every},
+		{time.Nanosecond, every - 1},
+		{every / 2, every - every/2},
+		{every - 2*time.Millisecond, 2 * time.Millisecond},
 		{every - time.Millisecond/2, every + time.Millisecond/2}, // a timer that fired too early has fired for this beat
 		{every + 7*time.Millisecond, every - 7*time.Millisecond},
 	} {
