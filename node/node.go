@@ -405,7 +405,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		n.unlock()
 		if left {
 			if g := n.gossip.Load(); g != nil {
-				_ = g.Leave(200 * time.Millisecond)
+				g.Leave()
 			}
 			return n.Close()
 		}

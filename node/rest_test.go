@@ -82,6 +82,11 @@ func TestUntilBeat(t *testing.T) {
 			t.Errorf("%v after a beat: %v, want %v", c.at, got, c.want)
 		}
 	}
+	for _, odd := range []time.Time{{}, time.Unix(-1, 0), time.Unix(-1000, 7e8), time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0)} {
+		if got := untilBeat(odd, every); got <= 0 || got > every+time.Millisecond {
+			t.Errorf("%v: %v", odd, got)
+		}
+	}
 }
 
 func TestSlowTick(t *testing.T) {

@@ -59,8 +59,9 @@ func slowTick(lease time.Duration) time.Duration {
 // untilBeat is how long it is until the wall clock shows a multiple of every. All nodes at rest tick at these moments, as far as their clocks
 // agree: then a node is woken once for what all the others send it. Nothing depends on it.
 func untilBeat(now time.Time, every time.Duration) time.Duration {
-	const early = time.Millisecond // a timer may fire a little before a beat, and means that one
-	return every - (time.Duration(now.UnixNano())+early)%every + early
+	const early = time.Millisecond                                              // a timer may fire a little before a beat, and means that one
+	since := time.Duration(uint64(now.UnixNano()+int64(early)) % uint64(every)) // before 1970 there are beats too
+	return every - since + early
 }
 
 // lock and unlock go around every step of the machine. What the step sends goes out together at its end.

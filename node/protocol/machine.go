@@ -572,7 +572,7 @@ func (m *Machine) Tick(next int64) {
 		m.checkBarrier()
 		m.tickTransfer(now)
 		m.tickWrites(now)
-		m.sweepHolders(now)
+		m.sweepHolders(now, next)
 	}
 	m.tickOps(now)
 	m.tickCuts(now)

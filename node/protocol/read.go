@@ -81,12 +81,12 @@ func (m *Machine) forgetHolders(pt *part) {
 }
 
 // sweepHolders drops notes of near copies that cannot be there any more: the entry has ended by itself, or the session
-// under which it was kept has ended and with it, or after it, the lease.
-func (m *Machine) sweepHolders(now int64) {
+// under which it was kept has ended and with it, or after it, the lease. next is when it will do so again.
+func (m *Machine) sweepHolders(now, next int64) {
 	if m.holders == 0 {
 		return
 	}
-	for range 8 {
+	for range min(len(m.parts), int(8*max(1, next/(20*ms)))) { // as many a second however seldom it ticks
 		m.sweptHold = (m.sweptHold + 1) % len(m.parts)
 		pt := &m.parts[m.sweptHold]
 		for key, hs := range pt.holders {

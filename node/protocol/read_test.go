@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -134,4 +135,26 @@ func (b *bench) pullOf(p int) letter {
 	}
 	b.t.Fatal("it is not asked for")
 	return letter{}
+}
+
+// However seldom a node at rest ticks, notes of sessions that have ended do not stay in the way of others.
+func TestNotesAreSweptAtRest(t *testing.T) {
+	for _, pace := range []int64{20 * ms, sec / LeasesRenewed, sec / 2} {
+		b := newBench(t, "")
+		b.enter(6, 4)
+		b.pass(3*sec, 2, 3, 4)
+		b.m.parts = append(b.m.parts[:len(b.m.parts):len(b.m.parts)], make([]part, ring.DefaultPartitions-len(b.m.parts))...)
+		for p := range b.m.parts {
+			b.m.parts[p].holders = map[string][]holder{"k": {{peer: 3, session: 1}}}
+			b.m.holders++
+		}
+		began := b.now
+		for b.m.holders > 0 && b.now < began+100*sec {
+			b.now += pace
+			b.m.sweepHolders(b.now, pace)
+		}
+		if took := b.now - began; took > 30*sec {
+			t.Errorf("ticks every %d ms: notes are kept for %d s", pace/ms, took/sec)
+		}
+	}
 }

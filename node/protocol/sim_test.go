@@ -111,7 +111,9 @@ type simProc struct {
 	view    uint64
 	size    int
 	leaving bool
-	busy    int64 // further time that it takes to make a ring
+	busy    int64                // further time that it takes to make a ring
+	wall    int64                // the clock on the wall less Now
+	heard   map[*simProc]simNews // what gossip has told it
 
 	// In a calm schedule: what it has sent, and what gossip has told of it.
 	sent, bytes int
@@ -174,7 +176,7 @@ func (s *sim) logf(format string, args ...any) {
 func (s *sim) start(slot int) *simProc {
 	p := &simProc{
 		s: s, slot: slot, name: fmt.Sprintf("n%d", slot), rate: 1 + (s.r.Float64()*2-1)*0.01,
-		offset: s.r.Int63n(100 * sec), born: s.now, wants: map[uint64]*pb.Member{},
+		offset: s.r.Int63n(100 * sec), born: s.now, wants: map[uint64]*pb.Member{}, heard: map[*simProc]simNews{},
 	}
 	p.id = s.r.Uint64() | 1
 	s.byIDs[p.id] = p
@@ -188,7 +190,7 @@ func (s *sim) start(slot int) *simProc {
 	s.procs[slot] = p
 	s.logf("%s starts, id %x", p.name, p.id>>48)
 	var tick, wait func()
-	quiet, due := 0, int64(0)
+	quiet, due, late := 0, int64(0), int64(0)
 	tick = func() {
 		if quiet++; !p.m.AtRest() {
 			quiet = 0
@@ -196,7 +198,10 @@ func (s *sim) start(slot int) *simProc {
 		pace := 20 * ms
 		if quiet > 10 {
 			const every = sec / LeasesRenewed
-			pace = every - p.Now()%every
+			if !s.cfg.calm && s.chance(0.02) { // somebody sets the clock on the wall
+				p.wall = s.between(0, 3600*sec)
+			}
+			pace = every - (p.Now()+p.wall+ms)%every + ms
 		}
 		p.m.Tick(pace)
 		if p.m.Left() && !p.gone {
@@ -208,15 +213,18 @@ func (s *sim) start(slot int) *simProc {
 			s.at(s.between(100*ms, 2*sec), nil, func() { delete(s.doomed, p.slot); s.start(p.slot) })
 			return
 		}
-		due = p.Now() + pace
+		due, late = p.Now()+pace, 0
+		if !s.cfg.calm && s.chance(0.1) { // a driver may be late, also for what is urgent
+			late = s.between(0, 80*ms)
+		}
 		s.at(20*ms, p, wait)
 	}
-	wait = func() { // a driver may be late
-		if p.m.Busy() || p.Now() >= due-ms/2 {
+	wait = func() {
+		if p.m.Busy() && late == 0 || p.Now() >= due+late-ms/2 {
 			tick()
 			return
 		}
-		s.at(min(20*ms, due-p.Now()), p, wait)
+		s.at(max(min(20*ms, due+late-p.Now()), ms/4), p, wait)
 	}
 	s.at(s.between(0, 20*ms), p, tick)
 	if !s.cfg.calm {
@@ -298,7 +306,7 @@ func (p *simProc) Reincarnate(self *pb.Member) {
 func (s *sim) gossip() {
 	for _, q := range s.procs {
 		if s.cfg.calm { // as a gossip library does: what changed, to all, and all to who is new
-			news := simNews{q.id, q.chain, q.view, q.gone}
+			news := q.news()
 			changed := news != q.told
 			q.told = news
 			for _, p := range s.procs {
@@ -309,7 +317,9 @@ func (s *sim) gossip() {
 			continue
 		}
 		for _, p := range s.procs {
-			s.tell(p, q)
+			if news := q.news(); p != q && (p.heard[q] != news || s.chance(0.02)) { // it may repeat itself
+				s.tell(p, q)
+			}
 		}
 	}
 	for _, p := range s.procs {
@@ -325,6 +335,8 @@ func (s *sim) gossip() {
 	s.at(250*ms, nil, s.gossip)
 }
 
+func (p *simProc) news() simNews { return simNews{p.id, p.chain, p.view, p.gone} }
+
 // tell lets gossip tell p what it knows of q.
 func (s *sim) tell(p, q *simProc) {
 	if p == q || p.gone || p.paused {
@@ -332,11 +344,13 @@ func (s *sim) tell(p, q *simProc) {
 	}
 	switch {
 	case !q.gone && !q.paused && !s.cut[[2]int{q.slot, p.slot}] && !s.cut[[2]int{p.slot, q.slot}]:
-		id, chain, view, size := q.id, q.chain, q.view, q.size
+		id, chain, view, size, news := q.id, q.chain, q.view, q.size, q.news()
 		s.at(s.between(ms, 100*ms), p, func() {
+			p.heard[q] = news
 			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.name}, chain, view, size)
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
+		p.heard[q] = q.news()
 		p.m.Gone(q.id)
 	}
 }

@@ -208,19 +208,16 @@ func (g *Gossip) Reached() bool { return g.finder.reached.Load() }
 // Trouble says of one of the addresses that are tried why it cannot be joined; empty: there is none.
 func (g *Gossip) Trouble() string { return g.finder.trouble() }
 
-// Leave tells the others that this process goes, and waits until that is said or the time is over. After it this process is
-// not found any more; Close is still to be called.
-func (g *Gossip) Leave(timeout time.Duration) error {
+// Leave tells the others that this process goes, and waits until that is said, or for a round of gossip and a half: by then
+// some of them know, and tell the rest. After it this process is not found any more; Close is still to be called.
+func (g *Gossip) Leave() {
 	g.end.Lock()
 	defer g.end.Unlock()
 	if g.closed {
-		return nil
+		return
 	}
 	g.finder.stop()
-	if err := g.list.Leave(timeout); err != nil {
-		return fmt.Errorf("gossip: %w", err)
-	}
-	return nil
+	_ = g.list.Leave(g.every + g.every/2) // its error is that the word has not gone out as often as it may
 }
 
 // Close ends gossip, without a word to others, and joins its goroutines: neither Found nor Gone is called after it. It may

@@ -165,18 +165,35 @@ func TestLeave(t *testing.T) {
 	b := spawn(t, 2, a.tr.Addr())
 	a.sees(2)
 	b.sees(1)
-	if err := b.Leave(patience); err != nil {
-		t.Error(err)
-	}
+	b.Leave()
 	a.sees()
-	if err := b.Leave(time.Second); err != nil {
-		t.Errorf("a second time: %v", err)
-	}
+	b.Leave()
 	b.end()
-	if err := b.Leave(time.Second); err != nil {
-		t.Errorf("after Close: %v", err)
-	}
+	b.Leave()
 	a.sees()
+}
+
+// Who leaves is not waited for as one who is silent, whenever within a round of gossip he does.
+func TestLeaveIsTold(t *testing.T) {
+	lan := func(id uint64, join ...string) *process {
+		return begin(t, port(t, id, "127.0.0.1:0"), func(cfg *Config) { cfg.Profile, cfg.Join = "lan", join })
+	}
+	a := lan(1)
+	b := lan(2, a.tr.Addr())
+	a.sees(2)
+	for i := range uint64(6) {
+		c := lan(10+i, a.tr.Addr(), b.tr.Addr())
+		a.sees(2, 10+i)
+		b.sees(1, 10+i)
+		began := time.Now()
+		c.Leave()
+		c.end()
+		a.sees(2)
+		b.sees(1)
+		if took := time.Since(began); took > 2*time.Second { // what is silent is probed for a second, and suspected for two
+			t.Errorf("after %v", took)
+		}
+	}
 }
 
 // A process that comes back at once, under the same name, is a new one at the same address or at another.
