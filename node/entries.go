@@ -20,6 +20,8 @@ type Entry struct {
 	Version uint64        // grows with every write of the key
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string
+	// Size is what the entry takes in memory, in bytes: of Config.MaxBytes and, with Config.HashTokens, for the Value that was opened.
+	Size int
 	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
 	// this version. It is nil where another node had to be asked.
 	Memo *Memo
@@ -30,6 +32,9 @@ type Memo = store.Memo
 
 // Note is what a Memo holds.
 type Note = store.Note
+
+// Notes are notes whose entries are gone, see Note.Left.
+type Notes = store.Notes
 
 func checkKey(key string) error {
 	switch {
@@ -129,7 +134,10 @@ func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
-	out := Entry{Value: value, Version: e.Version, Tags: e.Tags}
+	out := Entry{Value: value, Version: e.Version, Tags: e.Tags, Size: e.Size()}
+	if n.tokens != nil {
+		out.Size += len(value)
+	}
 	if e.Expires != 0 {
 		out.TTL = max(time.Duration(e.Expires-now), 1)
 	}

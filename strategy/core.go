@@ -18,17 +18,10 @@ const maxKey = 1024
 type core struct {
 	options
 	on      backend
-	local   *node.Node // the same, where it is a node
 	flights flights[[]byte]
 
 	lastLog atomic.Int64  // when, in Unix nanoseconds
 	unsaid  atomic.Uint64 // failures since
-}
-
-// localOf returns the node that a backend is, or nil.
-func localOf(on backend) *node.Node {
-	n, _ := on.(onNode)
-	return n.Node
 }
 
 // key returns the key of a token, and whether there can be such an entry. It shares no memory with the token: web servers
@@ -61,15 +54,6 @@ func (c *core) lookup(ctx context.Context, key string) (node.Entry, bool, error)
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	return c.on.Lookup(ctx, key)
-}
-
-// peekAt is on.Peek for a key that lies on the stack of its caller: the compiler sees that a node does not keep it, but of a backend that
-// may be anything it does not know.
-func (c *core) peekAt(key string) (node.Entry, bool, bool) {
-	if c.local == nil {
-		return c.on.Peek(strings.Clone(key))
-	}
-	return c.local.Peek(key)
 }
 
 func (c *core) lookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {

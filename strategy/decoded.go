@@ -17,6 +17,8 @@ type decoded struct {
 	line  line[decodedSession]
 	count int
 	bytes int64
+
+	left node.Notes // those in the line whose entries have been replaced or have gone
 }
 
 // decodedSession is what a memo holds. Of is the item that it is the value of.
@@ -25,7 +27,8 @@ type decodedSession struct {
 	prefix int // the length of the key's part that is not the token
 	kept
 	memo *node.Memo // where it is
-	by   *decoded   // who bounds it; nil once it is given up. Under its lock
+	by   *decoded   // who bounds it
+	gone bool       // from the line; under the lock
 }
 
 // decodedIn returns the session that a memo holds for caches whose keys have a prefix of that length, or nil.
@@ -44,7 +47,7 @@ func (d *decoded) keep(memo *node.Memo, prefix int, session CachedSession, weigh
 		return
 	}
 	it := &item[decodedSession]{value: decodedSession{prefix: prefix, kept: keep(session), memo: memo, by: d}, weight: weight}
-	it.value.Of = it
+	it.value.Note = node.Note{Of: it, Left: &d.left}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if decodedIn(memo, prefix) != nil || !memo.Swap(memo.Load(), &it.value.Note) {
@@ -53,6 +56,9 @@ func (d *decoded) keep(memo *node.Memo, prefix int, session CachedSession, weigh
 	d.line.push(it)
 	d.count++
 	d.bytes += weight
+	for note := d.left.Take(); note != nil; note = d.left.Take() {
+		d.drop(note.Of.(*item[decodedSession]))
+	}
 	for d.count > d.maxCount || d.bytes > d.maxBytes {
 		d.drop(d.line.victim(it))
 	}
@@ -77,8 +83,11 @@ func (d *decoded) forgetAll() {
 }
 
 func (d *decoded) drop(it *item[decodedSession]) {
+	if it.value.gone {
+		return
+	}
+	it.value.gone = true
 	it.value.memo.Swap(&it.value.Note, nil)
-	it.value.by = nil
 	d.line.remove(it)
 	d.count--
 	d.bytes -= it.weight

@@ -1,11 +1,16 @@
 package strategy
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/node/nodetest"
 )
 
 func entryOf(t testing.TB, s CachedSession) node.Entry {
@@ -14,11 +19,11 @@ func entryOf(t testing.TB, s CachedSession) node.Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return node.Entry{Value: raw, Version: 1, Memo: &node.Memo{}}
+	return node.Entry{Value: raw, Version: 1, Size: len(raw), Memo: &node.Memo{}}
 }
 
-// check counts what the line has, and that each item is in its memo and nowhere else.
-func (d *decoded) check(t *testing.T, entries []node.Entry, prefix int) (kept int) {
+// verify counts what the line has, and that each item is in its memo and nowhere else.
+func (d *decoded) verify(t *testing.T, entries []node.Entry, prefix int) (kept int) {
 	t.Helper()
 	var bytes int64
 	count := 0
@@ -54,19 +59,19 @@ func TestDecodedAreBoundedAndForgotten(t *testing.T) {
 		} else {
 			t.Fatalf("after %d others the one in use is gone", i)
 		}
-		p.decoded.check(t, entries, len(p.prefix))
+		p.decoded.verify(t, entries, len(p.prefix))
 	}
-	if n := p.decoded.check(t, entries, len(p.prefix)); n != 10 {
+	if n := p.decoded.verify(t, entries, len(p.prefix)); n != 10 {
 		t.Errorf("%d kept, 10 asked for", n)
 	}
 	p.decoded.forget(entries[0].Memo, len(p.prefix))
 	p.decoded.forget(entries[0].Memo, len(p.prefix)) // again: nothing
 	p.decoded.forget(nil, len(p.prefix))
-	if n := p.decoded.check(t, entries, len(p.prefix)); n != 9 || entries[0].Memo.Load() != nil {
+	if n := p.decoded.verify(t, entries, len(p.prefix)); n != 9 || entries[0].Memo.Load() != nil {
 		t.Errorf("%d kept after one was given up", n)
 	}
 	p.decoded.forgetAll()
-	if n := p.decoded.check(t, entries, len(p.prefix)); n != 0 {
+	if n := p.decoded.verify(t, entries, len(p.prefix)); n != 0 {
 		t.Errorf("%d kept after all were given up", n)
 	}
 	for _, none := range []*PeerToPeer{newPeerToPeer(nil, WithDecodedBound(0, 1<<20)), newPeerToPeer(nil, WithDecodedBound(10, 0))} {
@@ -97,7 +102,7 @@ func TestDecodedOfAnotherPrefix(t *testing.T) {
 	if decodedIn(e.Memo, len(other.prefix)) == nil {
 		t.Error("another cache's is given up")
 	}
-	short.decoded.check(t, []node.Entry{e}, len(short.prefix))
+	short.decoded.verify(t, []node.Entry{e}, len(short.prefix))
 }
 
 func TestDecodedByManyAtOnce(t *testing.T) {
@@ -133,5 +138,133 @@ func TestDecodedByManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	p.decoded.check(t, entries, len(p.prefix))
+	p.decoded.verify(t, entries, len(p.prefix))
+}
+
+// An entry that is replaced or removed takes what was decoded of it along: neither do its versions fill the bound, nor do they push others out.
+func TestDecodedGoWithTheirEntries(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	ctx := t.Context()
+	p, other := NewPeerToPeer(n, WithDecodedBound(100, 1<<20)), NewPeerToPeer(n)
+	set := func(s CachedSession) {
+		t.Helper()
+		if err := other.Set(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func(token string) {
+		t.Helper()
+		if _, found, err := p.Get(ctx, token); !found || err != nil {
+			t.Fatal(token, found, err)
+		}
+	}
+	for i := range 90 {
+		set(CachedSession{Token: fmt.Sprint("warm", i)})
+		get(fmt.Sprint("warm", i))
+	}
+	again := 0
+	for i := range 5000 {
+		set(CachedSession{Token: "hot", CacheExpiry: float64(i)})
+		get("hot")
+		get("hot")
+		var s CachedSession
+		warm := fmt.Sprint("warm", i*7%90)
+		if found, _ := p.peek(warm, &s); !found {
+			again++
+		}
+		get(warm)
+	}
+	if again > 500 {
+		t.Errorf("%d of 5000 reads of what is in use found nothing decoded", again)
+	}
+	p = NewPeerToPeer(n, WithKeyPrefix("one:"))
+	other = NewPeerToPeer(n, WithKeyPrefix("one:"))
+	for i := range 1000 {
+		set(CachedSession{Token: "hot", CacheExpiry: float64(i)})
+		get("hot")
+	}
+	if p.decoded.count > 3 {
+		t.Errorf("%d versions of one session are kept", p.decoded.count)
+	}
+	if err := other.Clear(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two caches on one node, the one of which evicts what the other wants to give up.
+func TestDecodedOfTwoCaches(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	a, b := NewPeerToPeer(n, WithDecodedBound(1, 1<<20)), NewPeerToPeer(n, WithDecodedBound(1, 1<<20))
+	ctx := t.Context()
+	const tokens = 2000
+	token := func(i int) string { return fmt.Sprint("t", i) }
+	for i := range tokens {
+		if err := a.Set(ctx, CachedSession{Token: token(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var at atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for at.Load() < tokens-8 {
+			for i := range 8 {
+				_, _, _ = a.Get(ctx, token(int(at.Load())+i))
+			}
+		}
+	})
+	wg.Go(func() {
+		for i := range tokens - 8 {
+			if err := b.Delete(ctx, token(i)); err != nil {
+				t.Error(err)
+			}
+			at.Store(int64(i + 1))
+		}
+	})
+	wg.Wait()
+}
+
+// A cache has no end to be called. When nobody has it any more, what it has decoded goes.
+func TestDecodedOfACacheThatIsGone(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	ctx := t.Context()
+	set := NewPeerToPeer(n)
+	const tokens = 5000
+	for i := range tokens {
+		if err := set.Set(ctx, CachedSession{Token: fmt.Sprint("t", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func() (count int) {
+		for i := range tokens {
+			if e, found, _ := n.Peek(set.prefix + fmt.Sprint("t", i)); found && e.Memo.Load() != nil {
+				count++
+			}
+		}
+		return count
+	}
+	for i := range tokens {
+		p := NewPeerToPeer(n, WithDecodedBound(10, 1<<16))
+		if _, found, err := p.Get(ctx, fmt.Sprint("t", i)); !found || err != nil {
+			t.Fatal(found, err)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); kept() > 0; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d sessions are kept for caches that are gone", kept())
+		}
+	}
+}
+
+func TestLoadKeepsWhatItDecodes(t *testing.T) {
+	p := NewPeerToPeer(nodetest.Start(t, 1).Node(0))
+	s := CachedSession{Token: "t", User: &CachedSessionUser{ID: StringID("u")}}
+	for range 3 {
+		if got, err := p.Load(t.Context(), "t", func(context.Context) (CachedSession, error) { return s, nil }); err != nil || got.UserID() != "u" {
+			t.Fatal(got, err)
+		}
+	}
+	var got CachedSession
+	if found, known := p.peek("t", &got); !found || !known {
+		t.Error("nothing is decoded after two loads of what was there")
+	}
 }

@@ -26,7 +26,7 @@ const fillAttempts = 3
 // load returns the value of key, or what load returns, which it stores unless something newer happened to the key. usable
 // tells whether a stored value can be read; one that cannot is replaced.
 func (c *core) load(
-	ctx context.Context, key string, usable func([]byte) bool, load func(context.Context) (loaded, error),
+	ctx context.Context, key string, usable func(node.Entry) bool, load func(context.Context) (loaded, error),
 ) ([]byte, error) {
 	return c.flights.do(ctx, key, func(ctx context.Context) (r result[[]byte]) {
 		var unlock func()
@@ -48,7 +48,7 @@ func (c *core) load(
 }
 
 func (c *core) fill(
-	ctx context.Context, key string, usable func([]byte) bool, load func(context.Context) (loaded, error), unlock *func(),
+	ctx context.Context, key string, usable func(node.Entry) bool, load func(context.Context) (loaded, error), unlock *func(),
 ) result[[]byte] {
 	for attempt := 1; ; attempt++ {
 		how, value, found, sure := c.miss(ctx, key, usable)
@@ -88,7 +88,7 @@ func (c *core) fill(
 }
 
 // miss looks for key. On a sure miss it returns how a fill is to be written, so that it loses to whatever comes between.
-func (c *core) miss(ctx context.Context, key string, usable func([]byte) bool) (how setParams, value []byte, found, sure bool) {
+func (c *core) miss(ctx context.Context, key string, usable func(node.Entry) bool) (how setParams, value []byte, found, sure bool) {
 	e, found, ticket, err := c.lookupOrTicket(ctx, key)
 	switch {
 	case err != nil:
@@ -98,7 +98,7 @@ func (c *core) miss(ctx context.Context, key string, usable func([]byte) bool) (
 		return setParams{}, nil, false, false
 	case !found:
 		return setParams{Fill: true, Ticket: ticket}, nil, false, true
-	case usable(e.Value):
+	case usable(e):
 		return setParams{}, e.Value, true, true
 	default:
 		return setParams{IfVersion: e.Version}, nil, false, true
@@ -108,7 +108,7 @@ func (c *core) miss(ctx context.Context, key string, usable func([]byte) bool) (
 // lock makes this replica the one that loads key, or waits until another one has. If that takes too long, or cannot be
 // agreed on, this replica loads too: the lock saves queries and nothing depends on it.
 func (c *core) lock(
-	ctx context.Context, key string, usable func([]byte) bool, how setParams, unlock *func(),
+	ctx context.Context, key string, usable func(node.Entry) bool, how setParams, unlock *func(),
 ) (setParams, []byte, bool, bool) {
 	lockKey := lockPrefix + key
 	holder := []byte(rand.Text())

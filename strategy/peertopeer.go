@@ -3,6 +3,8 @@ package strategy
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strings"
 	"unsafe"
 
 	"github.com/huddle-cache/huddle/node"
@@ -15,7 +17,8 @@ const DefaultKeyPrefix = "vendure-session-cache:"
 // own and nothing to close; the node belongs to the caller. Its methods are safe for concurrent use.
 type PeerToPeer struct {
 	core
-	decoded decoded
+	local   *node.Node // the backend, where it is a node
+	decoded *decoded
 }
 
 // NewPeerToPeer returns the session cache of a running node. The node must not be nil.
@@ -24,8 +27,12 @@ func NewPeerToPeer(n *node.Node, opts ...Option) *PeerToPeer {
 }
 
 func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
-	p := &PeerToPeer{core: core{options: newOptions(DefaultKeyPrefix, opts), on: on, local: localOf(on)}}
-	p.decoded.maxCount, p.decoded.maxBytes = p.decodedCount, p.decodedBytes
+	p := &PeerToPeer{core: core{options: newOptions(DefaultKeyPrefix, opts), on: on}}
+	if n, ok := on.(onNode); ok {
+		p.local = n.Node
+	}
+	p.decoded = &decoded{maxCount: p.decodedCount, maxBytes: p.decodedBytes}
+	runtime.AddCleanup(p, (*decoded).forgetAll, p.decoded) // the node's entries would keep it in memory
 	return p
 }
 
@@ -160,8 +167,8 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
 	}
 	token = key[len(p.prefix):] // a load may outlive the call, and the caller may reuse the token's memory then
-	usable := func(value []byte) bool {
-		_, _, err := p.parse(token, value)
+	usable := func(e node.Entry) bool {
+		_, err := p.decode(token, e)
 		return err == nil
 	}
 	value, err := p.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {
@@ -205,6 +212,15 @@ func (p *PeerToPeer) parse(token string, raw []byte) (session CachedSession, wit
 	return session, within, err
 }
 
+// peekAt is on.Peek for a key that lies on the stack of its caller: the compiler sees that a node does not keep it, but of a backend that
+// may be anything it does not know.
+func (p *PeerToPeer) peekAt(key string) (node.Entry, bool, bool) {
+	if p.local == nil {
+		return p.on.Peek(strings.Clone(key))
+	}
+	return p.local.Peek(key)
+}
+
 // decode returns the session of an entry, as the caller's own, and keeps it decoded.
 func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
 	session, within, err := p.parse(token, e.Value)
@@ -215,12 +231,9 @@ func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
 	if !within {
 		weight = session.weight()
 	}
-	p.decoded.keep(e.Memo, len(p.prefix), session, int64(weight+len(e.Value)+len(p.prefix)+len(token)+entryOverhead))
+	p.decoded.keep(e.Memo, len(p.prefix), session, int64(weight+e.Size))
 	return session, nil
 }
-
-// entryOverhead is what an entry of the node takes beside its key and its value.
-const entryOverhead = 128
 
 var (
 	_ SessionCache = (*PeerToPeer)(nil)

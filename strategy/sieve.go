@@ -60,27 +60,33 @@ func (l *line[V]) remove(it *item[V]) {
 	it.newer, it.older = nil, nil
 }
 
+// maxSkips bounds how many items in use one eviction passes, so that nobody waits long.
+const maxSkips = 256
+
 // victim moves the hand to the item that is to go, which it returns: keep only if there is no other. There must be one.
 func (l *line[V]) victim(keep *item[V]) *item[V] {
 	if l.oldest == l.newest {
 		return l.oldest
 	}
 	it := l.hand
-	for {
+	for skipped := 0; ; it = it.newer {
 		if it == nil {
 			it = l.oldest
 		}
-		if it != keep {
-			if !it.visited.Load() {
-				break
-			}
-			it.visited.Store(false)
+		if it == keep {
+			continue
 		}
-		it = it.newer
+		if !it.used() || skipped == maxSkips {
+			break
+		}
+		skipped++
 	}
 	l.hand = it
 	return it
 }
+
+// used tells whether an item was read since it was last asked.
+func (it *item[V]) used() bool { return it.visited.Load() && it.visited.Swap(false) }
 
 // visit marks an item as in use.
 func (it *item[V]) visit() {

@@ -45,7 +45,7 @@ func newTyped[T any](on backend, codec Codec[T], opts ...Option) *Typed[T] {
 	if codec == nil {
 		codec = JSON[T]{}
 	}
-	t := &Typed[T]{core: core{options: newOptions("typed:", opts), on: on, local: localOf(on)}, codec: codec}
+	t := &Typed[T]{core: core{options: newOptions("typed:", opts), on: on}, codec: codec}
 	t.scope = "in:" + t.prefix
 	return t
 }
@@ -141,8 +141,8 @@ func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Con
 	if err != nil {
 		return none, fmt.Errorf("session cache: load: %w", err)
 	}
-	usable := func(data []byte) bool {
-		_, err := t.codec.Decode(data)
+	usable := func(e node.Entry) bool {
+		_, err := t.codec.Decode(e.Value)
 		return err == nil
 	}
 	data, err := t.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {

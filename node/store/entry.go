@@ -122,19 +122,57 @@ func (e *Entry) Bytes() []byte { return unsafe.Slice(unsafe.StringData(e.Value),
 func Text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // Memo is a place beside a value where a reader keeps what it has made of it, such as what it decodes to, for the next to find. Whatever is
-// there was made of just this version of the entry, and goes with it. How much memory all of it takes is for the readers to bound. A nil
-// Memo is one where nothing can be kept. The methods are safe for concurrent use.
+// there was made of just this version of the entry. Once the entry has left its store, the memo is empty for ever. How much memory all of it
+// takes is for the readers to bound. A nil Memo is one where nothing can be kept. The methods are safe for concurrent use.
 type Memo struct{ p atomic.Pointer[Note] }
 
 // Note is what a Memo holds. Where it is part of what Of points to, a reader finds both with one load from memory.
-type Note struct{ Of any }
+type Note struct {
+	Of any
+	// Left, if not nil, gets the note when the entry leaves its store with it.
+	Left *Notes
+	next *Note
+}
+
+// Notes are notes whose entries have left their store. They are safe for concurrent use, and nobody waits.
+type Notes struct{ newest atomic.Pointer[Note] }
+
+// Take returns one of them, which it takes out, or nil. No two may take at the same time.
+func (ns *Notes) Take() *Note {
+	for {
+		n := ns.newest.Load()
+		if n == nil || ns.newest.CompareAndSwap(n, n.next) {
+			return n
+		}
+	}
+}
+
+func (ns *Notes) add(n *Note) {
+	for {
+		n.next = ns.newest.Load()
+		if ns.newest.CompareAndSwap(n.next, n) {
+			return
+		}
+	}
+}
+
+var closed Note // what is in a memo where nothing can be kept any more
+
+func (m *Memo) close() {
+	if n := m.p.Swap(&closed); n != nil && n != &closed && n.Left != nil {
+		n.Left.add(n)
+	}
+}
 
 // Load returns what is there, or nil.
 func (m *Memo) Load() *Note {
 	if m == nil {
 		return nil
 	}
-	return m.p.Load()
+	if n := m.p.Load(); n != &closed {
+		return n
+	}
+	return nil
 }
 
 // Swap puts another note, or nil for none, in the place of old, and tells whether old was there.

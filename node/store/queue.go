@@ -148,6 +148,7 @@ func (q *queue) unlink(e *Entry) {
 }
 
 func (q *queue) uncount(e *Entry) {
+	e.Memo.close()
 	if e.picked() {
 		e.state.And(^uint32(pickedBit))
 		q.picked--
