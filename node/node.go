@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -300,6 +301,7 @@ func (e *env) Now() int64                                 { return e.clock.Now()
 func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Queue(peer, session, msg) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
+func (e *env) Yield()                                     { runtime.Gosched() }
 
 func (e *env) Connect(m *pb.Member) {
 	if e.wire != nil {

@@ -26,6 +26,7 @@ func (e *fuzzEnv) Send(_, _ uint64, m *pb.Message) { e.sent = append(e.sent, m) 
 func (e *fuzzEnv) Connect(*pb.Member)              {}
 func (e *fuzzEnv) Disconnect(uint64)               {}
 func (e *fuzzEnv) Random() uint64                  { return e.rng.Uint64() }
+func (e *fuzzEnv) Yield()                          {}
 func (e *fuzzEnv) Reincarnate(*pb.Member)          {}
 func (e *fuzzEnv) Announce(_, _ uint64, _ int)     {}
 func (e *fuzzEnv) Event(string, string, string)    {}

@@ -202,6 +202,9 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	if (now >= until || now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
 		return nil, Ask, now
 	}
+	if min(until, r.view.until.Load())-now < m.cfg.Lease/2 {
+		m.env.Yield()
+	}
 	switch {
 	case e == nil || e.Kind != store.Live && !e.IsProvisional():
 		m.Counters.Misses.Add(1)

@@ -63,6 +63,9 @@ type Env interface {
 	Build(names []string)
 	// Random returns 64 random bits.
 	Random() uint64
+	// Yield lets others have the processor: leases are renewed late, perhaps because those who read leave none. It may be called from
+	// any goroutine that reads.
+	Yield()
 	// Event tells what happened to the membership.
 	Event(kind, member, text string)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -156,5 +157,30 @@ func TestNotesAreSweptAtRest(t *testing.T) {
 		if took := b.now - began; took > 30*sec {
 			t.Errorf("ticks every %d ms: notes are kept for %d s", pace/ms, took/sec)
 		}
+	}
+}
+
+// Readers that leave no processor to those who renew the leases give way once that is late, before the leases have ended.
+func TestReadersGiveWayToRenewals(t *testing.T) {
+	b := newBench(t, "")
+	key := keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 }))
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.store.Put(ring.PartitionOf(key, len(b.m.parts)), &store.Entry{Key: key, Value: "v", Version: 2<<viewShift + 1})
+	gave := func(after int64) bool {
+		t.Helper()
+		b.now = b.m.leasedFrom + after
+		was := b.yields
+		if _, how := b.m.Read(key); how != Hit {
+			t.Fatalf("%d ms after the lease was asked for: %v", after/ms, how)
+		}
+		return b.yields > was
+	}
+	if gave(0) || gave(sec/LeasesRenewed+50*ms) {
+		t.Error("gave way though leases are renewed in time")
+	}
+	if !gave(sec/2) || !gave(9*sec/10) {
+		t.Error("did not give way")
 	}
 }

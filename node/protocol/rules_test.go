@@ -23,6 +23,8 @@ type bench struct {
 	sent []letter
 	want [][]string // rings asked for
 	at   func()     // done once, while the clock is read
+
+	yields int // how often a reader has given way
 }
 
 type letter struct {
@@ -41,6 +43,7 @@ func (b *bench) Send(to, _ uint64, m *pb.Message) { b.sent = append(b.sent, lett
 func (b *bench) Connect(*pb.Member)               {}
 func (b *bench) Disconnect(uint64)                {}
 func (b *bench) Random() uint64                   { b.ids++; return b.ids }
+func (b *bench) Yield()                           { b.yields++ }
 func (b *bench) Reincarnate(*pb.Member)           {}
 func (b *bench) Announce(_, _ uint64, _ int)      {}
 func (b *bench) Event(string, string, string)     {}

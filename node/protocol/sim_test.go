@@ -240,6 +240,7 @@ var simRing = ring.Params{Partitions: 7, VirtualNodes: 8, Load: 2}
 func (p *simProc) Now() int64 { return p.offset + int64(float64(p.s.now-p.born)*p.rate) + 1 }
 
 func (p *simProc) Random() uint64 { return p.s.r.Uint64() }
+func (p *simProc) Yield()         {}
 
 func (p *simProc) Build(names []string) {
 	p.s.at(p.s.between(0, 40*ms)+p.busy, p, func() {
