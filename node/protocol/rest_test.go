@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/ring"
@@ -141,4 +142,46 @@ func TestRestAfterAClash(t *testing.T) {
 	if !b.m.AtRest() {
 		t.Error("not at rest")
 	}
+}
+
+// Who is asked for a lease that it is about to ask for asks back with the answer, and not once more when it ticks; and a driver that ticks seldom
+// asks for what would be due before it comes again.
+func TestLeasesAreAskedForTogether(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	asked := func() (to []uint64) {
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetLeaseAsk() != nil }) {
+			to = append(to, l.to)
+		}
+		return to
+	}
+	ask := func() {
+		b.from(2, b.stamp(900, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	}
+	expect := func(what string, want ...uint64) {
+		t.Helper()
+		if got := asked(); !slices.Equal(got, want) {
+			t.Errorf("%s: asked %v, want %v", what, got, want)
+		}
+	}
+	const every = sec / LeasesRenewed
+	b.m.askLeases(b.now)
+	asked()
+	b.now += every / 2
+	ask()
+	expect("asked long before it is time")
+	b.now += every/2 - 30*ms
+	ask()
+	expect("asked when it is nearly time", 2)
+	ask()
+	expect("asked again at once")
+	b.now += 30 * ms
+	b.m.Tick(every)
+	expect("at the tick", 3)
+	b.now += 70 * ms
+	b.m.Tick(every - 70*ms)
+	expect("a tick that comes again in time")
+	b.m.Tick(every)
+	expect("a tick that would come too late", 2, 3)
 }

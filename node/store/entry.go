@@ -58,6 +58,12 @@ type Entry struct {
 	Key string
 }
 
+// withText is an Entry and the room for the text of its key.
+type withText[A any] struct {
+	Entry
+	text A
+}
+
 // NewEntry returns an Entry with the key and nothing else. The text of the key is copied to where the entry lies, so that
 // comparing it is no load from another place in memory: with many entries each such load takes longer than all else that Get does.
 func NewEntry(key string) *Entry {
@@ -67,40 +73,22 @@ func NewEntry(key string) *Entry {
 	case n == 0 || n > 128:
 		return &Entry{Key: key}
 	case n <= 16:
-		b := new(struct {
-			Entry
-			text [16]byte
-		})
+		b := new(withText[[16]byte])
 		e, text = &b.Entry, b.text[:]
 	case n <= 32:
-		b := new(struct {
-			Entry
-			text [32]byte
-		})
+		b := new(withText[[32]byte])
 		e, text = &b.Entry, b.text[:]
 	case n <= 48:
-		b := new(struct {
-			Entry
-			text [48]byte
-		})
+		b := new(withText[[48]byte])
 		e, text = &b.Entry, b.text[:]
 	case n <= 64:
-		b := new(struct {
-			Entry
-			text [64]byte
-		})
+		b := new(withText[[64]byte])
 		e, text = &b.Entry, b.text[:]
 	case n <= 96:
-		b := new(struct {
-			Entry
-			text [96]byte
-		})
+		b := new(withText[[96]byte])
 		e, text = &b.Entry, b.text[:]
 	default:
-		b := new(struct {
-			Entry
-			text [128]byte
-		})
+		b := new(withText[[128]byte])
 		e, text = &b.Entry, b.text[:]
 	}
 	e.Key = unsafe.String(&text[0], copy(text, key))
