@@ -20,8 +20,8 @@ const tellClash = 60 * sec
 func (m *Machine) watchName(now int64) {
 	c := &m.clash
 	var with *pb.Member
-	for _, id := range m.order {
-		if p := m.peers[id]; p.member.Name == m.self.Name && p.session != 0 && p.chain != 0 {
+	for _, id := range m.named[m.self.Name] {
+		if p := m.peers[id]; p.session != 0 && p.chain != 0 {
 			with = p.member
 			break
 		}

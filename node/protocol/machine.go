@@ -154,7 +154,8 @@ type Machine struct {
 	at      int64  // when the present step began, of those that read the clock once; see now
 	ids     uint64 // correlation ids
 	peers   map[uint64]*peer
-	order   []uint64 // ids of peers, sorted: the machine never ranges over a map where the order shows
+	order   []uint64            // ids of peers, sorted: the machine never ranges over a map where the order shows
+	named   map[string][]uint64 // ids of the peers of a name, sorted: more than one after a restart, or if two processes share it
 
 	route atomic.Pointer[route]
 	lay   *layout   // the present view; nil: none
@@ -231,7 +232,7 @@ type Machine struct {
 func New(cfg Config, env Env, st *store.Store) *Machine {
 	m := &Machine{
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
-		peers: map[uint64]*peer{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
+		peers: map[uint64]*peer{}, named: map[string][]uint64{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
 		fences: map[uint64]fence{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
@@ -300,6 +301,7 @@ func (m *Machine) meet(member *pb.Member) *peer {
 		p = &peer{member: member, lease: &Lease{}, near: &Lease{}, downAt: m.now(), metAt: m.now()}
 		m.peers[member.Id] = p
 		m.order = insertSorted(m.order, member.Id)
+		m.named[member.Name] = insertSorted(m.named[member.Name], member.Id)
 		m.metAt = m.now()
 		m.env.Connect(member)
 		m.askAlive(member.Name)
@@ -315,6 +317,9 @@ func (m *Machine) dropIfUseless(id uint64) {
 	}
 	delete(m.peers, id)
 	m.order = removeSorted(m.order, id)
+	if m.named[p.member.Name] = removeSorted(m.named[p.member.Name], id); len(m.named[p.member.Name]) == 0 {
+		delete(m.named, p.member.Name)
+	}
 	delete(m.joiners, id)
 	delete(m.byPeer, id)
 	m.env.Disconnect(id)

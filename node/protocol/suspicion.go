@@ -15,9 +15,9 @@ func (m *Machine) provenDead(member *pb.Member) bool {
 	if q == nil {
 		return false
 	}
-	for _, id := range m.order {
+	for _, id := range m.named[member.Name] {
 		p := m.peers[id]
-		if p.member.Name == member.Name && id != member.Id && p.session != 0 && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
+		if id != member.Id && p.session != 0 && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
 			return true
 		}
 	}
@@ -26,14 +26,12 @@ func (m *Machine) provenDead(member *pb.Member) bool {
 
 // askAlive asks those of a name whether they run, if there are several.
 func (m *Machine) askAlive(name string) {
-	var ps []*peer
-	for _, id := range m.order {
-		if p := m.peers[id]; p.member.Name == name {
-			ps = append(ps, p)
-		}
+	ids := m.named[name]
+	if len(ids) < 2 {
+		return
 	}
-	for _, p := range ps {
-		if len(ps) > 1 && p.session != 0 {
+	for _, id := range ids {
+		if p := m.peers[id]; p.session != 0 {
 			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: m.now()}}})
 		}
 	}
