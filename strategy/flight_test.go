@@ -37,6 +37,9 @@ func (n *lateNode) Set(ctx context.Context, key string, value []byte, how strate
 	return err
 }
 
+// Peek knows nothing: what there is lies with others.
+func (n *lateNode) Peek(string) (node.Entry, bool, bool) { return node.Entry{}, false, false }
+
 func (n *lateNode) LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
 	e, found, ticket, err := n.fakeNode.LookupOrTicket(ctx, key)
 	n.late("lookup", key)

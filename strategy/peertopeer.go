@@ -89,7 +89,7 @@ func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSessi
 // peekKey is how long a key may be for peek to build it without an allocation.
 const peekKey = 128
 
-// peek is Get of what is decoded already, or is certainly absent; known tells whether it is one of the two.
+// peek is Get of what is in the node's memory, or is certainly absent; known tells whether it is one of the two.
 func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bool) {
 	if len(p.prefix)+len(token) > peekKey || token == "" {
 		return false, false
@@ -102,7 +102,12 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 	}
 	it := decodedIn(e.Memo, len(p.prefix))
 	if it == nil {
-		return false, false
+		got, err := p.decode(token, e)
+		if err != nil {
+			return false, false // Get finds that out again, and says so
+		}
+		*session = got
+		return true, true
 	}
 	it.visit()
 	it.value.copyTo(session)

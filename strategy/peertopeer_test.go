@@ -177,6 +177,42 @@ func TestDecodedSessionsAreNoOlderThanTheNode(t *testing.T) {
 	}
 }
 
+// peekedNode counts what it is asked for.
+type peekedNode struct {
+	*fakeNode
+	peeks int
+}
+
+func (n *peekedNode) Peek(key string) (node.Entry, bool, bool) {
+	n.peeks++
+	return n.fakeNode.Peek(key)
+}
+
+// A session in the node's memory is looked up once, the first time too, when it is decoded.
+func TestOneLookupInMemory(t *testing.T) {
+	c := newFakeCluster()
+	n := &peekedNode{fakeNode: c.node()}
+	p := strategy.NewPeerToPeerOn(n)
+	for name, read := range map[string]func(string) (strategy.CachedSession, error){
+		"Get": func(token string) (strategy.CachedSession, error) {
+			s, _, err := p.Get(t.Context(), token)
+			return s, err
+		},
+		"Load": func(token string) (strategy.CachedSession, error) { return p.Load(t.Context(), token, nil) },
+	} {
+		want := strategytest.Session(name, "u")
+		if err := p.Set(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			n.peeks = 0
+			if got, err := read(name); err != nil || got.UserID() != want.UserID() || n.peeks != 1 {
+				t.Errorf("%s = %v, %v, after looking %d times", name, got, err, n.peeks)
+			}
+		}
+	}
+}
+
 func TestLoadWithoutTheCluster(t *testing.T) {
 	for _, cause := range []error{node.ErrUnsure, node.ErrUnavailable} {
 		c := newFakeCluster()
