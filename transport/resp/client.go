@@ -8,7 +8,6 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/tidwall/redcon"
 )
@@ -27,7 +26,7 @@ type client struct {
 	batch  [][][]byte // its commands
 	out    []byte     // replies not yet sent
 	sendBy time.Time  // the write deadline of Conn
-	over   bool       // the present reply is over maxReplyBytes
+	over   error      // why the present reply cannot be given: errOver or errCrowded
 	dead   bool       // sending failed
 	held   int        // bytes of buffers that the server accounts for
 
@@ -215,40 +214,6 @@ func (c *client) room() ([]byte, error) {
 	return room, nil
 }
 
-// account counts what the buffers of the client take among those of all. True: they have grown, and all are over the limit.
-func (c *client) account() (over bool) {
-	size := cap(c.frames.buf) + cap(c.out) + headerSize*(cap(c.args)+cap(c.batch))
-	if size <= smallBuffers {
-		size = 0
-	}
-	if size == c.held {
-		return false
-	}
-	all := c.srv.received.Add(int64(size - c.held))
-	over = size > c.held && all > c.srv.cfg.maxReceived
-	c.held = size
-	return over
-}
-
-func (c *client) cutOff() {
-	c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
-	c.flush()
-	c.report("a client is cut off: too much is being sent at once")
-}
-
-// mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;
-// but little once clients hold a quarter of what they may have together, so that those at rest leave room for others, and of who owes
-// the password. What is little in all comes to less than smallBuffers.
-func (c *client) mayKeep(most, little int) int {
-	if !c.authed || c.srv.received.Load() > c.srv.cfg.maxReceived/4 {
-		return little
-	}
-	return most
-}
-
-// headerSize is what a slice takes beside its content.
-const headerSize = int(unsafe.Sizeof([]byte(nil)))
-
 func (c *client) handshake() error {
 	conn, ok := c.Conn.(*tls.Conn)
 	if !ok {
@@ -321,10 +286,8 @@ func (c *client) run() {
 		c.rest = c.rest[1:]
 		before := len(c.out)
 		c.dispatch(cmd, args)
-		if c.over {
-			c.over = false
-			c.out = c.out[:before]
-			c.writeError(errReplySize)
+		if c.over != nil {
+			c.tooMuch(before)
 		}
 		switch {
 		case c.silent:

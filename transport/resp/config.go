@@ -24,12 +24,10 @@ const (
 	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
 	maxLineBytes = 64 << 10              // an inline command, or a length line
 	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
-	// What one reply may take, and what all clients together may take of memory for what they have sent.
+	// What one reply may take, and what all clients together may take of memory for commands and replies; see memory.go.
 	maxReplyBytes = 64 << 20
-	maxReceived   = 256 << 20
-	// What a client takes in any case, and is not counted in maxReceived.
-	smallBuffers = 16 << 10
-	loginTime    = 10 * time.Second // how long the password may take
+	maxBuffered   = 256 << 20
+	loginTime     = 10 * time.Second // how long the password may take
 	// Before a client has given the password a command of it may have so many arguments, as with Redis, and so many bytes. So it
 	// always does with buffers that are not counted.
 	maxArgsNoAuth    = 10
@@ -58,8 +56,9 @@ type Config struct {
 	// disconnected. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
-	// is bounded by four times that and 1 MiB more; a reply by 64 MiB, over which it is an error; the buffers of all clients
-	// together, but for 16 KiB of each, by 256 MiB, over which who sends more is cut off. Default 1 MiB.
+	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. All that
+	// clients have sent and have yet to take is bounded together, but for 16 KiB of each, by 256 MiB: who sends more is cut off. From three
+	// quarters of that on a reply of more than 128 KiB is an error, and so is what a MULTI would keep. Default 1 MiB.
 	MaxValueBytes int
 	// MaxConns bounds the number of connections. One too many gets an error and is closed, unless one that owes the password
 	// can be closed in favour of it. Default 10,000.
@@ -77,9 +76,9 @@ type Config struct {
 
 	// For tests: when a set is split, and how rarely one is looked through when it grows.
 	splitAt, pruneIn int
-	// For tests: how long the password may take, and maxReceived.
+	// For tests: how long the password may take, and maxBuffered.
 	loginTime   time.Duration
-	maxReceived int64
+	maxBuffered int64
 	noLoops     bool // a goroutine for each connection, as where there is no poller
 }
 
@@ -111,8 +110,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.loginTime == 0 {
 		cfg.loginTime = loginTime
 	}
-	if cfg.maxReceived == 0 {
-		cfg.maxReceived = maxReceived
+	if cfg.maxBuffered == 0 {
+		cfg.maxBuffered = maxBuffered
 	}
 	if cfg.Version == "" {
 		cfg.Version = "devel"

@@ -12,6 +12,9 @@ var errConflict = errors.New("watched key changed")
 // errOver: the reply would be over maxReplyBytes.
 var errOver = errors.New("reply over the size limit")
 
+// errCrowded: all clients together would take too much memory.
+var errCrowded = errors.New("too much memory for all clients")
+
 // fail answers with the reply that belongs to an error of the backend. Of an error that is not known the types are logged,
 // and nothing is passed on: its text may contain a key.
 func (c *client) fail(err error) {
@@ -19,8 +22,8 @@ func (c *client) fail(err error) {
 	case errors.Is(err, errConflict):
 		c.tx.conflict = true
 		c.writeError("EXECABORT a watched key changed while the transaction ran")
-	case errors.Is(err, errOver):
-		c.over = true // run answers
+	case errors.Is(err, errOver), errors.Is(err, errCrowded):
+		c.over = err // run answers
 	case errors.Is(err, errMatching):
 		c.writeError("ERR huddle: to match the pattern takes too long")
 	case errors.Is(err, ErrUnsure):

@@ -215,7 +215,8 @@ func cmdKeys(c *client, args [][]byte) {
 	}
 	seen := make(map[string]struct{})
 	var keys []string
-	size := 0
+	collected := claim{srv: c.srv}
+	defer collected.end()
 	for cursor := uint64(0); ; {
 		some, next, err := c.scan(cursor, page)
 		if err == nil {
@@ -229,12 +230,11 @@ func cmdKeys(c *client, args [][]byte) {
 			if _, ok := seen[key]; !ok {
 				seen[key] = struct{}{}
 				keys = append(keys, key)
-				size += len(key)
+				if err := collected.add(len(key)); err != nil {
+					c.fail(err)
+					return
+				}
 			}
-		}
-		if size > maxReplyBytes {
-			c.fail(errOver)
-			return
 		}
 		if cursor = next; cursor == 0 {
 			break

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,7 +52,7 @@ func TestRepliesAreBounded(t *testing.T) {
 
 // What clients have sent of commands that are not whole is bounded over all of them, and given back when they go.
 func TestHalfSentCommandsAreBounded(t *testing.T) {
-	s := start(t, Config{maxReceived: 4 << 20})
+	s := start(t, Config{maxBuffered: 4 << 20})
 	half := "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1000000\r\n" + strings.Repeat("v", 900_000)
 	var conns []net.Conn
 	for range 12 { // each takes 1 MiB
@@ -68,7 +69,7 @@ func TestHalfSentCommandsAreBounded(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.clients) < len(conns)
 	})
-	if got := s.received.Load(); got > 5<<20 {
+	if got := s.buffered.Load(); got > 5<<20 {
 		t.Errorf("%d bytes are held", got)
 	}
 	if got := dial(t, s.Addr()).do("ping"); got != "+PONG\r\n" {
@@ -77,7 +78,7 @@ func TestHalfSentCommandsAreBounded(t *testing.T) {
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	eventually(t, "the buffers are given back", func() bool { return s.received.Load() == 0 })
+	eventually(t, "the buffers are given back", func() bool { return s.buffered.Load() == 0 })
 }
 
 // Who owes the password is cut off, however busy it is; who has given it may stay.
@@ -302,7 +303,7 @@ func TestMatchingThatTakesTooLong(t *testing.T) {
 		w.do("sadd", "s", fmt.Sprint(i, strings.Repeat("a", 1000)))
 	}
 	c := newClient(s, nil)
-	bodies, err := c.readSet([]byte("s"))
+	bodies, err := c.readSet([]byte("s"), &claim{srv: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +339,7 @@ func TestEveryReplyIsBounded(t *testing.T) {
 			c := newClient(s, nil)
 			c.proto = proto
 			c.out = make([]byte, maxReplyBytes-10)
-			if write(c); !c.over || len(c.out) != maxReplyBytes-10 {
+			if write(c); c.over == nil || len(c.out) != maxReplyBytes-10 {
 				t.Errorf("RESP%d: %s: %d bytes over the limit", proto, name, len(c.out)-maxReplyBytes)
 			}
 		}
@@ -366,7 +367,7 @@ func TestClientNamesAreBounded(t *testing.T) {
 func TestStrangersTakeNoRoom(t *testing.T) {
 	for _, noLoops := range []bool{false, true} {
 		const limit = 256 << 10
-		s := start(t, Config{Password: strings.Repeat("p", maxPassword), maxReceived: limit, noLoops: noLoops, loginTime: time.Minute})
+		s := start(t, Config{Password: strings.Repeat("p", maxPassword), maxBuffered: limit, noLoops: noLoops, loginTime: time.Minute})
 		var strangers []*wire
 		for _, half := range []string{
 			"*3\r\n$4\r\nauth\r\n$7000\r\n" + strings.Repeat("x", 6900),
@@ -405,7 +406,96 @@ func TestStrangersTakeNoRoom(t *testing.T) {
 			t.Error(got)
 		}
 		eventually(t, "those are left that sent no more than they may", func() bool { return clientsOf(s) == len(strangers)+1 })
-		eventually(t, "only the buffers of the one who is in are counted", func() bool { return s.received.Load() <= limit })
+		eventually(t, "only the buffers of the one who is in are counted", func() bool { return s.buffered.Load() <= limit })
+	}
+}
+
+// Large replies that nobody takes are bounded over all clients. Who asks for one too many is told to try again, and what is small goes on.
+func TestRepliesOfAllAreBounded(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		const limit = 96 << 20
+		s := start(t, Config{maxBuffered: limit, noLoops: noLoops})
+		w := dial(t, s.Addr())
+		if got := w.do("set", "k", strings.Repeat("v", 1<<20)); got != "+OK\r\n" {
+			t.Fatal(got)
+		}
+		many := append([]string{"mget"}, slices.Repeat([]string{"k"}, 40)...)
+		slow := dial(t, s.Addr())
+		slow.send(cmd(many...)) // and does not take it
+		eventually(t, "the reply is counted", func() bool { return s.buffered.Load() > 30<<20 })
+		if got := w.do(many...); got != "-"+errTextCrowded+"\r\n" {
+			t.Errorf("%.100q", got)
+		}
+		if got := w.do("set", "k2", strings.Repeat("v", 1<<20)); got != "+OK\r\n" {
+			t.Error(got)
+		}
+		if got := w.do("get", "k2"); len(got) < 1<<20 {
+			t.Errorf("%.100q", got)
+		}
+		if got := s.buffered.Load(); got > limit {
+			t.Errorf("%d bytes are held", got)
+		}
+		if got := slow.reply(); len(got) < 40<<20 {
+			t.Errorf("the slow one is answered with %d bytes: %.100q", len(got), got)
+		}
+		if got := w.do(many...); len(got) < 40<<20 {
+			t.Errorf("when there is room: %.100q", got)
+		}
+		for _, x := range []*wire{w, slow} {
+			_ = x.conn.Close()
+		}
+		eventually(t, "all is given back", func() bool { return s.buffered.Load() == 0 })
+	}
+}
+
+// So is what waits for EXEC.
+func TestTransactionsOfAllAreBounded(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		const limit = 4 << 20
+		s := start(t, Config{maxBuffered: limit, noLoops: noLoops})
+		var queued, refused []*wire
+		for i := range 12 {
+			w := dial(t, s.Addr())
+			w.do("multi")
+			for j := 0; ; j++ {
+				got := w.do("set", fmt.Sprint(i), strings.Repeat("v", 50_000))
+				if got == "-"+errTextCrowded+"\r\n" {
+					refused = append(refused, w)
+					break
+				}
+				if got != "+QUEUED\r\n" {
+					t.Fatal(got)
+				}
+				if j == 10 {
+					queued = append(queued, w)
+					break
+				}
+			}
+			if got := s.buffered.Load(); got > limit {
+				t.Fatalf("%d bytes are held", got)
+			}
+		}
+		if len(queued) < 4 || len(refused) < 4 {
+			t.Fatalf("%d have queued all, %d were refused", len(queued), len(refused))
+		}
+		if got := refused[0].do("exec"); !strings.HasPrefix(got, "-EXECABORT") {
+			t.Error(got)
+		}
+		if got := queued[0].do("exec"); !strings.HasPrefix(got, "*11\r\n+OK\r\n") {
+			t.Error(got)
+		}
+		eventually(t, "there is room again", func() bool { return s.mayBuffer(700_000) })
+		w := refused[0]
+		w.do("multi")
+		for range 11 {
+			if got := w.do("set", "k", strings.Repeat("v", 50_000)); got != "+QUEUED\r\n" {
+				t.Error(got)
+			}
+		}
+		for _, w := range slices.Concat(queued, refused) {
+			_ = w.conn.Close()
+		}
+		eventually(t, "all is given back", func() bool { return s.buffered.Load() == 0 })
 	}
 }
 
@@ -413,7 +503,7 @@ func TestStrangersTakeNoRoom(t *testing.T) {
 func TestBuffersAtRestAreBounded(t *testing.T) {
 	for _, noLoops := range []bool{false, true} {
 		const limit = 1 << 20
-		s := start(t, Config{maxReceived: limit, noLoops: noLoops})
+		s := start(t, Config{maxBuffered: limit, noLoops: noLoops})
 		var all []*wire
 		for range 100 { // each has needed 64 KiB
 			w := dial(t, s.Addr())
@@ -424,8 +514,8 @@ func TestBuffersAtRestAreBounded(t *testing.T) {
 			}
 			all = append(all, w)
 		}
-		eventually(t, "clients at rest leave room", func() bool { return s.received.Load() <= limit/2 })
-		if s.received.Load() == 0 {
+		eventually(t, "clients at rest leave room", func() bool { return s.buffered.Load() <= limit/2 })
+		if s.buffered.Load() == 0 {
 			t.Error("a buffer of 64 KiB is not counted, or not kept when there is room")
 		}
 		for _, w := range all {
@@ -436,11 +526,11 @@ func TestBuffersAtRestAreBounded(t *testing.T) {
 		for i, w := range all { // now they hold 32 KiB each of a command that is not whole, which is too much
 			_, _ = io.WriteString(w.conn, "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$50000\r\n"+strings.Repeat("v", 30_000))
 			if i == 0 {
-				eventually(t, "it is counted", func() bool { return s.received.Load() >= 32<<10 })
+				eventually(t, "it is counted", func() bool { return s.buffered.Load() >= 32<<10 })
 			}
 		}
 		eventually(t, "some are cut off", func() bool { return clientsOf(s) < len(all) })
-		eventually(t, "the limit is kept", func() bool { return s.received.Load() <= limit })
+		eventually(t, "the limit is kept", func() bool { return s.buffered.Load() <= limit })
 	}
 }
 

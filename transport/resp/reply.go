@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/redcon"
@@ -8,10 +9,11 @@ import (
 
 // Texts of errors that several commands give.
 const (
-	errSyntax    = "ERR syntax error"
-	errNotInt    = "ERR value is not an integer or out of range"
-	errReplySize = "ERR huddle: the reply would be over the size limit"
-	errWrongType = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errSyntax      = "ERR syntax error"
+	errNotInt      = "ERR value is not an integer or out of range"
+	errReplySize   = "ERR huddle: the reply would be over the size limit"
+	errTextCrowded = "BUSY huddle: the commands and replies of all clients take too much memory just now"
+	errWrongType   = "WRONGTYPE Operation against a key holding the wrong kind of value"
 )
 
 // The methods below append one reply, in the protocol that the client speaks.
@@ -73,8 +75,33 @@ func (c *client) writeRaw(b string) {
 // then answers with an error instead of the reply.
 func (c *client) fits(n int) bool {
 	const frame = 32
-	c.over = c.over || len(c.out)+n+frame > maxReplyBytes
-	return !c.over
+	size := len(c.out) + n + frame
+	switch {
+	case c.over != nil:
+	case size > maxReplyBytes:
+		c.over = errOver
+	case size > largeReply && size > cap(c.out):
+		if !c.srv.mayBuffer(size - cap(c.out)) {
+			c.over = errCrowded
+			break
+		}
+		c.out = slices.Grow(c.out, n+frame)
+		c.account()
+	}
+	return c.over == nil
+}
+
+// tooMuch replaces the reply that begins at before, and cannot be given, by an error.
+func (c *client) tooMuch(before int) {
+	why := c.over
+	c.over, c.out = nil, c.out[:before]
+	if why == errCrowded { //nolint:errorlint // it is never wrapped
+		c.out = slices.Clone(c.out)
+		c.account()
+		c.writeError(errTextCrowded)
+		return
+	}
+	c.writeError(errReplySize)
 }
 
 func (c *client) writeBool(b bool) {

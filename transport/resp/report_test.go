@@ -36,7 +36,7 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 func TestClientsDoNotFillTheLog(t *testing.T) {
 	for _, noLoops := range []bool{false, true} {
 		var log lines
-		s := start(t, Config{Password: "secret", MaxConns: 2, maxReceived: 1 << 20, Logger: log.logger(), noLoops: noLoops})
+		s := start(t, Config{Password: "secret", MaxConns: 2, maxBuffered: 1 << 20, Logger: log.logger(), noLoops: noLoops})
 		for range 3 {
 			w := dial(t, s.Addr())
 			go func() { _, _ = io.WriteString(w.conn, strings.Repeat(cmd("auth", "guess"), 100)) }()

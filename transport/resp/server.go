@@ -34,7 +34,7 @@ type Server struct {
 	changing keyLocks
 	reports  *seldom.Reports
 	discards chan struct{} // one for each removal of parts of a set under way
-	received atomic.Int64  // bytes of the clients' buffers, but for small ones
+	buffered atomic.Int64  // bytes of the clients' buffers, but for small ones; see memory.go
 
 	serving   sync.WaitGroup // Serve, the loops, and each connection
 	closeOnce sync.Once
@@ -137,7 +137,7 @@ func (s *Server) ended(c *client) {
 		s.leaving--
 	}
 	s.mu.Unlock()
-	s.received.Add(-int64(c.held))
+	s.buffered.Add(-int64(c.held))
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }

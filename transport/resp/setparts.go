@@ -350,17 +350,6 @@ func (t *tree) walk(id partsID, visit func(key string, k kind, body []byte) bool
 	return nil
 }
 
-// bodies returns the parts of id that hold members.
-func (t *tree) bodies(id partsID) (all [][]byte, err error) {
-	err = t.walk(id, func(_ string, k kind, body []byte) bool {
-		if k == set {
-			all = append(all, body)
-		}
-		return true
-	})
-	return all, err
-}
-
 // empty tells whether no part of id holds a member.
 func (t *tree) empty(id partsID) (bool, error) {
 	empty := true

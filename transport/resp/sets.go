@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"unsafe"
@@ -52,26 +53,46 @@ func (c *client) openSet(key []byte) (k kind, body []byte, up top, err error) {
 	return k, body, up, err
 }
 
-// readSet returns the entries that hold the members of a set.
-func (c *client) readSet(key []byte) ([][]byte, error) {
+// visitSet calls visit with each encoded part of a set, or with the set if it has none. It begins anew, and calls begin again, if the set
+// is replaced meanwhile.
+func (c *client) visitSet(key []byte, begin func(), visit func(body []byte) error) error {
 	for {
+		begin()
 		k, body, up, err := c.openSet(key)
 		switch {
 		case err != nil, body == nil:
-			return nil, err
+			return err
 		case k == set:
-			return [][]byte{body}, nil
+			return visit(body)
 		}
-		bodies, err := c.srv.tree(c.context(), string(key)).bodies(up.id)
-		if err != nil {
-			return nil, err
+		var failed error
+		err = c.srv.tree(c.context(), string(key)).walk(up.id, func(_ string, k kind, body []byte) bool {
+			if k == set {
+				failed = visit(body)
+			}
+			return failed == nil
+		})
+		if err = cmp.Or(err, failed); err != nil {
+			return err
 		}
 		// If the set was deleted meanwhile, some of its parts may have been missing.
 		k, _, now, err := c.openSet(key)
 		if err != nil || k == parts && now.id == up.id {
-			return bodies, err
+			return err
 		}
 	}
+}
+
+// readSet collects the encoded members of a set, as much as may go into one reply.
+func (c *client) readSet(key []byte, collected *claim) (bodies [][]byte, err error) {
+	err = c.visitSet(key, func() {
+		bodies = nil
+		collected.end()
+	}, func(body []byte) error {
+		bodies = append(bodies, body)
+		return collected.add(len(body))
+	})
+	return bodies, err
 }
 
 func cmdSadd(c *client, args [][]byte) {
@@ -240,7 +261,9 @@ func (c *client) closeIfEmpty(t *tree, key []byte, id partsID) error {
 }
 
 func cmdSmembers(c *client, args [][]byte) {
-	bodies, err := c.readSet(args[1])
+	collected := claim{srv: c.srv}
+	defer collected.end()
+	bodies, err := c.readSet(args[1], &collected)
 	if err != nil {
 		c.failSet(err)
 		return
@@ -310,9 +333,13 @@ func countMembers(bodies [][]byte) (sum int, err error) {
 }
 
 func cmdScard(c *client, args [][]byte) {
-	bodies, err := c.readSet(args[1])
-	n, bad := countMembers(bodies)
-	if err = errors.Join(err, bad); err != nil {
+	n := 0
+	err := c.visitSet(args[1], func() { n = 0 }, func(body []byte) error {
+		more, err := memberCount(body)
+		n += more
+		return err
+	})
+	if err != nil {
 		c.failSet(err)
 		return
 	}
@@ -383,7 +410,9 @@ func cmdSscan(c *client, args [][]byte) {
 		c.writeError("ERR invalid cursor")
 		return
 	}
-	bodies, err := c.readSet(args[1])
+	collected := claim{srv: c.srv}
+	defer collected.end()
+	bodies, err := c.readSet(args[1], &collected)
 	if err != nil {
 		c.failSet(err)
 		return

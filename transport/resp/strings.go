@@ -49,6 +49,8 @@ func cmdStrlen(c *client, args [][]byte) {
 func cmdMget(c *client, args [][]byte) {
 	mark := len(c.out)
 	var size atomic.Int64
+	collected := claim{srv: c.srv}
+	defer collected.end()
 	c.writeArray(len(args) - 1)
 	err := readEach(c, args[1:], func(l lookup) (lookup, error) {
 		if k, _ := unwrap(l.entry.Value); k != plain {
@@ -57,8 +59,9 @@ func cmdMget(c *client, args [][]byte) {
 		if size.Add(int64(len(l.entry.Value))) > maxReplyBytes {
 			return lookup{}, errOver
 		}
-		return l, nil
+		return l, collected.add(len(l.entry.Value))
 	}, func(_ int, l lookup) {
+		collected.giveBack(len(l.entry.Value))
 		if _, value := unwrap(l.entry.Value); l.found {
 			c.writeBulk(value)
 		} else {

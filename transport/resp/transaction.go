@@ -118,6 +118,11 @@ func (c *client) enqueue(args [][]byte) {
 		c.writeError("ERR huddle: transaction over the size limit")
 		return
 	}
+	if !c.srv.mayBuffer(size) && c.tx.size+size > smallBuffers {
+		c.tx.broken = true
+		c.writeError(errTextCrowded)
+		return
+	}
 	kept := make([][]byte, len(args)) // copies, for the batch is over before EXEC
 	room := make([]byte, 0, content)
 	for i, arg := range args {
@@ -126,6 +131,7 @@ func (c *client) enqueue(args [][]byte) {
 	}
 	c.tx.queue = append(c.tx.queue, kept)
 	c.tx.size += size
+	_ = c.account() // it has been judged before
 	c.writeSimple("QUEUED")
 }
 
@@ -157,7 +163,7 @@ func cmdExec(c *client, _ [][]byte) {
 	for _, args := range queue {
 		c.srv.find(args[0]).run(c, args)
 		if c.tx.conflict && c.tx.writes == 0 {
-			c.out, c.over = c.out[:mark], false
+			c.out, c.over = c.out[:mark], nil
 			c.writeNullArray()
 			return
 		}

@@ -1,0 +1,87 @@
+package resp
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/tidwall/redcon"
+)
+
+// What clients take of memory is bounded over all of them, in Server.buffered: the commands that they have sent, those of a MULTI among
+// them, and the replies that they have not taken yet.
+const (
+	// What a client takes in any case, and is not counted.
+	smallBuffers = 16 << 10
+	// A reply of no more is counted but never refused: by then a command has been carried out, and who is told otherwise is misled. What
+	// is larger is the answer to a read. More than half as much is never collected of several replies.
+	largeReply = 128 << 10
+)
+
+// account counts what the buffers of the client take among those of all. True: they have grown, and all are over the limit.
+func (c *client) account() (over bool) {
+	size := cap(c.frames.buf) + cap(c.out) + headerSize*(cap(c.args)+cap(c.batch)) + c.tx.size + c.tx.watchedSize
+	if size <= smallBuffers {
+		size = 0
+	}
+	if size == c.held {
+		return false
+	}
+	all := c.srv.buffered.Add(int64(size - c.held))
+	over = size > c.held && all > c.srv.cfg.maxBuffered
+	c.held = size
+	return over
+}
+
+func (c *client) cutOff() {
+	c.out = redcon.AppendError(c.out, "ERR huddle: too much is being sent to this node at once")
+	c.flush()
+	c.report("a client is cut off: too much is being sent at once")
+}
+
+// mayBuffer tells whether there is room for n bytes of replies or of what waits for EXEC. A quarter is left to what clients send: who is
+// slow to take replies cannot have others cut off.
+func (s *Server) mayBuffer(n int) bool {
+	return s.buffered.Load()+int64(n) <= s.cfg.maxBuffered/4*3
+}
+
+// mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;
+// but little once clients hold a quarter of what they may have together, so that those at rest leave room for others, and of who owes
+// the password. What is little in all comes to less than smallBuffers.
+func (c *client) mayKeep(most, little int) int {
+	if !c.authed || c.srv.buffered.Load() > c.srv.cfg.maxBuffered/4 {
+		return little
+	}
+	return most
+}
+
+// headerSize is what a slice takes beside its content.
+const headerSize = int(unsafe.Sizeof([]byte(nil)))
+
+// claim counts what a command collects for its reply. Its methods are safe for concurrent use.
+type claim struct {
+	srv *Server
+	n   atomic.Int64
+}
+
+// add counts n bytes more. It fails with errOver if that is more than a reply may take, and with errCrowded if it is too much together
+// with what others have.
+func (c *claim) add(n int) error {
+	room, mine := c.srv.mayBuffer(n), c.n.Add(int64(n))
+	c.srv.buffered.Add(int64(n))
+	switch {
+	case mine > maxReplyBytes:
+		return errOver
+	case !room && mine > largeReply:
+		return errCrowded
+	}
+	return nil
+}
+
+// giveBack counts n bytes less.
+func (c *claim) giveBack(n int) {
+	c.n.Add(-int64(n))
+	c.srv.buffered.Add(-int64(n))
+}
+
+// end gives back all that is counted.
+func (c *claim) end() { c.giveBack(int(c.n.Load())) }
