@@ -341,7 +341,7 @@ func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 
 func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
 	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
-		return protocol.Result{}, n.writeError(what, protocol.Result{}, err)
+		return protocol.Result{}, n.writeError(what, w, protocol.Result{}, err)
 	}
 	room := n.roomFor(w)
 	if room.of != nil {
@@ -362,7 +362,7 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 	if !submitted {
 		room.give()
 	}
-	return r, n.writeError(what, r, err)
+	return r, n.writeError(what, w, r, err)
 }
 
 // giveUp is when the work on a write ends that goes on after its caller has given up: only a deletion does.
@@ -374,9 +374,9 @@ func (n *Node) giveUp(w *pb.Write) int64 {
 }
 
 // writeError is what a write returns that has come to r, or that was not waited for because of err.
-func (n *Node) writeError(what string, r protocol.Result, err error) error {
+func (n *Node) writeError(what string, w *pb.Write, r protocol.Result, err error) error {
 	if err == nil {
-		err = n.statusError(r)
+		err = statusError(r, w.Kind != pb.Kind_LIVE)
 	} else if !errors.Is(err, ErrClosed) {
 		err = errors.Join(ErrUnconfirmed, err)
 	}
@@ -386,7 +386,8 @@ func (n *Node) writeError(what string, r protocol.Result, err error) error {
 	return nil
 }
 
-func (n *Node) statusError(r protocol.Result) error {
+// statusError is the error that belongs to the end of a write; goesOn tells that it is carried on until it is confirmed.
+func statusError(r protocol.Result, goesOn bool) error {
 	switch r.Status {
 	case pb.Status_OK, pb.Status_ABSENT:
 		return nil
@@ -401,10 +402,15 @@ func (n *Node) statusError(r protocol.Result) error {
 	case pb.Status_FULL:
 		return ErrOverload
 	}
-	if r.Tried {
+	switch {
+	case goesOn && r.NoMajority:
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, ErrUnavailable)
+	case goesOn, r.Tried:
 		return ErrUnconfirmed
+	case r.NoMajority:
+		return ErrUnavailable
 	}
-	return ErrUnavailable
+	return errNoOwner
 }
 
 // Clear removes every entry of the cluster.
@@ -435,8 +441,9 @@ func (n *Node) cut(ctx context.Context, what string, tags []string) error {
 		return fmt.Errorf("%s: %w", what, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w: %w", what, ErrUnconfirmed, err)
-	case r.Status != pb.Status_OK:
-		return fmt.Errorf("%s: %w", what, ErrUnconfirmed)
+	}
+	if err := statusError(r, true); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

@@ -6,11 +6,14 @@ import "errors"
 var (
 	// ErrClosed: the node has been closed or has left the cluster.
 	ErrClosed = errors.New("huddle: node closed")
-	// ErrUnavailable: the node has lost touch with the majority of its cluster, or is not yet part of one, and refuses writes.
+	// ErrUnavailable: the node has lost touch with the majority of its cluster, or is not yet part of one, and refuses writes; or the key's
+	// owner is out of reach and nobody has taken over yet. Nothing was written. Of a Delete, Clear or InvalidateTags, which go on by
+	// themselves, the error is ErrUnconfirmed too.
 	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
 	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
 	ErrUnsure = errors.New("huddle: not sure just now")
-	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect; a Delete goes on by itself.
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect; a Delete, Clear or InvalidateTags
+	// goes on by itself.
 	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
 	// ErrTooLarge: a key, value or tag list is over its limit.
 	ErrTooLarge = errors.New("huddle: over the size limit")
@@ -27,3 +30,12 @@ var (
 	// ErrOverload: too many operations are under way on the node that would have to do this one.
 	ErrOverload = errors.New("huddle: too many operations under way")
 )
+
+// errNoOwner is ErrUnavailable of a node that has its majority.
+var errNoOwner error = unavailable("huddle: the owner of the key is out of reach, and nobody has taken over yet")
+
+type unavailable string
+
+func (u unavailable) Error() string { return string(u) }
+
+func (unavailable) Is(target error) bool { return target == ErrUnavailable }

@@ -135,13 +135,13 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 		switch {
 		case w == nil:
 		case g.ended[i]:
-			out[i] = n.writeError(what, g.results[i], nil)
+			out[i] = n.writeError(what, w, g.results[i], nil)
 		case !g.submitted[i] && errors.Is(err, ErrOverload):
 			out[i] = fmt.Errorf("%s: %w", what, err)
 		case errors.Is(err, ErrOverload): // others had no room; this one was under way
-			out[i] = n.writeError(what, protocol.Result{}, ctx.Err())
+			out[i] = n.writeError(what, w, protocol.Result{}, ctx.Err())
 		default:
-			out[i] = n.writeError(what, protocol.Result{}, err)
+			out[i] = n.writeError(what, w, protocol.Result{}, err)
 		}
 	}
 }

@@ -267,24 +267,72 @@ func TestNoNearCopies(t *testing.T) {
 	}
 }
 
-// Who has no majority says so, also to a caller with little time.
+// Who has no majority says so, also to a caller with little time, and whoever owns the key. A deletion goes on by itself, and that is said too.
 func TestWithoutMajorityWritesAreRefused(t *testing.T) {
 	c := cluster(t, 3, node.Config{})
 	n := c.Node(0)
-	key := ""
-	for i := 0; key == ""; i++ {
-		if k := fmt.Sprint("k", i); n.Locate(k).Owner == n.Name() {
-			key = k
-		}
+	keys := map[string]string{} // by owner
+	for i := 0; len(keys) < 3; i++ {
+		k := fmt.Sprint("k", i)
+		keys[n.Locate(k).Owner] = k
 	}
 	c.Isolate(0)
 	for n.Stats().Acting {
 		time.Sleep(10 * time.Millisecond) // until its lease has ended, by the clock
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	if err := n.Set(ctx, key, []byte("v")); !errors.Is(err, node.ErrUnavailable) {
-		t.Errorf("got %v, want ErrUnavailable", err)
+	for owner, key := range keys {
+		for what, write := range map[string]func(ctx context.Context) error{
+			"Set":   func(ctx context.Context) error { return n.Set(ctx, key, []byte("v")) },
+			"Touch": func(ctx context.Context) error { _, err := n.Touch(ctx, key, time.Minute); return err },
+			"SetMany": func(ctx context.Context) error {
+				return n.SetMany(ctx, []node.SetItem{{Key: key, Value: []byte("v")}})[0]
+			},
+			"Delete":         func(ctx context.Context) error { return n.Delete(ctx, key) },
+			"Clear":          n.Clear,
+			"InvalidateTags": func(ctx context.Context) error { return n.InvalidateTags(ctx, "t") },
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			err := write(ctx)
+			cancel()
+			goesOn := what == "Delete" || what == "Clear" || what == "InvalidateTags"
+			if !errors.Is(err, node.ErrUnavailable) || errors.Is(err, node.ErrUnconfirmed) != goesOn {
+				t.Errorf("%s of a key of %s: %v", what, owner, err)
+			}
+		}
+	}
+}
+
+// While a majority is there and the owner is gone, a Set that could not be sent has not been made, and a deletion goes on by itself.
+func TestWritesWhoseOwnerIsGone(t *testing.T) {
+	c := cluster(t, 3, node.Config{})
+	n, gone := c.Node(0), c.Node(2).Name()
+	key := ""
+	for i := 0; key == ""; i++ {
+		if k := fmt.Sprint("k", i); n.Locate(k).Owner == gone {
+			key = k
+		}
+	}
+	if err := n.Set(t.Context(), key, []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	c.Kill(2)
+	short := func(write func(ctx context.Context) error) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		return write(ctx)
+	}
+	del := short(func(ctx context.Context) error { return n.Delete(ctx, key) })
+	if !errors.Is(del, node.ErrUnconfirmed) || errors.Is(del, node.ErrUnavailable) {
+		t.Errorf("Delete: %v", del)
+	}
+	if set := short(func(ctx context.Context) error { return n.Set(ctx, "other"+key, []byte("v")) }); set != nil && strings.Contains(set.Error(), "majority") {
+		t.Errorf("Set: %v", set)
+	}
+	for n.Stats().Late == 0 {
+		time.Sleep(10 * time.Millisecond) // until the deletion has gone on
+	}
+	if v, found, err := n.Get(t.Context(), key); found || err != nil {
+		t.Errorf("after the deletion: %q, %v, %v", v, found, err)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *core) missed(ctx context.Context, err error) error {
 	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrInvalid) {
 		return nil // no such key can be stored: certainly absent
 	}
-	if ctx.Err() == nil || c.unsureError {
+	if !errors.Is(ctx.Err(), context.Canceled) || c.unsureError { // who has gone away is not told anything
 		c.failed(ctx, "session cache: read failed, taken as a miss", err)
 	}
 	if !c.unsureError {

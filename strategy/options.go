@@ -27,7 +27,7 @@ func newOptions(prefix string, opts []Option) options {
 		readWait:     40 * time.Millisecond,
 		fillWait:     time.Second,
 		loadLock:     2 * time.Second,
-		logger:       slog.New(slog.DiscardHandler),
+		logger:       slog.Default(),
 		decodedCount: 1 << 16,
 		decodedBytes: 64 << 20,
 	}
@@ -65,7 +65,8 @@ func WithLoadLock(d time.Duration) Option { return func(o *options) { o.loadLock
 // WithUnsureError makes Get fail with ErrUnsure where it would take an answer that could not be had as a miss.
 func WithUnsureError() Option { return func(o *options) { o.unsureError = true } }
 
-// WithLogger sets where failed reads and fills are logged, at most one a second. Default: nowhere. It gets no token and no value.
+// WithLogger sets where failed reads and fills are logged, at most one a second. Default: slog.Default() as it is when the cache is made. It gets no token and
+// no value.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) {
 		if l != nil {

@@ -66,6 +66,33 @@ func TestGetTakesUnsureAsMiss(t *testing.T) {
 	}
 }
 
+// A failed read is logged, also if no logger was given, and if it is the caller's time that was up; not if the caller has gone away.
+func TestFailedReadsAreLogged(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	for _, c := range []struct {
+		about string
+		ctx   context.Context
+		want  bool
+	}{{"unsure", t.Context(), true}, {"too late", late, true}, {"gone", gone, false}} {
+		n := newFakeCluster().node()
+		n.on(failing("lookup", strategy.ErrUnsure))
+		log.Reset()
+		if _, found, err := strategy.NewPeerToPeerOn(n).Get(c.ctx, "secret"); found || err != nil {
+			t.Errorf("%s: %v, %v", c.about, found, err)
+		}
+		if got := strings.Contains(log.String(), "read failed"); got != c.want || strings.Contains(log.String(), "secret") {
+			t.Errorf("%s: logged %q", c.about, &log)
+		}
+	}
+}
+
 func TestGetWaitsNoLongerThanItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeCluster().node()

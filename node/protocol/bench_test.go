@@ -48,3 +48,21 @@ func BenchmarkAdopt(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTickWithRevocations measures a tick while so many revocations go on whose callers have given up, and whose owner is out of reach.
+func BenchmarkTickWithRevocations(b *testing.B) {
+	for _, n := range []int{0, 2_000, 20_000} {
+		b.Run(fmt.Sprint("N=", n), func(b *testing.B) {
+			e := newBench(nil, "")
+			e.m.Down(2, 2)
+			for i := range n {
+				e.m.Write(&pb.Write{Key: fmt.Sprint(i), Kind: pb.Kind_REVOKED}, e.now, e.now+3600*sec, func(Result) {})
+			}
+			for b.Loop() {
+				e.now += 20 * ms
+				e.m.Tick(20 * ms)
+				e.sent = e.sent[:0]
+			}
+		})
+	}
+}

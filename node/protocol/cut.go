@@ -25,14 +25,22 @@ type cut struct {
 // Cut voids all entries that have one of the tags; without tags, all entries. It goes on until giveUp.
 func (m *Machine) Cut(tags []string, deadline, giveUp int64, done func(Result)) {
 	m.Counters.Cuts.Add(1)
+	if len(m.cuts) >= mostCuts {
+		done(Result{Status: pb.Status_FULL})
+		return
+	}
 	c := &cut{id: m.nextID(), begun: m.now(), tags: tags, deadline: deadline, giveUp: max(deadline, giveUp), done: done}
 	m.cuts[c.id] = c
 	m.startCut(c)
 }
 
+// mostCuts bounds the cuts under way at this node. Those that go on after their callers have given up are among them.
+const mostCuts = 1 << 13
+
 func (m *Machine) startCut(c *cut) {
+	delete(m.cutBy, c.number)
 	c.round, c.waiting, c.number = 0, nil, 0
-	if !m.lay.has(m.self.Id) {
+	if !m.lay.has(m.self.Id) || m.spent() {
 		return
 	}
 	c.round = 1
@@ -47,7 +55,9 @@ func (m *Machine) startCut(c *cut) {
 // sendCut sends a round's message to every other member, and to those that still hand over.
 func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 	c.waiting = c.waiting[:0]
+	delete(m.cutBy, c.number)
 	c.number = m.nextID()
+	m.cutBy[c.number] = c
 	for _, id := range m.lay.ids {
 		if id != m.self.Id {
 			c.waiting = append(c.waiting, id)
@@ -66,12 +76,15 @@ func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 }
 
 func (m *Machine) cutOf(number uint64, round int) *cut {
-	for _, c := range m.cuts {
-		if c.number == number && c.round == round {
-			return c
-		}
+	if c := m.cutBy[number]; c != nil && c.round == round {
+		return c
 	}
 	return nil
+}
+
+func (m *Machine) dropCut(c *cut) {
+	delete(m.cuts, c.id)
+	delete(m.cutBy, c.number)
 }
 
 func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
@@ -86,6 +99,10 @@ func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
 }
 
 func (m *Machine) secondRound(c *cut) {
+	if m.spent() {
+		c.round = 0 // it starts over in the next view
+		return
+	}
 	c.round = 2
 	version := m.nextVersion()
 	c.records = c.records[:0:0]
@@ -121,7 +138,7 @@ func (m *Machine) finishCut(c *cut) {
 	if c.round != 2 || len(c.waiting) > 0 || !m.barrierOff && !m.is("cut-without-barrier") || m.cuts[c.id] != c {
 		return
 	}
-	delete(m.cuts, c.id)
+	m.dropCut(c)
 	if c.done != nil {
 		c.done(Result{Status: pb.Status_OK})
 	} else {
@@ -171,11 +188,11 @@ func (m *Machine) tickCuts(now int64) {
 		}
 		if now >= c.deadline && c.done != nil {
 			m.Counters.Unconfirmed.Add(1)
-			c.done(Result{Status: pb.Status_UNSURE, Tried: true})
+			c.done(Result{Status: pb.Status_UNSURE, Tried: true, NoMajority: !m.leased()})
 			c.done = nil
 		}
 		if now >= c.giveUp || m.left {
-			delete(m.cuts, c.id)
+			m.dropCut(c)
 			m.late("cut", false, c.begun)
 		}
 	}

@@ -80,7 +80,7 @@ func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
 		}
 	}
 	if b.Confirm && b.Asked > p.confirm {
-		if p.confirm <= m.leasedFrom && b.Asked > m.leasedFrom {
+		if p.confirm <= m.countFrom && b.Asked > m.countFrom {
 			m.confirmed++
 		}
 		p.confirm = b.Asked
@@ -91,7 +91,8 @@ func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
 }
 
 // renewed works out our view lease from the confirmations: it runs from when so many members had last been asked as make a
-// quorum with this node. A node alone in its view confirms to itself.
+// quorum with this node. A node alone in its view confirms to itself. It looks at all members, so it is called only when a quorum has
+// confirmed enough later than that.
 func (m *Machine) renewed() {
 	need := quorum(len(m.lay.ids)) - 1
 	if m.vote.accepted != nil { // we do not confirm to ourselves either
@@ -110,9 +111,9 @@ func (m *Machine) renewed() {
 		}
 		slices.Sort(asked)
 		from = asked[len(asked)-need]
-		m.confirmed = 0
+		m.confirmed, m.countFrom = 0, max(from, m.leasedFrom)+m.cfg.Lease/32
 		for _, at := range asked {
-			if at > from {
+			if at > m.countFrom {
 				m.confirmed++
 			}
 		}
@@ -132,7 +133,7 @@ func (m *Machine) renewed() {
 	}
 }
 
-// leased tells whether this node may act as an owner now.
+// leased tells whether this node may act as an owner now: a majority has confirmed the view within a lease.
 func (m *Machine) leased() bool {
 	return m.now() < m.lease.until.Load() || m.is("no-view-lease")
 }

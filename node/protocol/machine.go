@@ -28,6 +28,8 @@ const (
 
 	// viewShift places the view's number in the high part of a version (rule 9).
 	viewShift = 40
+	// viewVersions is how many versions a view has: four months of 100,000 writes a second.
+	viewVersions = 1<<viewShift - 1
 
 	batchDelay    = 200 * ms // membership changes gather for so long,
 	gatherMore    = 800 * ms // and joins and departures for up to so much longer, while more come
@@ -164,7 +166,9 @@ type Machine struct {
 	lays  layoutCache
 
 	leasedFrom int64 // when those were asked whose confirmations make our view lease
-	confirmed  int   // members that have confirmed the present view since
+	confirmed  int   // members that have confirmed the present view, and were asked after countFrom
+	countFrom  int64
+	retriedAt  int64 // when all that is parked was last tried again
 
 	ahead    bool             // there are peers in a later view than we are
 	pleaseAt int64            // when one of them was last asked for it
@@ -200,6 +204,7 @@ type Machine struct {
 	writes    map[uint64]*write
 	byPeer    map[uint64]map[uint64]*write // peer -> writes that wait for it
 	cuts      map[uint64]*cut
+	cutBy     map[uint64]*cut // by the number of its round
 	holders   int
 	unparking bool
 
@@ -234,7 +239,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
 		peers: map[uint64]*peer{}, named: map[string][]uint64{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
-		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{},
+		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{}, cutBy: map[uint64]*cut{},
 		fences: map[uint64]fence{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
@@ -245,13 +250,23 @@ func (m *Machine) is(mutant string) bool { return m.cfg.Mutant == mutant }
 
 func (m *Machine) nextID() uint64 { m.ids++; return m.ids }
 
-// tick advances the Lamport clock past everything seen and into the present view.
+// nextVersion advances the Lamport clock past everything seen and into the present view. The view must not be spent.
 func (m *Machine) nextVersion() uint64 {
 	if low := m.lay.number() << viewShift; m.clock < low {
 		m.clock = low
 	}
 	m.clock++
 	return m.clock
+}
+
+// spent tells whether the present view has no more versions: what comes next is of the next view, and would not be below all that its
+// owners give. halfSpent tells it long before; then the coordinator proposes a view of the same members.
+func (m *Machine) spent() bool {
+	return m.clock+2 > m.lay.number()<<viewShift|viewVersions
+}
+
+func (m *Machine) halfSpent() bool {
+	return m.clock>>viewShift >= m.lay.number() && m.clock&viewVersions > viewVersions/2
 }
 
 // send stamps a message and puts it on the peer's session, if there is one.

@@ -263,7 +263,7 @@ func (m *Machine) sameMembers(v *pb.View) bool {
 // desired returns the view that should follow, or nil if this one is right.
 func (m *Machine) desired(now int64) *pb.View {
 	v := m.lay.view
-	if len(m.mySuspects)+len(m.joiners)+len(m.leavers)+len(v.History)+len(v.Leaving) == 0 && now-m.suspectedAt >= reportLife {
+	if len(m.mySuspects)+len(m.joiners)+len(m.leavers)+len(v.History)+len(v.Leaving) == 0 && now-m.suspectedAt >= reportLife && !m.halfSpent() {
 		return nil // settled, and nobody has anything to say: nearly always
 	}
 	remove := m.condemned(now)
@@ -326,7 +326,7 @@ func (m *Machine) desired(now int64) *pb.View {
 		return nil
 	}
 	if !changed {
-		if synced && (len(v.History) > 0 || len(v.Leaving) > 0) {
+		if synced && (len(v.History) > 0 || len(v.Leaving) > 0 || m.halfSpent()) {
 			return &pb.View{Chain: v.Chain, Number: v.Number + 1, Members: v.Members}
 		}
 		return nil

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -21,6 +23,8 @@ type Result struct {
 	Counts  []uint32     // a Scan: how many of the keys are of each partition that was looked at, of those asked for the first ones
 	// Tried tells that a write may have reached its owner: without an answer it may still take effect.
 	Tried bool
+	// NoMajority tells, of what was not answered, that this node has lost touch with the majority, or is in no cluster.
+	NoMajority bool
 }
 
 // op is an operation that a caller of this node waits for.
@@ -42,9 +46,9 @@ type op struct {
 	done     func(Result)
 }
 
-func (o *op) finish(r Result) {
+func (m *Machine) finish(o *op, r Result) {
 	if o.done != nil {
-		r.Tried = o.tried
+		r.Tried, r.NoMajority = o.tried, m.lay == nil || !m.leased()
 		o.done(r)
 		o.done = nil
 	}
@@ -89,6 +93,10 @@ func (m *Machine) submit(o *op) {
 		defer m.endStep()
 	}
 	o.id, o.begun = m.nextID(), m.now()
+	if o.write != nil && len(m.ops) >= mostOps { // of revocations whose callers have given up
+		m.finish(o, Result{Status: pb.Status_FULL})
+		return
+	}
 	m.ops[o.id] = o
 	if m.left {
 		m.end(o, Result{Status: pb.Status_UNSURE})
@@ -102,7 +110,7 @@ func (m *Machine) end(o *op, r Result) {
 	if o.done == nil && o.write != nil && o.giveUp > o.deadline {
 		m.late("revocation", r.Status == pb.Status_OK, o.begun)
 	}
-	o.finish(r)
+	m.finish(o, r)
 }
 
 func (m *Machine) park(o *op) {
@@ -114,7 +122,9 @@ func (m *Machine) park(o *op) {
 }
 
 // unpark tries everything again that waits for a view, a session or a take-over.
-func (m *Machine) unpark() {
+func (m *Machine) unpark() { m.unparkThose(func(*op) bool { return true }) }
+
+func (m *Machine) unparkThose(meant func(*op) bool) {
 	if m.unparking {
 		return
 	}
@@ -123,10 +133,15 @@ func (m *Machine) unpark() {
 	list := m.parked
 	m.parked = nil
 	for _, o := range list {
-		o.parked = false
-		if m.ops[o.id] == o {
-			m.dispatch(o)
+		if m.ops[o.id] != o {
+			continue
 		}
+		if !meant(o) {
+			m.parked = append(m.parked, o)
+			continue
+		}
+		o.parked = false
+		m.dispatch(o)
 	}
 	m.unparking = false
 }
@@ -140,6 +155,10 @@ func (m *Machine) dispatch(o *op) {
 	owner := m.lay.owner(o.part)
 	if owner == m.self.Id {
 		m.serveLocal(o)
+		return
+	}
+	if o.write != nil && o.write.Kind == pb.Kind_LIVE && !m.leased() {
+		m.park(o) // without a majority a write is refused: what is sent may take effect
 		return
 	}
 	p := m.peers[owner]
@@ -167,12 +186,24 @@ func (m *Machine) sendOp(o *op, p *peer) {
 	case o.get != nil:
 		msg.Body = &pb.Message_Get{Get: o.get}
 	case o.write != nil:
-		msg.Body = &pb.Message_Write{Write: o.write}
+		msg.Body = &pb.Message_Write{Write: m.remaining(o)}
 		o.tried = true
 	default:
 		msg.Body = &pb.Message_Scan{Scan: o.scan}
 	}
 	m.send(p, msg)
+}
+
+// remaining is the write of an operation with what is left of its TTL: an entry ends when its caller meant it to, also if its owner could
+// not be asked at once.
+func (m *Machine) remaining(o *op) *pb.Write {
+	waited := m.now() - o.begun
+	if o.write.Ttl <= 0 || waited <= 0 {
+		return o.write
+	}
+	w := proto.CloneOf(o.write)
+	w.Ttl = max(1, w.Ttl-waited)
+	return w
 }
 
 // answered finds the operation that an answer belongs to. Answers to an attempt that was given up are dropped.
@@ -271,15 +302,19 @@ func (m *Machine) serveLocal(o *op) {
 			}
 		})
 	case o.write != nil:
-		m.serveWrite(o.write, func(r *pb.WriteReply) {
+		before, atOnce := o.tried, true
+		o.tried = true // unless it is refused at once it takes effect, or may
+		m.serveWrite(m.remaining(o), func(r *pb.WriteReply) {
 			switch {
 			case m.ops[o.id] != o:
 			case r.Status == pb.Status_NOT_OWNER || r.Status == pb.Status_UNSURE:
+				o.tried = before || !atOnce
 				m.park(o)
 			default:
 				m.end(o, Result{Status: r.Status, Version: r.Version, Existed: r.Existed})
 			}
 		})
+		atOnce = false
 	default:
 		if r := m.serveScan(o.scan); r.Status == pb.Status_OK {
 			m.end(o, scanned(o.scan, r))
@@ -399,7 +434,7 @@ func (m *Machine) tickOps(now int64) {
 	}
 	var due []*op
 	for _, o := range m.ops {
-		if now >= o.deadline || m.left {
+		if now >= o.deadline && o.done != nil || now >= o.giveUp || m.left {
 			due = append(due, o)
 		}
 	}
@@ -412,7 +447,7 @@ func (m *Machine) tickOps(now int64) {
 			} else if o.write != nil {
 				m.Counters.Unconfirmed.Add(1)
 			}
-			o.finish(Result{Status: status})
+			m.finish(o, Result{Status: status})
 		}
 		if now >= o.giveUp || m.left {
 			m.end(o, Result{Status: pb.Status_UNSURE})
@@ -421,8 +456,19 @@ func (m *Machine) tickOps(now int64) {
 	for _, o := range m.parked {
 		o.copies = 0
 	}
-	m.unpark()
+	// Those that nobody waits for any more may be many, while a node with a majority finds out that another is gone.
+	all := now-m.retriedAt >= retryEvery
+	if all {
+		m.retriedAt = now
+	}
+	m.unparkThose(func(o *op) bool { return all || o.done != nil })
 }
+
+const (
+	retryEvery = 250 * ms
+	// mostOps bounds the operations under way for callers of this node, revocations that go on without their callers among them.
+	mostOps = 1 << 17
+)
 
 // Lost tells whether this node has been without a majority, or without a cluster, for longer than a fault should take.
 func (m *Machine) Lost() bool { return m.lost }

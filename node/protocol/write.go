@@ -47,7 +47,7 @@ func (m *Machine) onWrite(p *peer, msg *pb.Message, b *pb.Write) {
 func (m *Machine) serveWrite(b *pb.Write, done func(*pb.WriteReply)) {
 	p := ring.PartitionOf(b.Key, len(m.parts))
 	pt := &m.parts[p]
-	if !pt.owner || !pt.acting || !m.leased() {
+	if !pt.owner || !pt.acting || !m.leased() || m.spent() {
 		done(&pb.WriteReply{Status: pb.Status_UNSURE})
 		return
 	}
@@ -56,7 +56,7 @@ func (m *Machine) serveWrite(b *pb.Write, done func(*pb.WriteReply)) {
 		return
 	}
 	m.withKey(p, b.Key, func(ok bool) {
-		if !ok || !m.parts[p].acting || !m.leased() {
+		if !ok || !m.parts[p].acting || !m.leased() || m.spent() {
 			done(&pb.WriteReply{Status: pb.Status_UNSURE})
 			return
 		}
@@ -107,8 +107,12 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		}
 		e.Expires = after(now, retain)
 	}
-	if _, ok := m.store.Put(p, e); !ok && e.Kind == store.Live {
-		done(&pb.WriteReply{Status: pb.Status_TOO_LARGE})
+	if _, ok := m.store.Put(p, e); !ok {
+		status := pb.Status_TOO_LARGE
+		if e.Kind != store.Live { // what is here claims to be newer: it is not to be confirmed as deleted
+			status = pb.Status_UNSURE
+		}
+		done(&pb.WriteReply{Status: status})
 		return
 	}
 	w := &write{id: m.nextID(), part: p, entry: e, started: now, existed: live, done: done}

@@ -39,9 +39,9 @@ func failure(w http.ResponseWriter, err error) {
 		code   string
 		text   string
 	}{
+		{node.ErrUnconfirmed, http.StatusGatewayTimeout, api.CodeUnconfirmed, "the change was not confirmed in time; it may still take effect"},
 		{node.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "no majority of the cluster within reach"},
 		{node.ErrUnsure, http.StatusServiceUnavailable, api.CodeUnsure, "the answer is not known just now; try again"},
-		{node.ErrUnconfirmed, http.StatusGatewayTimeout, api.CodeUnconfirmed, "the change was not confirmed in time; it may still take effect"},
 		{node.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, "over the size limit"},
 		{node.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, "an argument is not usable"},
 		{node.ErrHashed, http.StatusConflict, api.CodeHashed, "keys are hashed on this cluster (--hash-tokens) and cannot be listed"},

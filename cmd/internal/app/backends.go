@@ -213,8 +213,8 @@ func respError(err error) error {
 		{node.ErrCondition, resp.ErrCondition},
 		{node.ErrStaleFill, resp.ErrCondition},
 		{node.ErrUnsure, resp.ErrUnsure},
+		{node.ErrUnconfirmed, resp.ErrUnconfirmed}, // first: a deletion without a majority is both, and goes on
 		{node.ErrUnavailable, resp.ErrUnavailable},
-		{node.ErrUnconfirmed, resp.ErrUnconfirmed},
 		{node.ErrTooLarge, resp.ErrTooLarge},
 		{node.ErrInvalid, resp.ErrInvalid},
 		{node.ErrHashed, resp.ErrHashed},
