@@ -355,7 +355,7 @@ func (e *env) Announce(chain, view uint64, size int) {
 func (e *env) Event(kind, member, text string) {
 	level := slog.LevelInfo
 	switch kind {
-	case "name-taken", "lost-majority", "started-over": // somebody's help is needed, or entries are lost
+	case "name-taken", "lost-majority", "forgotten", "started-over": // somebody's help is needed, or entries are lost
 		level = slog.LevelWarn
 	}
 	e.log.Log(context.Background(), level, text, "event", kind)

@@ -82,7 +82,7 @@ func (m *Machine) watchMajority(now int64) {
 			}
 		}
 		if alive >= quorum(counted) && m.lay.has(m.self.Id) {
-			m.startOver("lost members forgotten on request")
+			m.startOver("lost members forgotten on request: " + strings.Join(slices.Sorted(maps.Keys(m.forgotten)), ", "))
 		}
 	}
 }
@@ -93,11 +93,18 @@ func (m *Machine) Forget(name string) error {
 	if err := m.forgettable(name); err != nil {
 		return err
 	}
-	m.forgotten[name] = true
+	m.forget(name)
 	for _, id := range m.order {
 		m.send(m.peers[id], &pb.Message{Body: &pb.Message_Forget{Forget: &pb.Forget{Name: name}}})
 	}
 	return nil
+}
+
+func (m *Machine) forget(name string) {
+	if !m.forgotten[name] && slices.Contains(namesOf(m.lay.view.Members), name) {
+		m.forgotten[name] = true
+		m.env.Event("forgotten", name, name+", which is lost, is no longer counted, on request: where those left are a majority without it, they start over, empty")
+	}
 }
 
 // forgettable is nil if name is that of a member that is lost.

@@ -72,7 +72,7 @@ func (m *Machine) handleMembership(p *peer, msg *pb.Message) bool {
 		m.onAlive(p, b.Alive)
 	case *pb.Message_Forget:
 		if same {
-			m.forgotten[b.Forget.Name] = true
+			m.forget(b.Forget.Name)
 		}
 	default:
 		return false
