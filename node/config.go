@@ -16,7 +16,8 @@ type Config struct {
 	Listen string
 	// Advertise is the address peers reach this node at. Default: the address listened on.
 	Advertise string
-	// Join lists where the cluster may be found: "host:port", "dns:NAME:PORT", "srv:NAME". Empty: found a cluster of one.
+	// Join lists where the cluster may be found: "host:port", "dns:NAME:PORT", "srv:NAME". Empty: found a cluster of one. If there is
+	// another address than the node's own, it founds none until one of the others has been reached, however long that takes.
 	Join []string
 	// Expect, with Join: on a cold start wait for this many nodes before a cluster is founded. Default 0: a short settle time.
 	Expect int

@@ -142,7 +142,7 @@ func (n *Node) waiting(v protocol.Status) string {
 	case v.Met < n.cfg.Expect:
 		text = fmt.Sprintf("%d of the %d nodes that are expected are there", v.Met, n.cfg.Expect)
 	case !v.Reached:
-		text = "nobody has been reached at the addresses to join"
+		text = "nobody has been reached at the addresses to join; this node goes on trying, and founds no cluster alone"
 	}
 	if r := n.refusal.Load(); r != nil && time.Since(r.at) < refusalLife {
 		text += "; " + r.text
@@ -158,7 +158,7 @@ func (n *Node) waiting(v protocol.Status) string {
 // Event is something that happened to the node's view of the cluster.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "view", "ready", "name-taken", "lost-majority", "regained", "started-over", "left", "refused"
+	Kind   string    `json:"kind"` // "view", "ready", "name-taken", "lost-majority", "regained", "forgotten", "started-over", "left", "refused"
 	Member string    `json:"member,omitempty"`
 	View   uint64    `json:"view"`
 	Text   string    `json:"text"`
