@@ -612,3 +612,29 @@ func TestTimeForThePassword(t *testing.T) {
 		t.Errorf("%v, %v", cfg.loginTime, err)
 	}
 }
+
+// What a command collects for its reply is bounded by what a reply may take, and by what others have; it is given back.
+func TestWhatIsCollectedIsBounded(t *testing.T) {
+	s := &Server{cfg: Config{maxBuffered: 2 * maxReplyBytes}}
+	for _, other := range []int64{0, maxReplyBytes} {
+		s.buffered.Store(other)
+		c := claim{srv: s}
+		if err := c.add(largeReply); err != nil {
+			t.Errorf("what is small: %v", err)
+		}
+		want := error(nil)
+		if other > 0 {
+			want = errCrowded
+		}
+		if err := c.add(maxReplyBytes/2 + 1); !errors.Is(err, want) {
+			t.Errorf("half of the largest reply, while others have %d: %v, want %v", other, err, want)
+		}
+		if err := c.add(maxReplyBytes / 2); !errors.Is(err, errOver) {
+			t.Errorf("more than the largest reply: %v", err)
+		}
+		c.giveBack(largeReply)
+		if c.end(); s.buffered.Load() != other {
+			t.Errorf("%d bytes are not given back", s.buffered.Load()-other)
+		}
+	}
+}
