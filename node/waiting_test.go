@@ -19,8 +19,8 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 		{"too few", node.Config{Expect: 3, Join: []string{"127.0.0.1:1"}}, node.Config{Expect: 3}, []string{"2 of the 3 nodes"}},
 		{"nobody there", node.Config{}, node.Config{Join: []string{"127.0.0.1:1"}}, []string{"nobody has been reached", "127.0.0.1:1"}},
 		{"another label", node.Config{Cluster: "shop"}, node.Config{Cluster: "stop"}, []string{"nobody has been reached", "another cluster label"}},
-		{"another lease", node.Config{}, node.Config{Lease: 2 * time.Second}, []string{"lease 1s", "lease 2s"}},
-		{"other replicas", node.Config{}, node.Config{Replicas: 3}, []string{"replicas differ"}},
+		{"another lease", node.Config{}, node.Config{Lease: 2 * time.Second}, []string{`this node has "lease 2s", the other "lease 1s"`}},
+		{"other replicas", node.Config{}, node.Config{Replicas: 3}, []string{"replicas differ: this node has 3, the other 2"}},
 		{"another key", node.Config{Key: key(1)}, node.Config{Key: key(2)}, []string{"nobody has been reached", "another key"}},
 		{"no key", node.Config{Key: key(1)}, node.Config{}, []string{"nobody has been reached"}},
 	} {

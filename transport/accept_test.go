@@ -24,18 +24,18 @@ func TestRefusals(t *testing.T) {
 	}{
 		"ring": {
 			theirs:  func(cfg *Config) { cfg.Ring = "partitions 7" },
-			dialler: `refused: ring parameters differ: ours "partitions 1021", theirs "partitions 7"`,
-			other:   `ring parameters differ: ours "partitions 1021", theirs "partitions 7"`,
+			dialler: `refused: settings differ: this node has "partitions 7", the other "partitions 1021"`,
+			other:   `settings differ: this node has "partitions 1021", the other "partitions 7"`,
 		},
 		"cluster": {
 			theirs:  func(cfg *Config) { cfg.Cluster = "blue" },
-			dialler: `refused: clusters differ: ours "test", theirs "blue"`,
-			other:   `clusters differ: ours "test", theirs "blue"`,
+			dialler: `refused: clusters differ: this node has "blue", the other "test"`,
+			other:   `clusters differ: this node has "test", the other "blue"`,
 		},
 		"replicas": {
 			theirs:  func(cfg *Config) { cfg.Replicas = 3 },
-			dialler: "refused: replicas differ: ours 2, theirs 3",
-			other:   "replicas differ: ours 2, theirs 3",
+			dialler: "refused: replicas differ: this node has 3, the other 2",
+			other:   "replicas differ: this node has 2, the other 3",
 		},
 		"another key": {
 			ours:    func(cfg *Config) { cfg.Key = testKey(1) },
@@ -82,26 +82,30 @@ func TestRefusals(t *testing.T) {
 
 func TestCheckHello(t *testing.T) {
 	ours := &peerpb.Hello{
-		Protocol: ProtocolVersion, Ring: "r", Cluster: "c", Replicas: 2, From: &peerpb.Member{Name: "b", Id: 2, Addr: "h:1"},
+		Protocol: ProtocolVersion, Ring: "r, lease 1s", Cluster: "c", Replicas: 2, From: &peerpb.Member{Name: "b", Id: 2, Addr: "h:1"},
 	}
 	good := &peerpb.Hello{
-		Protocol: ProtocolVersion, Ring: "r", Cluster: "c", Replicas: 2, From: &peerpb.Member{Name: "a", Id: 1, Addr: "h:2"}, To: 2,
+		Protocol: ProtocolVersion, Ring: "r, lease 1s", Cluster: "c", Replicas: 2, From: &peerpb.Member{Name: "a", Id: 1, Addr: "h:2"}, To: 2,
 	}
 	if reason := checkHello(ours, good, false); reason != "" {
 		t.Errorf("a good Hello is refused: %s", reason)
 	}
 	for want, change := range map[string]func(*peerpb.Hello){
-		fmt.Sprint("protocol versions differ: ours ", ProtocolVersion, ", theirs 1"): func(h *peerpb.Hello) { h.Protocol = 1 },
-		`clusters differ: ours "c", theirs ""`:                                       func(h *peerpb.Hello) { h.Cluster = "" },
-		`ring parameters differ: ours "r", theirs "x"`:                               func(h *peerpb.Hello) { h.Ring = "x" },
-		"replicas differ: ours 2, theirs 1":                                          func(h *peerpb.Hello) { h.Replicas = 1 },
-		"no member named":                                                            func(h *peerpb.Hello) { h.From = nil },
-		"the id is 0":                                                                func(h *peerpb.Hello) { h.From.Id = 0 },
-		"the name is empty":                                                          func(h *peerpb.Hello) { h.From.Name = "" },
-		"the name has 256 bytes; at most 255 are allowed":                            func(h *peerpb.Hello) { h.From.Name = strings.Repeat("n", 256) },
-		"the address has 256 bytes; at most 255 are allowed":                         func(h *peerpb.Hello) { h.From.Addr = strings.Repeat("n", 256) },
-		"both ends have the same id":                                                 func(h *peerpb.Hello) { h.From.Id = 2 },
-		"another incarnation: this is 0000000000000002, not 0000000000000003":        func(h *peerpb.Hello) { h.To = 3 },
+		fmt.Sprint("protocol versions differ: this node has ", ProtocolVersion, ", the other 1"): func(h *peerpb.Hello) { h.Protocol = 1 },
+		`clusters differ: this node has "c", the other ""`:                                       func(h *peerpb.Hello) { h.Cluster = "" },
+		`settings differ: this node has "r, lease 1s", the other "x"`:                            func(h *peerpb.Hello) { h.Ring = "x" },
+		`settings differ: this node has "lease 1s", the other "lease 2s"`:                        func(h *peerpb.Hello) { h.Ring = "r, lease 2s" },
+		`settings differ: this node has nothing of the kind, the other "hashed"`:                 func(h *peerpb.Hello) { h.Ring = "r, hashed, lease 1s" },
+		`settings differ: this node has "lease 1s", the other nothing of the kind`:               func(h *peerpb.Hello) { h.Ring = "r" },
+		`settings differ: this node has "r, lease 1s", the other "lease 1s, r"`:                  func(h *peerpb.Hello) { h.Ring = "lease 1s, r" },
+		"replicas differ: this node has 2, the other 1":                                          func(h *peerpb.Hello) { h.Replicas = 1 },
+		"no member named":   func(h *peerpb.Hello) { h.From = nil },
+		"the id is 0":       func(h *peerpb.Hello) { h.From.Id = 0 },
+		"the name is empty": func(h *peerpb.Hello) { h.From.Name = "" },
+		"the name has 256 bytes; at most 255 are allowed":                     func(h *peerpb.Hello) { h.From.Name = strings.Repeat("n", 256) },
+		"the address has 256 bytes; at most 255 are allowed":                  func(h *peerpb.Hello) { h.From.Addr = strings.Repeat("n", 256) },
+		"both ends have the same id":                                          func(h *peerpb.Hello) { h.From.Id = 2 },
+		"another incarnation: this is 0000000000000002, not 0000000000000003": func(h *peerpb.Hello) { h.To = 3 },
 	} {
 		h := proto.CloneOf(good)
 		change(h)

@@ -88,7 +88,8 @@ type Config struct {
 	Advertise string
 	// Self is this node. An empty Addr is filled in with the advertised address.
 	Self *peerpb.Member
-	// Cluster, Ring and Replicas must be the same on all nodes. Cluster has at most 255 bytes.
+	// Cluster, Ring and Replicas must be the same on all nodes. Cluster has at most 255 bytes. Ring may be several settings with
+	// a comma and a space between them: of two nodes that differ only those are named in which they do.
 	Cluster  string
 	Ring     string
 	Replicas int

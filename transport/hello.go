@@ -3,6 +3,8 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -49,17 +51,8 @@ func checkHello(ours, theirs *peerpb.Hello, answer bool) string {
 	if theirs == nil {
 		return "the first frame carries no Hello"
 	}
-	if theirs.GetProtocol() != ours.GetProtocol() {
-		return fmt.Sprintf("protocol versions differ: ours %d, theirs %d", ours.GetProtocol(), theirs.GetProtocol())
-	}
-	if theirs.GetCluster() != ours.GetCluster() {
-		return fmt.Sprintf("clusters differ: ours %q, theirs %q", ours.GetCluster(), clip(theirs.GetCluster()))
-	}
-	if theirs.GetRing() != ours.GetRing() {
-		return fmt.Sprintf("ring parameters differ: ours %q, theirs %q", ours.GetRing(), clip(theirs.GetRing()))
-	}
-	if theirs.GetReplicas() != ours.GetReplicas() {
-		return fmt.Sprintf("replicas differ: ours %d, theirs %d", ours.GetReplicas(), theirs.GetReplicas())
+	if reason := mismatch(ours, theirs); reason != "" {
+		return reason
 	}
 	if reason := checkMember(theirs.GetFrom()); reason != "" {
 		return reason
@@ -71,6 +64,54 @@ func checkHello(ours, theirs *peerpb.Hello, answer bool) string {
 		return fmt.Sprintf("%s: this is %016x, not %016x", otherIncarnation, ours.GetFrom().GetId(), theirs.GetTo())
 	}
 	return ""
+}
+
+// mismatch says in what two nodes differ that must be the same, in the words of the one that says ours; empty: in nothing.
+func mismatch(ours, theirs *peerpb.Hello) string {
+	switch {
+	case theirs.GetProtocol() != ours.GetProtocol():
+		return fmt.Sprintf("protocol versions differ: this node has %d, the other %d", ours.GetProtocol(), theirs.GetProtocol())
+	case theirs.GetCluster() != ours.GetCluster():
+		return clustersDiffer(ours.GetCluster(), theirs.GetCluster())
+	case theirs.GetRing() != ours.GetRing():
+		here, there := unshared(ours.GetRing(), clip(theirs.GetRing()))
+		return fmt.Sprintf("settings differ: this node has %s, the other %s", here, there)
+	case theirs.GetReplicas() != ours.GetReplicas():
+		return fmt.Sprintf("replicas differ: this node has %d, the other %d", ours.GetReplicas(), theirs.GetReplicas())
+	}
+	return ""
+}
+
+func clustersDiffer(ours, theirs string) string {
+	return fmt.Sprintf("clusters differ: this node has %q, the other %q", ours, clip(theirs))
+}
+
+// refusal says why the peer that says theirs refuses this node. What it does not take is told from its Hello, in words of this
+// node: those of the peer are the wrong way round here.
+func refusal(ours, theirs *peerpb.Hello) string {
+	if reason := mismatch(ours, theirs); reason != "" {
+		return reason
+	}
+	return clip(theirs.GetRefused())
+}
+
+// unshared names of two lists of settings those that the other does not have, or all if they are the same but for the order.
+func unshared(ours, theirs string) (here, there string) {
+	const comma = ", "
+	mine, others := strings.Split(ours, comma), strings.Split(theirs, comma)
+	without := func(list, other []string) string {
+		return strings.Join(slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) }), comma)
+	}
+	if here, there = without(mine, others), without(others, mine); here == "" && there == "" {
+		here, there = ours, theirs
+	}
+	named := func(s string) string {
+		if s == "" {
+			return "nothing of the kind"
+		}
+		return strconv.Quote(s)
+	}
+	return named(here), named(there)
 }
 
 // clip bounds what is repeated of a stranger's words.

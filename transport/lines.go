@@ -57,7 +57,7 @@ func (g *gossipTransport) admit(conn *secured) bool {
 		return false
 	}
 	if string(label) != g.t.cfg.Cluster {
-		g.t.refuse(conn.RemoteAddr().String(), fmt.Sprintf("clusters differ: ours %q, theirs %q", g.t.cfg.Cluster, label), nil)
+		g.t.refuse(conn.RemoteAddr().String(), clustersDiffer(g.t.cfg.Cluster, string(label)), nil)
 		return false
 	}
 	_ = conn.SetDeadline(time.Time{})

@@ -202,7 +202,7 @@ func (l *link) introduce(ctx context.Context, cc *grpc.ClientConn, self *peerpb.
 	}
 	theirs := frame.GetHello()
 	if theirs.GetRefused() != "" {
-		return nil, &RefusedError{Reason: clip(theirs.GetRefused())}
+		return nil, &RefusedError{Reason: refusal(ours, theirs)}
 	}
 	reason := checkHello(ours, theirs, true)
 	if reason == "" && theirs.GetFrom().GetId() != l.id {
