@@ -79,7 +79,7 @@ type Node struct {
 	subsMu     sync.Mutex
 	subs       map[chan Event]bool
 	subsClosed bool
-	refusal    atomic.Pointer[refusal] // the last
+	refusal    atomic.Pointer[refusal] // the last of those that tell most
 	outMu      sync.Mutex
 	meta       gossip.Peer
 }
@@ -283,14 +283,17 @@ func (h *handler) Down(peer, session uint64, err error) {
 }
 
 func (h *handler) Unreachable(peer uint64, err error) {
+	var r *transport.RefusedError
+	if errors.As(err, &r) && !transport.Gone(err) {
+		(*Node)(h).noteRefusal(peer, "a peer and this node do not go together: "+r.Reason)
+	}
 	(*Node)(h).lock()
 	defer (*Node)(h).unlock()
 	h.m.Unreachable(peer, transport.Gone(err))
-	(*Node)(h).noteRefusal(err)
 }
 
-func (h *handler) Refused(remote, reason string) {
-	h.refusal.Store(&refusal{at: time.Now(), text: "this node has refused " + remote + ": " + reason})
+func (h *handler) Refused(peer uint64, remote, reason string) {
+	(*Node)(h).noteRefusal(peer, "this node has refused "+remote+": "+reason)
 	(*Node)(h).publish(Event{Time: time.Now(), Kind: "refused", View: h.view.Load(), Text: remote + ": " + reason})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,19 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("refusals are reported too often: %q", rb.refused)
 			}
 		})
+	}
+}
+
+// Two peers on one machine that differ in the same setting are both reported, by their ids; who was not asked for has none.
+func TestRefusedPeersAreToldApart(t *testing.T) {
+	b, rb := node(t, 9, nil)
+	for _, c := range []struct{ id, want uint64 }{{3, 0}, {1, 1}, {2, 2}} {
+		a, _ := node(t, c.id, func(cfg *Config) { cfg.Replicas = 2 + int(c.id) })
+		if c.want != 0 {
+			b.Connect(a.Self())
+		}
+		a.Connect(b.Self())
+		rb.wait("a refusal of this peer", func() bool { return slices.Contains(rb.refusedPeers, c.want) })
 	}
 }
 

@@ -31,7 +31,7 @@ func (mute) Up(*peerpb.Member, uint64)                 {}
 func (mute) Receive(uint64, uint64, []*peerpb.Message) {}
 func (mute) Down(uint64, uint64, error)                {}
 func (mute) Unreachable(uint64, error)                 {}
-func (mute) Refused(string, string)                    {}
+func (mute) Refused(uint64, string, string)            {}
 
 func (e *echo) Up(_ *peerpb.Member, session uint64) { e.up <- session }
 

@@ -75,8 +75,9 @@ type Handler interface {
 	// Unreachable: no session could be opened with a peer asked for by Connect; see Gone. Attempts go on. The side that waits
 	// to be dialled is told when nothing listens at the peer's address, or its machine cannot be reached.
 	Unreachable(peer uint64, err error)
-	// Refused: somebody was turned away. It is called once per source, reason and minute.
-	Refused(remote, reason string)
+	// Refused: somebody was turned away. peer is who it says it is if that is a member asked for by Connect, else 0. It is called
+	// once per peer, source, reason and minute.
+	Refused(peer uint64, remote, reason string)
 }
 
 // Config describes a Transport. Self and Handler are required.

@@ -37,6 +37,8 @@ type recorder struct {
 	refused     []string
 	closed      bool
 
+	refusedPeers []uint64 // as refused
+
 	onReceive func(peer, session uint64, m *peerpb.Message) // instead of noting it
 	onUp      func(peer *peerpb.Member, session uint64)     // after it is noted, without the lock
 }
@@ -107,8 +109,11 @@ func (r *recorder) Unreachable(_ uint64, err error) {
 	r.note(func() { r.unreachable = append(r.unreachable, err) })
 }
 
-func (r *recorder) Refused(remote, reason string) {
-	r.note(func() { r.refused = append(r.refused, remote+": "+reason) })
+func (r *recorder) Refused(peer uint64, remote, reason string) {
+	r.note(func() {
+		r.refused = append(r.refused, remote+": "+reason)
+		r.refusedPeers = append(r.refusedPeers, peer)
+	})
 }
 
 // wait blocks until ok, which is asked under the lock, holds.

@@ -19,7 +19,17 @@ func kind(reason string) string {
 // refuse reports somebody who was turned away. The reason depends on the kind of stranger alone, so that one who varies what
 // it sends is not reported each time; cause, which may be nil, says more and is only logged.
 func (t *Transport) refuse(remote, reason string, cause error) {
-	first, more := t.refusals.First(seldom.Source(remote), kind(reason), time.Now())
+	t.refusePeer(0, remote, reason, cause)
+}
+
+// refusePeer is refuse of a peer asked for by Connect, which is reported for itself: two on one machine may differ in the same
+// setting from this node, and one may matter and the other not.
+func (t *Transport) refusePeer(peer uint64, remote, reason string, cause error) {
+	what := kind(reason)
+	if peer != 0 {
+		what += " " + hexID(peer)
+	}
+	first, more := t.refusals.First(seldom.Source(remote), what, time.Now())
 	if more {
 		t.log.Warn("refused connections from more sources than are told apart; the others are not reported for a while", "told_apart", seldom.Most)
 	}
@@ -31,7 +41,7 @@ func (t *Transport) refuse(remote, reason string, cause error) {
 	} else {
 		t.log.Warn("refused a connection", "remote", remote, "reason", reason, "cause", clip(cause.Error()))
 	}
-	t.cfg.Handler.Refused(remote, reason)
+	t.cfg.Handler.Refused(peer, remote, reason)
 }
 
 func hexID(id uint64) string { return strconv.FormatUint(id, 16) }

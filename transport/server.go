@@ -78,7 +78,7 @@ func (t *Transport) welcome(stream grpc.BidiStreamingServer[peerpb.Frame, peerpb
 		if p, ok := peer.FromContext(stream.Context()); ok {
 			remote = p.Addr.String()
 		}
-		t.refuse(remote, reason, nil)
+		t.refusePeer(t.askedFor(frame.GetHello().GetFrom().GetId()), remote, reason, nil)
 		ours.From = nil
 		ours.Refused = reason
 		return nil, stream.Send(&peerpb.Frame{Hello: ours})
@@ -91,6 +91,16 @@ func (t *Transport) welcome(stream grpc.BidiStreamingServer[peerpb.Frame, peerpb
 		s.fail(fmt.Errorf("cannot answer the Hello: %w", err))
 	}
 	return s, nil
+}
+
+// askedFor returns the id if Connect was called for it, else 0.
+func (t *Transport) askedFor(id uint64) uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.links[id] == nil {
+		return 0
+	}
+	return id
 }
 
 // firstFrame reads the first frame, but does not wait for it for ever.

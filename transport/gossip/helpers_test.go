@@ -45,7 +45,7 @@ func (silent) Up(*peerpb.Member, uint64)                 {}
 func (silent) Receive(uint64, uint64, []*peerpb.Message) {}
 func (silent) Down(uint64, uint64, error)                {}
 func (silent) Unreachable(uint64, error)                 {}
-func (silent) Refused(string, string)                    {}
+func (silent) Refused(uint64, string, string)            {}
 
 // watch notes what gossip reports.
 type watch struct {

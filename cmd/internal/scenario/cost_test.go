@@ -108,7 +108,7 @@ type echo struct {
 func (e *echo) Up(_ *peerpb.Member, session uint64) { e.up <- session }
 func (e *echo) Down(uint64, uint64, error)          {}
 func (e *echo) Unreachable(uint64, error)           {}
-func (e *echo) Refused(string, string)              {}
+func (e *echo) Refused(uint64, string, string)      {}
 
 func (e *echo) Receive(peer, session uint64, ms []*peerpb.Message) {
 	for _, m := range ms {
