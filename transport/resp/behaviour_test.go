@@ -439,6 +439,38 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// Why there can be no socket is said of what the operator named, not of the hidden directory in which it is made.
+func TestUnixSocketErrors(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "missing")
+	deep := filepath.Join(dir, strings.Repeat("d", maxSocketPath-len(dir)-3))
+	used := filepath.Join(dir, "used")
+	start(t, Config{Addr: "unix:" + used})
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, strings.Repeat("s", maxSocketPath-len(dir))): fmt.Sprintf("%d bytes, and no client can name more than %d", maxSocketPath+1, maxSocketPath),
+		deep + "/s":    fmt.Sprintf("directory has %d bytes, at most %d", len(deep), maxSocketPath-len(hiddenSocket)),
+		missing + "/s": "cannot make a socket in " + missing + ": no such file or directory",
+		file + "/s":    "cannot make a socket in " + file + ": not a directory",
+		used:           used + ": address already in use",
+	} {
+		s, err := Listen(Config{Addr: "unix:" + path, Backend: newFake()})
+		if err == nil {
+			_ = s.Close()
+			t.Errorf("%s: no error", path)
+		} else if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "/.r") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	longest := filepath.Join(dir, strings.Repeat("s", maxSocketPath-len(dir)-1))
+	if got := dial(t, start(t, Config{Addr: "unix:" + longest}).Addr()).do("ping"); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+}
+
 // Of two that start at the same time on a socket that was left behind, the one whose socket is in the place keeps it when the other ends.
 func TestCloseLeavesTheSocketOfAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,27 +25,34 @@ func listen(addr string) (net.Listener, error) {
 // listenUnix makes the socket in a directory that nobody else can enter, sets its mode, and only then moves it to its place: at no
 // time can another user connect. The move also replaces a socket that a dead process has left behind.
 func listenUnix(path string) (net.Listener, error) {
+	parent := filepath.Dir(path)
+	switch {
+	case len(path) > maxSocketPath:
+		return nil, fmt.Errorf("the path of the socket has %d bytes, and no client can name more than %d", len(path), maxSocketPath)
+	case len(parent) > maxSocketPath-len(hiddenSocket):
+		return nil, fmt.Errorf("the path of the socket's directory has %d bytes, at most %d are possible", len(parent), maxSocketPath-len(hiddenSocket))
+	}
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, err
+		return nil, noSocket(parent, err)
 	case info.Mode()&fs.ModeSocket == 0:
 		return nil, fmt.Errorf("%s exists and is no socket", path)
 	default:
 		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 			_ = conn.Close()
-			return nil, fmt.Errorf("%s is in use", path)
+			return nil, fmt.Errorf("%s: %w", path, syscall.EADDRINUSE)
 		}
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".r")
+	dir, err := os.MkdirTemp(parent, ".r")
 	if err != nil {
-		return nil, err
+		return nil, noSocket(parent, err)
 	}
 	defer os.RemoveAll(dir)
 	hidden := filepath.Join(dir, "s")
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
 	if err != nil {
-		return nil, err
+		return nil, noSocket(parent, err)
 	}
 	ln.SetUnlinkOnClose(false)
 	err = os.Chmod(hidden, 0o600)
@@ -54,9 +62,25 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	if err != nil {
 		_ = ln.Close()
-		return nil, err
+		return nil, noSocket(parent, err)
 	}
 	return &unixListener{UnixListener: ln, path: path, file: file}, nil
+}
+
+const (
+	// maxSocketPath is what the address of a socket has room for, but for the zero byte at its end.
+	maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+	// hiddenSocket is as long as what the socket is called in its directory at first.
+	hiddenSocket = "/.r4294967295/s"
+)
+
+// noSocket says why there can be no socket in a directory, without the name that it would have had at first.
+func noSocket(dir string, err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	return fmt.Errorf("cannot make a socket in %s: %w", dir, err)
 }
 
 // unixListener knows where its socket was moved to.

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,6 +55,25 @@ func TestCheck(t *testing.T) {
 		if err != nil && !errors.As(err, &usage) {
 			t.Errorf("%s: %T is no usage error", c.about, err)
 		}
+	}
+}
+
+// Whoever gives a socket or a port that is taken is told what to do about it.
+func TestATakenSocketSaysWhatToDo(t *testing.T) {
+	addr := "unix:" + filepath.Join(t.TempDir(), "s")
+	server, err := resp.Listen(resp.Config{Addr: addr, Backend: &respBackend{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	_, err = resp.Listen(resp.Config{Addr: addr, Backend: &respBackend{}})
+	want := "--resp " + addr + ": the socket is taken; is another node running? Choose another with --resp"
+	if got := explainListen("--resp", addr, err); got.Error() != want {
+		t.Errorf("%v", got)
+	}
+	if err := errors.Join(server.Close(), <-served); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -145,12 +145,16 @@ func Loopback(addr string) bool {
 
 // explainListen says what to do about an address that cannot be listened on.
 func explainListen(flag, addr string, err error) error {
+	if inUse(err) {
+		what := "port"
+		if tcpOnly(addr) == "" {
+			what = "socket"
+		}
+		return fmt.Errorf("%s %s: the %s is taken; is another node running? Choose another with %s", flag, addr, what, flag)
+	}
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		return fmt.Errorf("%s %s: %w", flag, addr, err)
-	}
-	if inUse(err) {
-		return fmt.Errorf("%s %s: the port is taken; is another node running? Choose another with %s", flag, addr, flag)
 	}
 	return fmt.Errorf("%s %s cannot be listened on: %w", flag, addr, op.Err)
 }
