@@ -49,6 +49,17 @@ type Members struct {
 	Members []node.Member `json:"members"`
 }
 
+// Silent names the members that a node does not hear, and tells whether those left of a view of size members are no majority of
+// it. Members that leave may be listed and in the view no more, so size is not their number.
+func Silent(members []node.Member, size int) (names []string, noMajority bool) {
+	for _, m := range members {
+		if m.State == "silent" {
+			names = append(names, m.Name)
+		}
+	}
+	return names, size > 0 && size-len(names) < size/2+1
+}
+
 // Share is a member's part of the ring.
 type Share struct {
 	Name  string  `json:"name"`

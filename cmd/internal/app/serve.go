@@ -14,19 +14,28 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/admin"
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/metrics"
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport/resp"
 )
 
-// ErrCutShort: a second signal ended the node before its hand-over was done.
-var ErrCutShort = errors.New("ended at once by a second signal, without hand-over")
+// Ends of a node that has not handed over all it held.
+var (
+	// ErrCutShort: a second signal ended the node before its hand-over was done.
+	ErrCutShort = errors.New("ended at once by a second signal, without hand-over")
+	// ErrNotHandedOver: the time for the hand-over ran out.
+	ErrNotHandedOver = errors.New("left without full hand-over")
+)
 
 // frontTimeout bounds how long the admin interface may take to end.
 const frontTimeout = 2 * time.Second
 
+// lookEvery is how often a node that leaves looks whether anybody is there to hand over to.
+const lookEvery = 200 * time.Millisecond
+
 // Serve runs a node until the first signal, then leaves the cluster gracefully within cfg.LeaveTimeout. A second signal ends
-// it at once. It returns nil after a leave.
+// it at once. It returns nil after a leave, and ErrCutShort or ErrNotHandedOver if that was not complete.
 func Serve(cfg Config, signals <-chan os.Signal) error {
 	// From the beginning: one that nobody catches ends the process. What it asks for is done once the node runs.
 	hup := make(chan os.Signal, 1)
@@ -119,21 +128,42 @@ func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) e
 	fronts.state.leaving.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.LeaveTimeout)
 	defer cancel()
+	begun, entries := time.Now(), n.Stats().Entries
+	alone := warnAlone(cfg, n)
 	left := make(chan error, 1)
-	begun := time.Now()
 	go func() { left <- n.Leave(ctx) }()
-	select {
-	case err := <-left:
-		if err != nil {
-			cfg.Logger.Warn("left without full hand-over; the other nodes take over from their copies", "error", err)
-		} else {
-			cfg.Logger.Info("left", "took", time.Since(begun).Round(time.Millisecond).String())
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			alone = alone || warnAlone(cfg, n)
+		case err := <-left:
+			if err == nil {
+				cfg.Logger.Info("left", "took", time.Since(begun).Round(time.Millisecond).String())
+				return fronts.close()
+			}
+			text := "left without full hand-over; the other nodes take over from their copies, and what only this node held is gone"
+			if alone {
+				text = "left without hand-over, for no majority was within reach; what only this node held is gone"
+			}
+			cfg.Logger.Warn(text, "entries", entries, "error", err)
+			return errors.Join(ErrNotHandedOver, fronts.close())
+		case <-signals:
+			cancel()
+			return errors.Join(ErrCutShort, n.Close(), fronts.close())
 		}
-		return fronts.close()
-	case <-signals:
-		cancel()
-		return errors.Join(ErrCutShort, n.Close(), fronts.close())
 	}
+}
+
+// warnAlone says that there is no majority to hand over to, if so.
+func warnAlone(cfg Config, n *node.Node) bool {
+	silent, noMajority := api.Silent(n.Members(), n.Stats().Members)
+	if noMajority {
+		cfg.Logger.Warn("no majority within reach: nothing can be handed over; this node waits for one, and a second signal ends it at once",
+			"silent", strings.Join(silent, ", "), "within", cfg.LeaveTimeout.String())
+	}
+	return noMajority
 }
 
 // fronts are the listeners beside the node's own. Either may be absent.
