@@ -1,13 +1,16 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/app"
+	"github.com/huddle-cache/huddle/cmd/internal/client"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 	"github.com/huddle-cache/huddle/node"
 )
@@ -229,6 +232,51 @@ func (c *forgetCmd) Run(io *streams) error {
 	if err := cl.Forget(ctx, c.Name); err != nil {
 		return err
 	}
-	return c.say(io, api.Done{OK: true}, name+" is no longer counted; nodes that had no majority, and have one without it, "+
-		"now give up all their entries and start over, empty")
+	answer, text := c.outcome(ctx, cl)
+	return c.say(io, answer, name+" is no longer counted; "+text)
+}
+
+// What was forgotten takes effect with the next look of the nodes at their majority, which is soon.
+const (
+	forgetWithin = 3 * time.Second
+	forgetPause  = 200 * time.Millisecond
+)
+
+// forgetAnswer tells what came of a forget.
+type forgetAnswer struct {
+	OK         bool     `json:"ok"`
+	NoMajority bool     `json:"no_majority"`      // there is still none
+	Silent     []string `json:"silent,omitempty"` // who else is silent then
+}
+
+// outcome tells whether there is a majority now, or will be: a node that was forgotten earlier is silent too, and does not count.
+func (c *forgetCmd) outcome(ctx context.Context, cl *client.Client) (forgetAnswer, string) {
+	const goOn = "nodes that had no majority, and have one without it, now give up all their entries and start over, empty"
+	for end := time.Now().Add(forgetWithin); ; {
+		st, m, err := look(ctx, cl, false)
+		if err != nil || st.View == 0 {
+			return forgetAnswer{OK: true}, goOn
+		}
+		// Whether the node still acts says nothing: its lease may outlast the majority by a moment.
+		others := slices.DeleteFunc(m.Members, func(o node.Member) bool { return o.Name == c.Name })
+		silent, noMajority := api.Silent(others, st.Stats.Members-1)
+		if !noMajority {
+			return forgetAnswer{OK: true}, goOn
+		}
+		if time.Now().After(end) {
+			return forgetAnswer{OK: true, NoMajority: true, Silent: silent}, stillNone(silent)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(forgetPause):
+		}
+	}
+}
+
+func stillNone(silent []string) string {
+	names := term.Clean(strings.Join(silent, ", "))
+	if len(silent) == 1 {
+		return fmt.Sprintf("still no majority: %s is silent too; forget it as well, or start it again", names)
+	}
+	return fmt.Sprintf("still no majority: %s are silent too; forget more of them, or start them again", names)
 }

@@ -75,6 +75,33 @@ func TestStatusSaysWhyANodeIsOutside(t *testing.T) {
 	}
 }
 
+// A forget that is not enough says who else is silent.
+func TestForgetSaysWhatCameOfIt(t *testing.T) {
+	const silent, alive = `{"name":"b","state":"silent"},{"name":"c","state":"silent"}`, `{"name":"a","self":true,"state":"member"}`
+	for _, c := range []struct{ about, answer, want string }{
+		{"two of three are lost", `{"view":3,"members":%s}`, "b is no longer counted; still no majority: c is silent too; forget it as well, or start it again"},
+		{"started over", `{"view":0,"members":%s}`, "start over, empty"},
+		{"lost a moment ago", `{"view":3,"acting":true,"members":%s}`, "still no majority"},
+	} {
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			members := "3"
+			if r.URL.Path == "/api/v1/members" {
+				members = "[" + alive + "," + silent + "]"
+			}
+			fmt.Fprintf(w, c.answer, members)
+		}))
+		var out bytes.Buffer
+		code := Main([]string{"forget", "b", "--yes", "--admin", ts.Listener.Addr().String()}, strings.NewReader(""), &out, &out)
+		if code != exitOK || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: code %d, %s", c.about, code, out.String())
+		}
+		ts.Close()
+	}
+	if text := stillNone([]string{"c", "d"}); !strings.Contains(text, "c, d are silent too") {
+		t.Error(text)
+	}
+}
+
 func TestMistakesAreExplained(t *testing.T) {
 	for want, args := range map[string]string{
 		`--admin "off" is not usable: it must be host:port`: "status --admin off",
