@@ -31,8 +31,12 @@ var (
 // frontTimeout bounds how long the admin interface may take to end.
 const frontTimeout = 2 * time.Second
 
-// lookEvery is how often a node that leaves looks whether anybody is there to hand over to.
+// lookEvery is how often a node that leaves looks whether anybody is there to hand over to, and one that was out of its cluster
+// whether it is in sync again.
 const lookEvery = 200 * time.Millisecond
+
+// eventBuffer is how many events wait to be taken. They are taken at once.
+const eventBuffer = 64
 
 // Serve runs a node until the first signal, then leaves the cluster gracefully within cfg.LeaveTimeout. A second signal ends
 // it at once. It returns nil after a leave, and ErrCutShort or ErrNotHandedOver if that was not complete.
@@ -106,15 +110,31 @@ func boundMemory(maxBytes int64) {
 	}
 }
 
-// run waits for the end and carries it out.
+// run waits for the end and carries it out. Each time that the node has come into a cluster it says so.
 func run(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) error {
+	events, cancel := n.Subscribe(eventBuffer)
+	defer cancel()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
 	ready := n.Ready()
+	var again <-chan time.Time // nil while the node is in sync, as far as the log says
+	inSync := func() {
+		ready, again = nil, nil
+		st := n.Stats()
+		cfg.Logger.Info("in sync", "view", st.View, "members", st.Members)
+	}
 	for {
 		select {
 		case <-ready:
-			ready = nil
-			st := n.Stats()
-			cfg.Logger.Info("in sync", "view", st.View, "members", st.Members)
+			inSync()
+		case e := <-events:
+			if ready == nil && outOfSync(e.Kind) {
+				again = ticker.C
+			}
+		case <-again:
+			if n.InSync() {
+				inSync()
+			}
 		case err := <-fronts.failed:
 			return errors.Join(err, n.Close(), fronts.close())
 		case sig := <-signals:
@@ -122,6 +142,11 @@ func run(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) err
 			return leave(cfg, n, fronts, signals)
 		}
 	}
+}
+
+// outOfSync tells whether, by an event of this kind, the node is or has been out of its cluster.
+func outOfSync(kind string) bool {
+	return kind == "lost-majority" || kind == "regained" || kind == "started-over"
 }
 
 func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) error {
