@@ -38,16 +38,14 @@ func (c *keygenCmd) Run(io *streams) error {
 		_, err := io.out.Write(keys.Format())
 		return err
 	}
-	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	err = keys.Create(c.File)
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return usage("%s is there already and is left as it is; a new key would shut out nodes that have the old one. "+
 			"To change the key of a running cluster see \"huddle keygen --help\", --rotate", c.File)
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return usage("%v", err)
-	}
-	_, err = f.Write(keys.Format())
-	if err = errors.Join(err, f.Close()); err != nil {
+	case err != nil:
 		return err
 	}
 	_, err = fmt.Fprintf(io.out, "Wrote %s, with the key %s. Give it to every node of the cluster: --key-file %s\n",

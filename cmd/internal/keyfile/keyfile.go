@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,6 +150,44 @@ func (k Keys) Drop() (Keys, error) {
 	}
 	k.Secondary, k.Used = nil, false
 	return k, nil
+}
+
+// Create writes k to a file that must not be there yet, readable by its owner only. It is there whole or not at all. One that is there
+// already is left as it is, which is fs.ErrExist.
+func (k Keys) Create(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key") // of mode 0600
+	if err != nil {
+		return named(err, path)
+	}
+	_, err = f.Write(k.Format())
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path) // unlike Rename, it does not overwrite
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			err = k.createInPlace(path) // there are file systems without links
+		}
+	}
+	return errors.Join(named(err, path), os.Remove(f.Name()))
+}
+
+func (k Keys) createInPlace(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(k.Format())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// named lets an error about a file beside path tell of path.
+func named(err error, path string) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return &fs.PathError{Op: pathErr.Op, Path: path, Err: pathErr.Err}
+	}
+	return err
 }
 
 // Replace writes k to a file that is there, at once, with the file's owner, group and permissions; but one that everybody may

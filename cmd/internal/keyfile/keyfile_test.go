@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -212,4 +213,42 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v became %v, %v", k, back, err)
 		}
 	})
+}
+
+// A new file is there whole, its owner's alone, and never in the place of another.
+func TestCreate(t *testing.T) {
+	k, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for about, create := range map[string]func(string) error{"linked": k.Create, "in place": k.createInPlace} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "key")
+		if err := create(path); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(data, k.Format()) {
+			t.Errorf("%s: %q, %v", about, data, err)
+		}
+		if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: the file has mode %v, %v", about, info.Mode(), err)
+		}
+		if err := os.WriteFile(path, []byte("another"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := create(path); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: over another: %v", about, err)
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != "another" {
+			t.Errorf("%s: another became %q, %v", about, data, err)
+		}
+		if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+			t.Errorf("%s: left behind: %v, %v", about, names, err)
+		}
+		missing := filepath.Join(dir, "missing", "key")
+		if err := create(missing); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), missing) {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
 }
