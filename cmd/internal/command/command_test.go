@@ -37,13 +37,20 @@ func TestServeNamesItsFlags(t *testing.T) {
 	}
 }
 
-// The default of --max-value is for any memory.
+// The default of --max-value is for any memory, and the log says what it is then. Whoever gives it is told.
 func TestTheDefaultValueFitsSmallMemory(t *testing.T) {
-	c := serveCmd{MaxMemory: 2 << 20, MaxValue: defaultMaxValue, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "info"}
-	cfg, err := c.config(&bytes.Buffer{})
-	if err != nil || cfg.Node.MaxValueBytes != 1<<19 {
-		t.Errorf("%d, %v", cfg.Node.MaxValueBytes, err)
+	var log bytes.Buffer
+	c := serveCmd{MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "info"}
+	cfg, err := c.config(&log)
+	if err != nil || cfg.Node.MaxValueBytes != 1<<19 || !strings.Contains(log.String(), "max_value=512KB") {
+		t.Errorf("%d, %v, %s", cfg.Node.MaxValueBytes, err, log.String())
 	}
+	log.Reset()
+	c.MaxMemory = 256 << 20
+	if cfg, err := c.config(&log); err != nil || cfg.Node.MaxValueBytes != defaultMaxValue || log.Len() > 0 {
+		t.Errorf("%d, %v, %s", cfg.Node.MaxValueBytes, err, log.String())
+	}
+	refusedWith(t, "--max-value 1MB is not usable: at most 16MB, and a quarter of --max-memory, which is 512KB", "serve", "--max-value", "1MB", "--max-memory", "2MB")
 }
 
 // An empty argument is a mistake, and no request.

@@ -44,7 +44,7 @@ type serveCmd struct {
 	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
 	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
 	RepairRate byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, at least 64KB, so that requests keep their latency. Default: ${default}."`
-	MaxValue   byteSize      `default:"1MB" placeholder:"SIZE" help:"Largest value, in bytes with KB or MB: at most 16MB, and a quarter of --max-memory, to which the default is held. Default: ${default}."`
+	MaxValue   *byteSize     `placeholder:"SIZE" help:"Largest value, in bytes with KB or MB: at most 16MB, and a quarter of --max-memory, to which the default is held. Default: 1MB."`
 	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
 	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
 	WhenUnsure string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
@@ -95,8 +95,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 	if err := checkTTL("--default-ttl", c.DefaultTTL); err != nil {
 		return cfg, err
 	}
-	if quarter := c.MaxMemory / 4; c.MaxValue > maxValue || c.MaxValue > quarter && c.MaxValue != defaultMaxValue {
-		return cfg, usage("--max-value %s is not usable: at most 16MB, and a quarter of --max-memory, which is %s", sizeText(c.MaxValue), sizeText(quarter))
+	largest, err := c.largestValue()
+	if err != nil {
+		return cfg, err
 	}
 	cfg = app.Config{
 		Node: node.Config{
@@ -111,7 +112,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			Replicas:      c.Replicas,
 			MaxBytes:      int64(c.MaxMemory),
 			RepairRate:    int64(c.RepairRate),
-			MaxValueBytes: int(min(c.MaxValue, c.MaxMemory/4)),
+			MaxValueBytes: int(largest),
 			DefaultTTL:    c.DefaultTTL,
 			Lease:         c.Lease,
 			ExpelAfter:    max(2*time.Second, 2*c.Lease),
@@ -130,6 +131,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		Logger:       logger(logTo, c.LogFormat, c.LogLevel),
 	}
 	cfg.Node.Logger = cfg.Logger
+	if c.MaxValue == nil && largest < defaultMaxValue {
+		cfg.Logger.Info("the largest value is held to a quarter of --max-memory; see --max-value", "max_value", sizeText(largest))
+	}
 	if c.ForgetAfter == 0 {
 		cfg.Node.ForgetAfter = -1 // the node's zero is its default
 	}
@@ -140,6 +144,18 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		return cfg, err
 	}
 	return cfg, cfg.Check()
+}
+
+// largestValue is --max-value, or its default.
+func (c *serveCmd) largestValue() (byteSize, error) {
+	quarter := c.MaxMemory / 4
+	switch {
+	case c.MaxValue == nil:
+		return min(defaultMaxValue, quarter), nil
+	case *c.MaxValue > min(maxValue, quarter):
+		return 0, usage("--max-value %s is not usable: at most 16MB, and a quarter of --max-memory, which is %s", sizeText(*c.MaxValue), sizeText(quarter))
+	}
+	return *c.MaxValue, nil
 }
 
 // clean drops empty parts, which a trailing comma leaves.
