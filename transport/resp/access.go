@@ -249,6 +249,15 @@ func (c *client) present(key []byte) (Entry, bool, error) {
 	if !ok {
 		l = c.srv.ask(c.context(), string(key), true)
 	}
+	return c.unlessChanged(key, l)
+}
+
+// judged is present, with the entry that the conditions of a write are judged by.
+func (c *client) judged(key []byte) (Entry, bool, error) {
+	return c.unlessChanged(key, c.srv.askTicket(c.context(), string(key)))
+}
+
+func (c *client) unlessChanged(key []byte, l lookup) (Entry, bool, error) {
 	if l.err == nil && !c.tx.unchanged(key, l.entry.Version) {
 		return Entry{}, false, errConflict
 	}
@@ -293,6 +302,39 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 	return existed, err
 }
 
+// removeAsSeen deletes a key on condition that it is as it was seen, and tells whether it was there.
+func (c *client) removeAsSeen(key []byte, e Entry, found bool) (bool, error) {
+	if found {
+		return c.remove(key, e.Version)
+	}
+	at, watched := c.tx.guards(key)
+	err := c.srv.removeAbsent(c.context(), string(key), at.ticket)
+	if watched && errors.Is(err, ErrCondition) {
+		return false, errConflict
+	}
+	c.tx.wrote(key, err)
+	return false, err
+}
+
+// removeAbsent deletes a key that was found absent: whoever said so may have lost for want of room what is served elsewhere. It is
+// ErrCondition if the key is there by now, or something has happened to it since ticket; without one it is asked for.
+func (s *Server) removeAbsent(ctx context.Context, key string, ticket Ticket) error {
+	if ticket == (Ticket{}) {
+		l := s.askTicket(ctx, key)
+		switch {
+		case l.err != nil:
+			return l.err
+		case l.found:
+			return ErrCondition
+		}
+		ticket = l.ticket
+	}
+	if s.fill == nil {
+		return nil
+	}
+	return asUnconfirmed(s.fill.RemoveAbsent(ctx, key, ticket))
+}
+
 // touch gives a key a new TTL; 0: no end.
 func (c *client) touch(key []byte, ttl time.Duration) (bool, error) {
 	existed, err := c.srv.cfg.Backend.Touch(c.context(), string(key), ttl)
@@ -309,11 +351,13 @@ func (c *client) change(key []byte, update func(e Entry, found bool) error) erro
 		return asUnsure(err)
 	}
 	defer unlock()
+	look := c.present
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		e, found, err := c.present(key)
+		e, found, err := look(key)
 		if err != nil {
 			return err
 		}
+		look = c.judged // memory may hold for long what conditions are not judged by
 		if err = update(e, found); !errors.Is(err, ErrCondition) {
 			return err
 		}

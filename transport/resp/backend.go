@@ -75,12 +75,16 @@ type PrefetchBackend interface {
 // PrefetchMost is how many keys a PrefetchBackend is told at a time.
 const PrefetchMost = 32
 
-// FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again.
+// FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again. Lookup may still
+// find, for a while, what whoever judges the conditions of writes has lost for want of room.
 type FillBackend interface {
 	Backend
-	// LookupOrTicket is Lookup. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket. The Set is also ErrCondition if
-	// that cannot be told any more.
+	// LookupOrTicket is Lookup as the conditions of writes are judged. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket.
+	// The Set is also ErrCondition if that cannot be told any more.
 	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket Ticket, err error)
+	// RemoveAbsent makes sure that no Lookup finds a key any more that LookupOrTicket called absent. Like a Set with the ticket it is
+	// ErrCondition if something has happened to the key since.
+	RemoveAbsent(ctx context.Context, key string, ticket Ticket) error
 }
 
 // SetItem is one key of SetMany.

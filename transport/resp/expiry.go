@@ -145,10 +145,10 @@ func (c *client) expire(args [][]byte, u unit) {
 	done := false
 	err := c.change(args[1], func(e Entry, found bool) (err error) {
 		switch {
-		case !found || !o.allow(ttl, e.TTL):
+		case found && !o.allow(ttl, e.TTL), !found && ttl > 0:
 			done = false
 		case ttl <= 0:
-			done, err = c.remove(args[1], e.Version)
+			done, err = c.removeAsSeen(args[1], e, found)
 		default:
 			done, err = c.touch(args[1], ttl)
 		}

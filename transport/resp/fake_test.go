@@ -251,6 +251,17 @@ func (f fillFake) LookupOrTicket(ctx context.Context, key string) (Entry, bool, 
 	return e, found, Ticket{f.clock}, err
 }
 
+func (f fillFake) RemoveAbsent(_ context.Context, key string, t Ticket) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.live(key); ok || max(f.last[key], f.cleared) > t[0] {
+		return ErrCondition
+	}
+	f.clock++
+	f.last[key] = f.clock
+	return nil
+}
+
 // start serves cfg on a free port until the test ends.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()

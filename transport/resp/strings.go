@@ -187,12 +187,12 @@ func (c *client) exchange(key, value []byte, o setOptions, a SetArgs) {
 		if k, _ := unwrap(e.Value); o.get && k != plain {
 			return nil
 		}
-		if o.absent && found || o.present && !found {
+		done = found && !o.absent || !found && !o.present
+		if !done && (found || a.TTL >= 0) { // with a time that has passed, what is absent here is to be nowhere
 			return nil
 		}
-		done = true
 		if a.TTL < 0 {
-			_, err := c.remove(key, e.Version)
+			_, err := c.removeAsSeen(key, e, found)
 			return err
 		}
 		since := unchangedSince(e, found)
@@ -236,10 +236,10 @@ func cmdGetdel(c *client, args [][]byte) {
 	var had bool
 	err := c.change(args[1], func(e Entry, found bool) error {
 		old, had = e, found
-		if k, _ := unwrap(e.Value); !found || k != plain {
+		if k, _ := unwrap(e.Value); k != plain {
 			return nil
 		}
-		_, err := c.remove(args[1], e.Version)
+		_, err := c.removeAsSeen(args[1], e, found)
 		return err
 	})
 	if err != nil {
@@ -261,17 +261,19 @@ func cmdGetex(c *client, args [][]byte) {
 	err := c.change(args[1], func(e Entry, found bool) (err error) {
 		old, had = e, found
 		k, _ := unwrap(e.Value)
-		if !found || k != plain {
+		if k != plain || !o.expiring && !o.persist {
 			return nil
 		}
 		ttl := time.Duration(0)
-		if o.expiring {
+		if msg = ""; o.expiring {
 			ttl, msg = o.ttl.duration("getex")
 		}
 		switch {
-		case msg != "", !o.expiring && !o.persist:
 		case ttl < 0:
-			_, err = c.remove(args[1], e.Version)
+			_, err = c.removeAsSeen(args[1], e, found)
+		case !found:
+			msg = "" // Redis does not look at the time for an absent key
+		case msg != "":
 		default:
 			_, err = c.touch(args[1], ttl)
 		}

@@ -50,7 +50,7 @@ func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool,
 
 // LookupOrTicket implements resp.FillBackend. A copy that answers in place of the owner gives no ticket.
 func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entry, bool, resp.Ticket, error) {
-	e, found, ticket, err := b.node.LookupOrTicket(ctx, key)
+	e, found, ticket, err := b.node.LookupAtOwner(ctx, key)
 	switch {
 	case err != nil:
 		return resp.Entry{}, false, resp.Ticket{}, respError(err)
@@ -60,6 +60,11 @@ func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entr
 		return resp.Entry{}, false, resp.Ticket{}, resp.ErrUnsure
 	}
 	return resp.Entry{}, false, resp.Ticket{ticket.Clock, ticket.Chain}, nil
+}
+
+// RemoveAbsent implements resp.FillBackend. It is never final: nobody has seen that there was something to delete.
+func (b *respBackend) RemoveAbsent(ctx context.Context, key string, ticket resp.Ticket) error {
+	return respError(b.node.DeleteAbsent(ctx, key, node.Ticket{Clock: ticket[0], Chain: ticket[1]}))
 }
 
 // Set implements resp.Backend.

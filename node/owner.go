@@ -1,0 +1,34 @@
+package node
+
+import (
+	"context"
+	"fmt"
+)
+
+// An owner that evicts an entry tells nobody. The copies keep theirs and serve it under their leases, although the owner calls the key absent.
+// What is here looks at a key as its owner sees it, by which conditions are judged, and ends what is left of one that its owner has not.
+
+// LookupAtOwner is LookupOrTicket that always asks the owner of the key, whatever this node's memory holds.
+func (n *Node) LookupAtOwner(ctx context.Context, key string) (Entry, bool, Ticket, error) {
+	e, t, err := n.ask(ctx, key, n.tokens.key(key), true)
+	if e == nil {
+		return Entry{}, false, t, err
+	}
+	entry, err := n.entry(key, e, n.clock.Now())
+	return entry, err == nil, Ticket{}, err
+}
+
+// DeleteAbsent is Delete of a key that was absent at its owner: once it has returned nil no node serves what the owner may have evicted.
+// t is the ticket of that miss. It fails with ErrStaleFill when the key was written or deleted, or everything was, after the miss.
+func (n *Node) DeleteAbsent(ctx context.Context, key string, t Ticket) error {
+	w, err := n.newRemove(key, nil)
+	if err != nil {
+		return err
+	}
+	if t.Clock == 0 {
+		return fmt.Errorf("delete: %w", ErrStaleFill)
+	}
+	w.IfAbsent, w.Ticket, w.TicketChain = true, t.Clock, t.Chain
+	_, err = n.write(ctx, "delete", w)
+	return err
+}

@@ -1,0 +1,44 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// TestDeleteAbsent: it loses to all that happened to the key after the miss.
+func TestDeleteAbsent(t *testing.T) {
+	ns := cluster(t, 3, node.Config{}).Nodes()
+	for about, c := range map[string]struct {
+		meanwhile func(context.Context) error
+		want      error
+		found     bool
+	}{
+		"nothing": {func(context.Context) error { return nil }, nil, false},
+		"set":     {func(ctx context.Context) error { return ns[1].Set(ctx, "set", []byte("v")) }, node.ErrCondition, true},
+		"set and deleted": {func(ctx context.Context) error {
+			return errors.Join(ns[1].Set(ctx, "set and deleted", []byte("v")), ns[2].Delete(ctx, "set and deleted"))
+		}, node.ErrStaleFill, false},
+		"cleared": {func(ctx context.Context) error { return ns[2].Clear(ctx) }, node.ErrStaleFill, false},
+	} {
+		ctx := ctxT(t)
+		_, found, ticket, err := ns[0].LookupAtOwner(ctx, about)
+		if found || err != nil {
+			t.Fatalf("%s: found %v, %v", about, found, err)
+		}
+		if err := c.meanwhile(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := ns[0].DeleteAbsent(ctx, about, ticket); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", about, err)
+		}
+		if e, found, _, err := ns[0].LookupAtOwner(ctx, about); found != c.found || err != nil || found && string(e.Value) != "v" {
+			t.Errorf("%s: found %v, %v", about, found, err)
+		}
+	}
+	if err := ns[0].DeleteAbsent(ctxT(t), "k", node.Ticket{}); !errors.Is(err, node.ErrStaleFill) {
+		t.Errorf("without a ticket: %v", err)
+	}
+}
