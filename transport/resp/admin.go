@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,57 +26,6 @@ func (s *Server) describeClients() string {
 		b.WriteString(c.describe() + "\n")
 	}
 	return b.String()
-}
-
-func cmdInfo(c *client, args [][]byte) {
-	wanted := make(map[string]bool)
-	all := len(args) == 1
-	for _, arg := range args[1:] {
-		name := strings.ToLower(string(arg))
-		all = all || name == "all" || name == "default" || name == "everything"
-		wanted[name] = true
-	}
-	var b strings.Builder
-	for _, section := range c.srv.info() {
-		if !all && !wanted[strings.ToLower(section.Name)] {
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteString("\r\n")
-		}
-		b.WriteString("# " + section.Name + "\r\n")
-		for _, f := range section.Fields {
-			b.WriteString(f[0] + ":" + f[1] + "\r\n")
-		}
-	}
-	c.writeText(b.String())
-}
-
-// info returns the sections of the front, then those of the backend.
-func (s *Server) info() []InfoSection {
-	s.mu.Lock()
-	connected := len(s.clients)
-	s.mu.Unlock()
-	up := int(time.Since(s.started).Seconds())
-	return append([]InfoSection{
-		{"Server", [][2]string{
-			{"redis_version", dialect},
-			{"redis_mode", "standalone"},
-			{"huddle_version", s.cfg.Version},
-			{"os", runtime.GOOS + " " + runtime.GOARCH},
-			{"arch_bits", strconv.Itoa(strconv.IntSize)},
-			{"process_id", strconv.Itoa(os.Getpid())},
-			{"uptime_in_seconds", strconv.Itoa(up)},
-			{"uptime_in_days", strconv.Itoa(up / 86400)},
-		}},
-		{"Clients", [][2]string{
-			{"connected_clients", strconv.Itoa(connected)},
-			{"maxclients", strconv.Itoa(s.cfg.MaxConns)},
-			{"total_connections_received", strconv.FormatUint(s.served.Load(), 10)},
-		}},
-		{"Persistence", [][2]string{{"loading", "0"}}},
-		{"Replication", [][2]string{{"role", "master"}, {"connected_slaves", "0"}}},
-	}, s.cfg.Backend.Info()...)
 }
 
 func cmdConfig(c *client, args [][]byte) {

@@ -41,6 +41,9 @@ type client struct {
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
 	name    atomic.Pointer[string]
 
+	ran      uint64        // commands since they were last added to commands
+	commands atomic.Uint64 // that it has run
+
 	rest      [][][]byte     // commands of the batch that are still to be run
 	ahead     []lookup       // answers to the reads at the start of rest
 	aheadMost int            // reads that are made together at most; 0: mostAhead
@@ -111,6 +114,7 @@ func (c *client) answer() outcome {
 			c.rest = whole
 		}
 		c.run()
+		c.count()
 		switch {
 		case c.quit:
 			c.flush()
@@ -131,6 +135,15 @@ func (c *client) answer() outcome {
 		return waits
 	}
 	return idle
+}
+
+// count adds the commands of a batch to those of the client. Each client counts its own, so that no two wait for each other, and once
+// for a batch; who asks for all adds up.
+func (c *client) count() {
+	if c.ran > 0 {
+		c.commands.Add(c.ran)
+		c.ran = 0
+	}
 }
 
 // onLoop tells whether it is a loop that serves the client just now: nothing may wait.

@@ -43,6 +43,8 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool
 	clients map[*client]struct{}
+	past    uint64     // commands of clients that have gone
+	rate    rate       // of commands, as of the last that asked
 	leaving int        // of clients, those that are being closed in favour of others
 	owing   *list.List // of *client: those that owe the password, oldest first; one that is being closed is not in it
 	loops   []*loop
@@ -64,6 +66,7 @@ func Listen(cfg Config) (*Server, error) {
 		ln:       ln,
 		commands: commandTable(),
 		started:  time.Now(),
+		rate:     rate{at: time.Now()},
 		clients:  make(map[*client]struct{}),
 		owing:    list.New(),
 		reports:  seldom.New(reportInterval),
@@ -132,6 +135,7 @@ func (s *Server) ended(c *client) {
 	}
 	s.mu.Lock()
 	delete(s.clients, c)
+	s.past += c.commands.Load()
 	s.owes(c, false)
 	if c.leaves {
 		s.leaving--

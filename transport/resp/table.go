@@ -182,6 +182,7 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 	if len(c.ahead) > 0 && !cmd.reads {
 		c.ahead = nil
 	}
+	c.ran++
 	switch {
 	case len(c.made) > 0, cmd.plan != nil && c.writeAhead(cmd, args):
 		c.answerMade()

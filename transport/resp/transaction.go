@@ -161,6 +161,7 @@ func cmdExec(c *client, _ [][]byte) {
 	mark := len(c.out)
 	c.writeArray(len(queue))
 	for _, args := range queue {
+		c.ran++
 		c.srv.find(args[0]).run(c, args)
 		if c.tx.conflict && c.tx.writes == 0 {
 			c.out, c.over = c.out[:mark], nil

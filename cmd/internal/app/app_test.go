@@ -58,6 +58,37 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Monitors read sizes and keys from INFO.
+func TestInfoForMonitors(t *testing.T) {
+	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	<-n.Ready()
+	fields := func() map[string]string {
+		all := make(map[string]string)
+		for _, section := range (&respBackend{node: n}).Info() {
+			for _, f := range section.Fields {
+				all[f[0]] = f[1]
+			}
+		}
+		return all
+	}
+	if f := fields(); f["db0"] != "" || f["used_memory_human"] != "0B" || f["maxmemory_human"] != "256.00M" {
+		t.Errorf("empty: %v", f)
+	}
+	if err := n.Set(t.Context(), "k", make([]byte, 1500)); err != nil {
+		t.Fatal(err)
+	}
+	if f := fields(); f["db0"] != "keys=1,expires=0,avg_ttl=0" || !strings.HasSuffix(f["used_memory_human"], "K") {
+		t.Errorf("with a key: %v", f)
+	}
+	if got := humanBytes(1<<63 - 1); got != "8.00E" {
+		t.Error(got)
+	}
+}
+
 // Whoever gives a socket or a port that is taken is told what to do about it.
 func TestATakenSocketSaysWhatToDo(t *testing.T) {
 	addr := "unix:" + filepath.Join(t.TempDir(), "s")

@@ -198,7 +198,9 @@ func (b *respBackend) Info() []resp.InfoSection {
 		}},
 		{Name: "Memory", Fields: [][2]string{
 			{"used_memory", strconv.FormatInt(st.Bytes, 10)},
+			{"used_memory_human", humanBytes(st.Bytes)},
 			{"maxmemory", strconv.FormatInt(st.MaxBytes, 10)},
+			{"maxmemory_human", humanBytes(st.MaxBytes)},
 		}},
 		{Name: "Stats", Fields: [][2]string{
 			{"keyspace_hits", num(st.Hits + st.Remote)},
@@ -206,7 +208,29 @@ func (b *respBackend) Info() []resp.InfoSection {
 			{"expired_keys", num(st.Expirations)},
 			{"evicted_keys", num(st.Evictions)},
 		}},
+		{Name: "Keyspace", Fields: keyspace(st.Entries)},
 	}
+}
+
+// keyspace is the database as INFO shows it, which is not at all while it is empty. Keys are those that this node holds: DBSIZE asks the
+// cluster, which costs too much for what is asked every second. How many of them end is not counted.
+func keyspace(keys int) [][2]string {
+	if keys == 0 {
+		return nil
+	}
+	return [][2]string{{"db0", "keys=" + strconv.Itoa(keys) + ",expires=0,avg_ttl=0"}}
+}
+
+// humanBytes writes a number of bytes as Redis does.
+func humanBytes(n int64) string {
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + "B"
+	}
+	f, unit := float64(n)/1024, 0
+	for ; f >= 1024; unit++ { // an int64 is less than 1024 E
+		f /= 1024
+	}
+	return fmt.Sprintf("%.2f%c", f, "KMGTPE"[unit])
 }
 
 // respError gives an error of the node the identity the front knows.
