@@ -134,6 +134,19 @@ type LaterBackend interface {
 	Begin(ops []Op, ended func(i int, o Outcome))
 }
 
+// DetailError is an ErrTooLarge or an ErrInvalid of which the client is told the text: what is over which limit, or what is wrong. The
+// text must hold neither a key nor a value.
+type DetailError struct {
+	Err  error
+	Text string
+}
+
+// Error makes DetailError an error.
+func (e *DetailError) Error() string { return e.Err.Error() + ": " + e.Text }
+
+// Unwrap returns the error that says what sort it is.
+func (e *DetailError) Unwrap() error { return e.Err }
+
 // Errors a Backend returns. Each has a reply of its own.
 var (
 	// ErrCondition: a condition of the write does not hold. Nothing was written.
@@ -144,9 +157,9 @@ var (
 	ErrUnavailable = errors.New("resp: cluster unavailable")
 	// ErrUnconfirmed: a write was not confirmed in time; it may still take effect. Reply: UNCONFIRMED.
 	ErrUnconfirmed = errors.New("resp: write not confirmed")
-	// ErrTooLarge: a key or value is over its limit. Reply: ERR.
+	// ErrTooLarge: a key or value is over its limit; see DetailError. Reply: ERR.
 	ErrTooLarge = errors.New("resp: over the size limit")
-	// ErrInvalid: a key is not usable, such as the empty one. Reply: ERR.
+	// ErrInvalid: a key is not usable, such as the empty one; see DetailError. Reply: ERR.
 	ErrInvalid = errors.New("resp: invalid argument")
 	// ErrHashed: keys cannot be listed, for nobody knows them. Reply: ERR.
 	ErrHashed = errors.New("resp: keys are hashed")

@@ -37,11 +37,11 @@ func (c *client) fail(err error) {
 	case errors.Is(err, ErrOverload):
 		c.writeError("BUSY huddle: too many operations under way")
 	case errors.Is(err, ErrTooLarge):
-		c.writeError("ERR huddle: over the size limit")
+		c.writeError("ERR huddle: " + detail(err, "over the size limit"))
 	case errors.Is(err, ErrHashed):
 		c.writeError("ERR huddle: keys are hashed on this cluster (--hash-tokens) and cannot be listed")
 	case errors.Is(err, ErrInvalid):
-		c.writeError("ERR huddle: key cannot be used")
+		c.writeError("ERR huddle: " + detail(err, "key cannot be used"))
 	case errors.Is(err, ErrCondition):
 		c.writeError("TRYAGAIN huddle: the key is changed too often by others")
 	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
@@ -50,6 +50,14 @@ func (c *client) fail(err error) {
 		c.report("command failed", "error_type", typesOf(err))
 		c.writeError("ERR huddle: internal error")
 	}
+}
+
+// detail is what a client is told of an error: general and, if the backend says it, what is wrong.
+func detail(err error, general string) string {
+	if d := (*DetailError)(nil); errors.As(err, &d) {
+		return general + ": " + d.Text
+	}
+	return general
 }
 
 // typesOf names the types of an error and of those that it wraps, from the outside in.

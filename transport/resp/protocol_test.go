@@ -18,7 +18,7 @@ import (
 func TestRawBytes(t *testing.T) {
 	big := strings.Repeat("x", 2000)
 	many := "-ERR huddle: more than 131072 arguments\r\n"
-	large := "-ERR huddle: argument or command over the size limit\r\n"
+	large := "-ERR huddle: argument or command over the size limit: an argument of more than 1000 bytes, or more than 1052576 in all\r\n"
 	for _, tc := range []struct {
 		name, send, want string
 		closed           bool

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -162,7 +163,8 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 			c.writeError("ERR huddle: more than " + strconv.Itoa(maxArgs) + " arguments")
 			return
 		}
-		c.writeError("ERR huddle: argument or command over the size limit")
+		c.writeError(fmt.Sprintf("ERR huddle: argument or command over the size limit: an argument of more than %d bytes, or more than %d in all",
+			c.srv.cfg.MaxValueBytes, c.srv.cfg.maxCommandBytes()))
 		return
 	case !cmd.fits(len(args)):
 		c.tx.broken = c.tx.broken || c.tx.open

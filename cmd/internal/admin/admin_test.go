@@ -276,7 +276,8 @@ func TestErrorsHaveCodes(t *testing.T) {
 
 func TestTooLargeAValueIsRefused(t *testing.T) {
 	_, ts := serve(t, newFakeNode(), Config{MaxValueBytes: 10}, true)
-	if err := dial(ts, "").Set(t.Context(), "k", make([]byte, 11), nil, nil); codeOf(err) != api.CodeTooLarge {
+	err := dial(ts, "").Set(t.Context(), "k", make([]byte, 11), nil, nil)
+	if codeOf(err) != api.CodeTooLarge || !strings.Contains(err.Error(), "more than 10 bytes") {
 		t.Fatalf("got %v", err)
 	}
 	if err := dial(ts, "").Set(t.Context(), "k", make([]byte, 10), nil, nil); err != nil {

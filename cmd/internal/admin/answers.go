@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/node"
@@ -31,7 +32,18 @@ func doneExisted(w http.ResponseWriter, existed bool) {
 	answer(w, http.StatusOK, api.Done{OK: true, Existed: &existed})
 }
 
-// failure answers with an error of the node. The text is ours, so that it cannot hold a key.
+// Detail is what an error of the node says of an argument that is too large or not usable, such as "key of 1025 bytes, at most 1024". It
+// has neither the key nor the value: the node says their lengths and the limits. Empty: there is nothing.
+func Detail(err error) string {
+	for _, sort := range []error{node.ErrTooLarge, node.ErrInvalid} {
+		if _, text, ok := strings.Cut(err.Error(), sort.Error()+": "); ok && errors.Is(err, sort) {
+			return text
+		}
+	}
+	return ""
+}
+
+// failure answers with an error of the node. The text is ours or of Detail, so that it cannot hold a key.
 func failure(w http.ResponseWriter, err error) {
 	for _, c := range []struct {
 		is     error
@@ -53,7 +65,11 @@ func failure(w http.ResponseWriter, err error) {
 		{context.Canceled, http.StatusGatewayTimeout, api.CodeUnsure, "the request was given up"},
 	} {
 		if errors.Is(err, c.is) {
-			fail(w, c.status, c.code, c.text)
+			text := c.text
+			if detail := Detail(err); detail != "" {
+				text += ": " + detail
+			}
+			fail(w, c.status, c.code, text)
 			return
 		}
 	}

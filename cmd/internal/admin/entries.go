@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -74,7 +75,7 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			failure(w, node.ErrTooLarge)
+			failure(w, fmt.Errorf("%w: the value has more than %d bytes", node.ErrTooLarge, s.cfg.MaxValueBytes))
 			return
 		}
 		fail(w, http.StatusBadRequest, api.CodeInvalid, "the body could not be read")

@@ -58,6 +58,32 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// What is wrong with an argument is said with the limit, and never with the argument.
+func TestSizeErrorsNameTheLimit(t *testing.T) {
+	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	<-n.Ready()
+	long := strings.Repeat("secret", 200)
+	b := &respBackend{node: n}
+	_, _, reading := b.Lookup(t.Context(), long)
+	_, _, empty := b.Lookup(t.Context(), "")
+	for want, err := range map[string]error{
+		"key of 1200 bytes, at most 1024":         reading,
+		"empty key":                               empty,
+		"value of 1048577 bytes, at most 1048576": b.Set(t.Context(), "k", make([]byte, 1<<20+1), resp.SetArgs{}),
+		"tag of 1200 bytes, 1 to 1024":            respError(n.Set(t.Context(), "k", nil, node.WithTags(long))),
+		"65 tags, at most 64":                     respError(n.Set(t.Context(), "k", nil, node.WithTags(make([]string, 65)...))),
+	} {
+		var d *resp.DetailError
+		if !errors.As(err, &d) || d.Text != want {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 // Monitors read sizes and keys from INFO.
 func TestInfoForMonitors(t *testing.T) {
 	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})

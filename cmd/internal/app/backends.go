@@ -251,9 +251,14 @@ func respError(err error) error {
 		{node.ErrOverload, resp.ErrOverload},
 		{node.ErrClosed, resp.ErrClosed},
 	} {
-		if errors.Is(err, pair[0]) {
-			return fmt.Errorf("%w: %w", pair[1], err)
+		if !errors.Is(err, pair[0]) {
+			continue
 		}
+		wrapped := fmt.Errorf("%w: %w", pair[1], err)
+		if text := admin.Detail(err); text != "" {
+			return &resp.DetailError{Err: wrapped, Text: text}
+		}
+		return wrapped
 	}
 	return err
 }
