@@ -206,7 +206,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		Ring: params.String() + n.tokens.String() + ", lease " + cfg.Lease.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("huddle: %w", err)
 	}
 	if cfg.Name == "" {
 		host, err := os.Hostname()
@@ -236,7 +236,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		n.transport.Start()
 		n.transport.Close()
-		return nil, err
+		return nil, fmt.Errorf("huddle: %w", err)
 	}
 	n.gossip.Store(g)
 	n.outMu.Lock()

@@ -14,7 +14,7 @@ import (
 func bind(addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return nil, nil, fmt.Errorf("listen %s: %w; --listen takes host:port", addr, err)
+		return nil, nil, fmt.Errorf("listen %s: %w; it takes host:port", addr, err)
 	}
 	const attempts = 10 // a port that is free for TCP may be taken for UDP
 	for try := 1; ; try++ {
@@ -37,7 +37,7 @@ func bind(addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
 	}
 }
 
-// listenError is why an address cannot be had, in words of the configuration; the cause is kept for errors.As.
+// listenError is why an address cannot be had, in few words; the cause is kept for errors.As.
 type listenError struct {
 	text  string
 	cause error
@@ -46,22 +46,20 @@ type listenError struct {
 func (e *listenError) Error() string { return e.text }
 func (e *listenError) Unwrap() error { return e.cause }
 
-// explainListen says what to do about an address that cannot be had.
+// explainListen says what is wrong with an address that cannot be had. What to do is for whoever knows how it was given.
 func explainListen(addr string, err error) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return fmt.Errorf("listen %s: %w", addr, err)
 	}
-	advice := ""
+	text := errno.Error()
 	switch errno {
-	case syscall.EADDRINUSE:
-		advice = "; choose another --listen"
 	case syscall.EACCES:
-		advice = "; choose a port above 1023 for --listen"
+		text += ", as a rule for ports below 1024"
 	case syscall.EADDRNOTAVAIL:
-		advice = "; --listen must name an address of this machine"
+		text = "not an address of this machine"
 	}
-	return &listenError{text: fmt.Sprintf("listen %s: %v%s", addr, errno, advice), cause: err}
+	return &listenError{text: "listen " + addr + ": " + text, cause: err}
 }
 
 // advertised returns the host and port that peers are told.
@@ -69,14 +67,14 @@ func advertised(bound *net.TCPAddr, advertise string) (host string, port int, er
 	if advertise != "" {
 		host, text, err := net.SplitHostPort(advertise)
 		if err != nil {
-			return "", 0, fmt.Errorf("advertise %q: %w; --advertise takes host:port", advertise, err)
+			return "", 0, fmt.Errorf("advertise %q: %w; it takes host:port", advertise, err)
 		}
 		number, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || host == "" {
-			return "", 0, fmt.Errorf("advertise %q: --advertise takes host:port", advertise)
+			return "", 0, fmt.Errorf("advertise %q: it takes host:port", advertise)
 		}
 		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			return "", 0, fmt.Errorf("advertise %q: peers cannot dial that; --advertise must name this machine", advertise)
+			return "", 0, fmt.Errorf("advertise %q: peers cannot dial that; it must name this machine", advertise)
 		}
 		if number == 0 {
 			number = uint64(bound.Port) //nolint:gosec // a port
@@ -92,11 +90,11 @@ func advertised(bound *net.TCPAddr, advertise string) (host string, port int, er
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return "", 0, fmt.Errorf("find an address to advertise: %w; set --advertise", err)
+		return "", 0, fmt.Errorf("find an address to advertise: %w; give one", err)
 	}
 	ip, ok := bestAddr(addrs)
 	if !ok {
-		return "", 0, errors.New("this machine has no address to advertise; set --advertise")
+		return "", 0, errors.New("this machine has no address to advertise; give one")
 	}
 	return ip.String(), bound.Port, nil
 }

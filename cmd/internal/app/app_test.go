@@ -3,8 +3,10 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +43,8 @@ func TestCheck(t *testing.T) {
 		{"resp on a socket", func(c *Config) { c.RESP = "unix:/tmp/x" }, ""},
 		{"resp on a socket without path", func(c *Config) { c.RESP = "unix:" }, "no path"},
 		{"no port", func(c *Config) { c.Admin = "127.0.0.1" }, "--admin"},
+		{"advertised everywhere", func(c *Config) { c.Node.Advertise = "0.0.0.0:7400" }, "--advertise 0.0.0.0:7400"},
+		{"advertised name", func(c *Config) { c.Node.Advertise = "box.example:7400" }, ""},
 		{"no fronts", func(c *Config) { c.Admin, c.RESP = "", "" }, ""},
 		{"no copies", func(c *Config) { c.Node.Replicas = 0 }, "--replicas"},
 		{"expect without join", func(c *Config) { c.Node.Expect = 3 }, "needs --join"},
@@ -55,6 +59,31 @@ func TestCheck(t *testing.T) {
 		if err != nil && !errors.As(err, &usage) {
 			t.Errorf("%s: %T is no usage error", c.about, err)
 		}
+	}
+}
+
+// The library says what is wrong with an address, the command what to do about it.
+func TestListenErrorsSayWhatToDo(t *testing.T) {
+	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	for addr, want := range map[string]string{
+		n.Addr():         ": the port is taken; is another node running? Choose another with --listen",
+		"192.0.2.1:7400": ": that is no address of this machine",
+	} {
+		_, err := node.Start(t.Context(), node.Config{Listen: addr, Insecure: true})
+		if err == nil || !strings.HasPrefix(err.Error(), "huddle: listen "+addr) || strings.Contains(err.Error(), "--") {
+			t.Errorf("the library says %v", err)
+		}
+		if got := explainListen("--listen", addr, err).Error(); got != "--listen "+addr+want {
+			t.Errorf("the command says %q", got)
+		}
+	}
+	denied := fmt.Errorf("listen: %w", &net.OpError{Op: "listen", Err: syscall.EACCES})
+	if got := explainListen("--resp", "127.0.0.1:79", denied).Error(); !strings.Contains(got, "above 1023") {
+		t.Error(got)
 	}
 }
 

@@ -4,10 +4,12 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -62,6 +64,9 @@ func (cfg Config) Check() error {
 		if _, port, err := net.SplitHostPort(a.addr); err != nil || port == "" {
 			return usagef("%s %q is not usable: it must be host:port, such as 127.0.0.1:7400", a.flag, a.addr)
 		}
+	}
+	if host, _, _ := net.SplitHostPort(cfg.Node.Advertise); host != "" && net.ParseIP(host).IsUnspecified() {
+		return usagef("--advertise %s is not usable: peers cannot dial it; give an address of this machine", cfg.Node.Advertise)
 	}
 	if path, ok := strings.CutPrefix(cfg.RESP, "unix:"); ok && path == "" {
 		return usagef("--resp %q has no path: give unix:/path/to/socket", cfg.RESP)
@@ -153,8 +158,13 @@ func explainListen(flag, addr string, err error) error {
 		return fmt.Errorf("%s %s: the %s is taken; is another node running? Choose another with %s", flag, addr, what, flag)
 	}
 	var op *net.OpError
-	if !errors.As(err, &op) {
-		return fmt.Errorf("%s %s: %w", flag, addr, err)
+	switch {
+	case errors.Is(err, fs.ErrPermission) && tcpOnly(addr) != "":
+		return fmt.Errorf("%s %s: no permission to listen on the port; choose one above 1023", flag, addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s %s: that is no address of this machine", flag, addr)
+	case !errors.As(err, &op):
+		return fmt.Errorf("%s %s: %s", flag, addr, strings.TrimPrefix(err.Error(), "huddle: "))
 	}
 	return fmt.Errorf("%s %s cannot be listened on: %w", flag, addr, op.Err)
 }
