@@ -81,7 +81,8 @@ func (t *Transport) sortSecured(conn net.Conn) (taken bool) {
 	remote := conn.RemoteAddr().String()
 	s, err := t.creds.server(conn)
 	if err != nil {
-		t.refuse(remote, reasonOf(err), err)
+		reason, cause := reasonOf(err)
+		t.refuse(remote, reason, cause)
 		return false
 	}
 	if !t.keep(s) {
@@ -102,13 +103,13 @@ func (t *Transport) sortSecured(conn net.Conn) (taken bool) {
 	return taken
 }
 
-// reasonOf is the part of a handshake's error that does not depend on what the stranger sent.
-func reasonOf(err error) string {
+// reasonOf is the part of a handshake's error that does not depend on what the stranger sent, and what is left of it, if anything.
+func reasonOf(err error) (reason string, cause error) {
 	var h *handshakeError
 	if errors.As(err, &h) {
-		return h.text
+		return h.text, h.cause
 	}
-	return err.Error()
+	return err.Error(), nil
 }
 
 // peeked is an accepted connection of which the first byte has been read.

@@ -197,7 +197,7 @@ func (s *session) read() {
 	s.t.log.Info("session up", "peer", s.peer.GetName(), "id", hexID(id), "session", s.number)
 	h.Up(s.peer, s.number)
 	s.fail(s.receive(h, id))
-	s.t.log.Info("session down", "peer", s.peer.GetName(), "id", hexID(id), "session", s.number, "reason", s.reason())
+	s.t.log.Info("session down", "peer", s.peer.GetName(), "id", hexID(id), "session", s.number, "reason", ending(s.reason()))
 	h.Down(id, s.number, s.reason())
 }
 

@@ -197,7 +197,8 @@ func TestHandshakesAreBounded(t *testing.T) {
 	if read > maxUnproved {
 		t.Errorf("%d bytes have been read of who has proved nothing", read)
 	}
-	if err := <-done; !errors.Is(err, errUnproved) || reasonOf(err) != "it sends more than a handshake takes" {
+	err = <-done
+	if reason, _ := reasonOf(err); !errors.Is(err, errUnproved) || reason != "it sends more than a handshake takes" {
 		t.Errorf("the handshake ended with %v", err)
 	}
 }

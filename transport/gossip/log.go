@@ -50,8 +50,23 @@ func (w *logWriter) Write(line []byte) (int, error) {
 			level = slog.LevelDebug
 		}
 	}
+	if by, ok := doubter(text); ok && level == slog.LevelWarn {
+		w.log.Info("another process took this one for lost, and has been told that it is not", "by", by)
+		level = slog.LevelDebug
+	}
 	w.log.Log(context.Background(), level, "gossip: "+text)
 	return n, nil
+}
+
+// doubter returns who took this process for dead, if that is what memberlist says. It happens when this one was slow to answer.
+func doubter(text string) (name string, ok bool) {
+	for _, begin := range []string{"Refuting a suspect message (from: ", "Refuting a dead message (from: "} {
+		if name, ok = strings.CutPrefix(text, begin); ok {
+			name, _, _ = strings.Cut(name, "#") // what follows tells one run of a process from another
+			return strings.TrimSuffix(name, ")"), true
+		}
+	}
+	return "", false
 }
 
 // kind is what a complaint says before anything that a stranger may have chosen, and the host it is about.

@@ -166,6 +166,25 @@ func TestLostAddressesAreBounded(t *testing.T) {
 	}
 }
 
+// That this process was taken for lost is no warning, and said in words of our own.
+func TestLogOfADoubt(t *testing.T) {
+	var out bytes.Buffer
+	w := newLogWriter(slog.New(slog.NewTextHandler(&out, nil)), time.Now)
+	for _, line := range []string{
+		"[WARN] memberlist: Refuting a dead message (from: shop-1#2f)\n",
+		"[WARN] memberlist: Refuting a dead message (from: shop-1#2f)\n",
+		"[WARN] memberlist: Refuting a suspect message (from: shop-2)\n",
+	} {
+		if _, err := w.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := out.String()
+	if strings.Count(s, "level=INFO") != 2 || strings.Contains(s, "WARN") || strings.Contains(s, "Refuting") || !strings.Contains(s, "by=shop-1\n") || !strings.Contains(s, "by=shop-2\n") {
+		t.Errorf("logged: %s", s)
+	}
+}
+
 func TestLogIsQuiet(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
