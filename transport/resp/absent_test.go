@@ -2,20 +2,21 @@ package resp
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 )
 
 // fillHook is a fillFake that calls missed when it has found a key absent and has not said so yet.
 type fillHook struct {
 	fillFake
-	missed func(key string)
+	missed atomic.Pointer[func(key string)]
 }
 
 func (f *fillHook) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	e, found, ticket, err := f.fillFake.LookupOrTicket(ctx, key)
-	if missed := f.missed; !found && missed != nil {
-		f.missed = nil
-		missed(key)
+	if missed := f.missed.Load(); !found && missed != nil && f.missed.CompareAndSwap(missed, nil) {
+		(*missed)(key)
 	}
 	return e, found, ticket, err
 }
@@ -28,11 +29,12 @@ func TestWhatIsSetIsNotTakenForAbsent(t *testing.T) {
 	} {
 		f := &fillHook{fillFake: fillFake{fastFake{newFake()}}}
 		w := dial(t, start(t, Config{Backend: f}).Addr())
-		f.missed = func(key string) {
+		missed := func(key string) {
 			if err := f.Set(t.Context(), key, []byte("v"), SetArgs{}); err != nil {
 				t.Error(err)
 			}
 		}
+		f.missed.Store(&missed)
 		w.send(command + "\r\n")
 		if got := w.reply(); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
@@ -64,5 +66,29 @@ func TestRemovalOfAWatchedAbsentKey(t *testing.T) {
 		if got := theirs.do("get", "k"); got != want[1] {
 			t.Errorf("after %q the key holds %q, want %q", meanwhile, got, want[1])
 		}
+	}
+}
+
+// TestSessionSetWhileItsSetIsPruned: one that is set after it was found absent for good is neither removed nor dropped.
+func TestSessionSetWhileItsSetIsPruned(t *testing.T) {
+	t.Parallel()
+	f := &fillHook{fillFake: fillFake{fastFake{newFake()}}}
+	s := start(t, Config{Backend: f, pruneIn: 1 << 30})
+	w := dial(t, s.Addr())
+	for i := range pruneFrom {
+		w.do("set", fmt.Sprint("k", i), "v")
+		w.do("sadd", "tag", fmt.Sprint("k", i))
+	}
+	w.do("del", "k7", "k8")
+	missed := func(key string) { w.do("set", key, "v") }
+	f.missed.Store(&missed)
+	s.prune(t.Context(), "tag", "tag")
+	for _, key := range []string{"k7", "k8"} {
+		if exists, member := w.do("exists", key), w.do("sismember", "tag", key); exists != member {
+			t.Errorf("%s exists: %q, is a member: %q", key, exists, member)
+		}
+	}
+	if got := w.do("scard", "tag"); got != ":15\r\n" {
+		t.Errorf("scard: %q", got)
 	}
 }

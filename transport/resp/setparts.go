@@ -65,22 +65,29 @@ type tree struct {
 	ctx  context.Context
 	root string
 	slot chan struct{} // bounds the calls to the backend under way
+	// judged: entries are read as the conditions of writes are judged.
+	judged bool
 }
 
 func (s *Server) tree(ctx context.Context, root string) *tree {
-	return &tree{s, ctx, root, make(chan struct{}, fanOut)}
+	return &tree{s: s, ctx: ctx, root: root, slot: make(chan struct{}, fanOut)}
 }
 
 // get reads an entry with certainty.
 func (t *tree) get(key string) (Entry, bool, error) {
-	if t.s.fast != nil {
+	if t.s.fast != nil && !t.judged {
 		if e, found, ok := t.s.fast.LookupNow(key); ok {
 			return e, found, nil
 		}
 	}
 	t.slot <- struct{}{}
 	defer func() { <-t.slot }()
-	l := t.s.ask(t.ctx, key, true)
+	l := lookup{}
+	if t.judged {
+		l = t.s.askTicket(t.ctx, key)
+	} else {
+		l = t.s.ask(t.ctx, key, true)
+	}
 	return l.entry, l.found, l.err
 }
 
@@ -180,7 +187,7 @@ func (t *tree) exchanged(key string, stored []byte, e Entry, err error) error {
 }
 
 // retry calls once, which changes key on condition, until it returns no ErrCondition.
-func (t *tree) retry(key string, once func() error) error {
+func (t *tree) retry(key string, once func(t *tree) error) error {
 	const longest = 20 * time.Millisecond
 	unlock, err := t.s.changing.lock(t.ctx, key)
 	if err != nil {
@@ -188,10 +195,11 @@ func (t *tree) retry(key string, once func() error) error {
 	}
 	defer unlock()
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		err := once()
+		err := once(t)
 		if !errors.Is(err, ErrCondition) || !sleep(t.ctx, mathrand.N(pause)) {
 			return err
 		}
+		t = &tree{t.s, t.ctx, t.root, t.slot, true}
 	}
 }
 
@@ -214,7 +222,7 @@ func (t *tree) add(id partsID, given []member) (added int, grown []string, err e
 }
 
 func (t *tree) addToPart(key string, given []member) (added int, grown []string, err error) {
-	err = t.retry(key, func() error {
+	err = t.retry(key, func(t *tree) error {
 		k, body, e, err := t.part(key)
 		if err != nil {
 			return err
@@ -278,7 +286,7 @@ func (t *tree) drop(id partsID, given []member) (dropped int, emptied bool, err 
 }
 
 func (t *tree) dropFromPart(key string, given []member) (dropped int, emptied bool, err error) {
-	err = t.retry(key, func() error {
+	err = t.retry(key, func(t *tree) error {
 		dropped, emptied = 0, false
 		k, body, e, err := t.part(key)
 		if err != nil {

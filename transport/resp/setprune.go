@@ -17,6 +17,9 @@ import (
 // First the members whose keys are absent are marked, and that write is confirmed. Whoever reads the entry later, and adds one of
 // them, takes the mark away, and the entry is another. Whoever has read it earlier had set the key before that; so after the
 // confirmation the key is looked for once more, and only then is the member dropped, if the entry is still the one that was written.
+//
+// Nor is one lost that is served still: the key may be absent only because its owner had no room for it. So what was found absent the
+// second time is removed, unless something has happened to it since, and the member is dropped only if that was confirmed.
 const (
 	pruneChance = 16
 	pruneFrom   = 16  // members of an entry
@@ -150,7 +153,7 @@ func (t *tree) mark(all []member) (gone, changed bool) {
 	return gone, changed
 }
 
-// withoutGone returns all without those that are marked and absent still. One member stays: an empty set is none.
+// withoutGone returns all without those that are marked and absent still, everywhere. One member stays: an empty set is none.
 func (t *tree) withoutGone(all []member) []member {
 	var marked []member
 	for _, m := range all {
@@ -158,10 +161,16 @@ func (t *tree) withoutGone(all []member) []member {
 			marked = append(marked, m)
 		}
 	}
+	short, cancel := context.WithTimeout(t.ctx, pruneWait)
+	defer cancel()
+	dead := make([]bool, len(marked))
+	spread(len(marked), func(i int) {
+		dead[i] = t.s.removeAbsent(short, string(marked[i].name), Ticket{}) == nil
+	})
 	var out []member
-	for i, is := range t.s.keysNow(t.context, marked) {
-		if is == absent {
-			out = append(out, marked[i])
+	for i, m := range marked {
+		if dead[i] {
+			out = append(out, m)
 		}
 	}
 	if len(out) == len(all) {

@@ -79,6 +79,9 @@ func (s *Server) liveParts(ctx context.Context, root string) (map[partsID]bool, 
 	live := make(map[partsID]bool)
 	t := s.tree(ctx, root)
 	e, found, err := t.get(root)
+	if err == nil && !found {
+		err = s.removeAbsent(ctx, root, Ticket{}) // who is served it still is not to find parts missing
+	}
 	if err != nil || !found {
 		return live, err
 	}

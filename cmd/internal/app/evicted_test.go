@@ -125,7 +125,7 @@ func TestWhatItsOwnerHasEvictedIsRemovedEverywhere(t *testing.T) {
 func TestWhatItsOwnerHasEvictedCanBeChanged(t *testing.T) {
 	e := evict(t, 2)
 	ctx := t.Context()
-	if err := e.other.GetSet(ctx, e.sessions[0], "bob").Err(); !errors.Is(err, redis.Nil) {
+	if err := e.other.Do(ctx, "getset", e.sessions[0], "bob").Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("getset: %v", err)
 	}
 	if err := e.other.SetArgs(ctx, e.sessions[1], "bob", redis.SetArgs{Get: true}).Err(); !errors.Is(err, redis.Nil) {
@@ -137,5 +137,24 @@ func TestWhatItsOwnerHasEvictedCanBeChanged(t *testing.T) {
 				t.Errorf("get: %q, %v", v, err)
 			}
 		}
+	}
+}
+
+// TestASetNamesAllSessionsThatAreServed: a session that its owner has evicted leaves the set of its user's sessions only with its copies.
+func TestASetNamesAllSessionsThatAreServed(t *testing.T) {
+	e := evict(t, 1)
+	ctx := t.Context()
+	session := e.sessions[0]
+	for i := 0; e.owner.SIsMember(ctx, e.set, session).Val(); i++ {
+		if i == 1000 {
+			t.Fatal("it stays in the set for ever")
+		}
+		key := fmt.Sprint("next:", i)
+		if err := errors.Join(e.owner.Set(ctx, key, "s", 0).Err(), e.owner.SAdd(ctx, e.set, key).Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, err := e.other.Get(ctx, session).Result(); !errors.Is(err, redis.Nil) {
+		t.Errorf("not in the set, and %q is served (%v)", v, err)
 	}
 }
