@@ -12,6 +12,7 @@ type backend interface {
 	Peek(key string) (entry node.Entry, found, ok bool)
 	Lookup(ctx context.Context, key string) (node.Entry, bool, error)
 	LookupOrTicket(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error)
+	LookupAtOwner(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error)
 	Set(ctx context.Context, key string, value []byte, how setParams) error
 	Delete(ctx context.Context, key string, revoke bool) error
 	DeleteIfVersion(ctx context.Context, key string, version uint64) error
@@ -27,7 +28,6 @@ type setParams struct {
 	Tags      []string
 	IfAbsent  bool
 	IfPresent bool
-	IfVersion uint64      // 0: any
 	Ticket    node.Ticket // used if Fill is true
 	Fill      bool
 }
@@ -51,9 +51,6 @@ func (n onNode) Set(ctx context.Context, key string, value []byte, how setParams
 	}
 	if how.IfPresent {
 		opts = append(opts, node.IfPresent())
-	}
-	if how.IfVersion != 0 {
-		opts = append(opts, node.IfVersion(how.IfVersion))
 	}
 	if how.Fill {
 		opts = append(opts, node.WithTicket(how.Ticket))

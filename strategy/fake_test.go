@@ -99,6 +99,10 @@ func (n *fakeNode) LookupOrTicket(ctx context.Context, key string) (node.Entry, 
 	return e, ok, node.Ticket{Clock: n.clock}, nil
 }
 
+func (n *fakeNode) LookupAtOwner(ctx context.Context, key string) (node.Entry, bool, node.Ticket, error) {
+	return n.LookupOrTicket(ctx, key)
+}
+
 func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
 	if err := n.try(ctx, "set", key); err != nil {
 		return err
@@ -108,11 +112,11 @@ func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strate
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	old, present := n.live(key)
+	_, present := n.live(key)
 	switch end, dead := n.dead[key]; {
 	case dead && time.Now().Before(end):
 		return node.ErrRevoked
-	case how.IfAbsent && present, how.IfPresent && !present, how.IfVersion != 0 && (!present || old.Version != how.IfVersion):
+	case how.IfAbsent && present, how.IfPresent && !present:
 		return node.ErrCondition
 	case how.Fill && n.stale(key, how):
 		return node.ErrStaleFill

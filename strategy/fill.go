@@ -24,7 +24,7 @@ const lockPrefix = "load-lock:"
 const fillAttempts = 3
 
 // load returns the value of key, or what load returns, which it stores unless something newer happened to the key. usable
-// tells whether a stored value can be read; one that cannot is replaced.
+// tells whether a stored value can be read; one that cannot is removed.
 func (c *core) load(
 	ctx context.Context, key string, usable func(node.Entry) bool, load func(context.Context) (loaded, error),
 ) ([]byte, error) {
@@ -90,19 +90,37 @@ func (c *core) fill(
 // miss looks for key. On a sure miss it returns how a fill is to be written, so that it loses to whatever comes between.
 func (c *core) miss(ctx context.Context, key string, usable func(node.Entry) bool) (how setParams, value []byte, found, sure bool) {
 	e, found, ticket, err := c.lookupOrTicket(ctx, key)
-	switch {
-	case err != nil:
+	for attempt := 1; err == nil && found; attempt++ {
+		if usable(e) {
+			return setParams{}, e.Value, true, true
+		}
+		if attempt > fillAttempts {
+			err = errUnusable
+			break
+		}
+		e, found, ticket, err = c.clearAway(ctx, key, e)
+	}
+	if err != nil {
 		if ctx.Err() == nil {
 			c.failed(ctx, "session cache: read failed, loading without storing", err)
 		}
 		return setParams{}, nil, false, false
-	case !found:
-		return setParams{Fill: true, Ticket: ticket}, nil, false, true
-	case usable(e):
-		return setParams{}, e.Value, true, true
-	default:
-		return setParams{IfVersion: e.Version}, nil, false, true
 	}
+	return setParams{Fill: true, Ticket: ticket}, nil, false, true
+}
+
+// errUnusable: what cannot be read is stored again and again.
+var errUnusable = errors.New("stored value cannot be read")
+
+// clearAway removes an entry that cannot be read, and looks again. Only a miss gives a ticket, and that an entry is still the same does not
+// tell whether the user was revoked, or all was cleared, while what is to take its place was loaded: the cut may not concern the entry.
+func (c *core) clearAway(ctx context.Context, key string, e node.Entry) (node.Entry, bool, node.Ticket, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if err := c.on.DeleteIfVersion(ctx, key, e.Version); err != nil && !errors.Is(err, node.ErrCondition) {
+		return node.Entry{}, false, node.Ticket{}, err
+	}
+	return c.on.LookupAtOwner(ctx, key) // which may have evicted what is still served here
 }
 
 // lock makes this replica the one that loads key, or waits until another one has. If that takes too long, or cannot be
