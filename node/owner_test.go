@@ -4,9 +4,39 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/huddle-cache/huddle/node"
 )
+
+func TestTouchIfVersion(t *testing.T) {
+	ns := cluster(t, 3, node.Config{}).Nodes()
+	ctx := ctxT(t)
+	if err := ns[0].Set(ctx, "k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := ns[1].Lookup(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, node.ErrCondition} { // the first gives another version
+		if err := ns[i].TouchIfVersion(ctx, "k", time.Duration(1+i)*time.Hour, e.Version); !errors.Is(err, want) {
+			t.Errorf("touch %d: %v", i, err)
+		}
+	}
+	if e, _, err = ns[2].Lookup(ctx, "k"); err != nil || e.TTL <= time.Minute || e.TTL > time.Hour {
+		t.Errorf("TTL %v, %v", e.TTL, err)
+	}
+	if err := ns[0].TouchIfVersion(ctx, "absent", time.Hour, e.Version); !errors.Is(err, node.ErrCondition) {
+		t.Errorf("absent: %v", err)
+	}
+	if err := ns[0].TouchIfVersion(ctx, "k", -time.Hour, e.Version); !errors.Is(err, node.ErrInvalid) {
+		t.Errorf("a negative TTL: %v", err)
+	}
+	if err := ns[0].TouchIfVersion(ctx, "", time.Hour, e.Version); !errors.Is(err, node.ErrInvalid) {
+		t.Errorf("no key: %v", err)
+	}
+}
 
 // TestDeleteAbsent: it loses to all that happened to the key after the miss.
 func TestDeleteAbsent(t *testing.T) {

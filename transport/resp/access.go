@@ -335,9 +335,16 @@ func (s *Server) removeAbsent(ctx context.Context, key string, ticket Ticket) er
 	return asUnconfirmed(s.fill.RemoveAbsent(ctx, key, ticket))
 }
 
-// touch gives a key a new TTL; 0: no end.
-func (c *client) touch(key []byte, ttl time.Duration) (bool, error) {
-	existed, err := c.srv.cfg.Backend.Touch(c.context(), string(key), ttl)
+// touch gives a key a new TTL; 0: no end. Of a key that is watched it is that of the entry that was watched.
+func (c *client) touch(key []byte, ttl time.Duration, ifVersion uint64) (bool, error) {
+	at, watched := c.tx.guards(key)
+	if watched {
+		ifVersion = at.version
+	}
+	existed, err := c.srv.cfg.Backend.Touch(c.context(), string(key), ttl, ifVersion)
+	if watched && errors.Is(err, ErrCondition) {
+		return false, errConflict
+	}
 	c.tx.wrote(key, err)
 	return existed, asUnconfirmed(err)
 }

@@ -44,8 +44,9 @@ type Backend interface {
 	Set(ctx context.Context, key string, value []byte, a SetArgs) error
 	// Remove deletes key and tells whether it was there. With ifVersion not 0 it is ErrCondition unless the present entry has that version.
 	Remove(ctx context.Context, key string, ifVersion uint64) (existed bool, err error)
-	// Touch gives key a new TTL (0: no end) and tells whether it was there.
-	Touch(ctx context.Context, key string, ttl time.Duration) (existed bool, err error)
+	// Touch gives key a new TTL (0: no end) and tells whether it was there. With ifVersion not 0 it is ErrCondition unless the present entry
+	// has that version.
+	Touch(ctx context.Context, key string, ttl time.Duration, ifVersion uint64) (existed bool, err error)
 	// Clear removes all keys.
 	Clear(ctx context.Context) error
 	// Scan lists keys. It starts with cursor 0, and a next of 0 ends it. A key that is there throughout is returned at least once.

@@ -144,13 +144,17 @@ func (c *client) expire(args [][]byte, u unit) {
 	}
 	done := false
 	err := c.change(args[1], func(e Entry, found bool) (err error) {
+		seen := e.Version
+		if o == (expireOptions{}) {
+			seen = 0 // whatever is there by then: requests of one session that prolong it do not get into each other's way
+		}
 		switch {
 		case found && !o.allow(ttl, e.TTL), !found && ttl > 0:
 			done = false
 		case ttl <= 0:
 			done, err = c.removeAsSeen(args[1], e, found)
 		default:
-			done, err = c.touch(args[1], ttl)
+			done, err = c.touch(args[1], ttl, seen)
 		}
 		return err
 	})
@@ -162,17 +166,18 @@ func (c *client) expire(args [][]byte, u unit) {
 }
 
 func cmdPersist(c *client, args [][]byte) {
-	e, found, err := c.present(args[1])
-	if err == nil && found && e.TTL != 0 {
-		found, err = c.touch(args[1], 0)
-	} else {
-		found = false
-	}
+	done := false
+	err := c.change(args[1], func(e Entry, found bool) (err error) {
+		if done = found && e.TTL != 0; done {
+			done, err = c.touch(args[1], 0, e.Version)
+		}
+		return err
+	})
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.writeBool(found)
+	c.writeBool(done)
 }
 
 func cmdTTL(c *client, args [][]byte) {

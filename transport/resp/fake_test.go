@@ -119,7 +119,7 @@ func (f *fake) Remove(ctx context.Context, key string, ifVersion uint64) (bool, 
 	return ok, nil
 }
 
-func (f *fake) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+func (f *fake) Touch(ctx context.Context, key string, ttl time.Duration, ifVersion uint64) (bool, error) {
 	if f.write != nil {
 		if err := f.write(ctx, key); err != nil {
 			return false, err
@@ -128,6 +128,9 @@ func (f *fake) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e, ok := f.live(key)
+	if ifVersion != 0 && e.version != ifVersion {
+		return false, ErrCondition
+	}
 	if !ok {
 		return false, nil
 	}

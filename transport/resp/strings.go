@@ -275,7 +275,7 @@ func cmdGetex(c *client, args [][]byte) {
 			msg = "" // Redis does not look at the time for an absent key
 		case msg != "":
 		default:
-			_, err = c.touch(args[1], ttl)
+			_, err = c.touch(args[1], ttl, e.Version)
 		}
 		return err
 	})

@@ -156,7 +156,11 @@ func (b *respBackend) holdsSet(ctx context.Context, key string) bool {
 }
 
 // Touch implements resp.Backend.
-func (b *respBackend) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+func (b *respBackend) Touch(ctx context.Context, key string, ttl time.Duration, ifVersion uint64) (bool, error) {
+	if ifVersion != 0 {
+		err := b.node.TouchIfVersion(ctx, key, ttl, ifVersion)
+		return err == nil, respError(err)
+	}
 	existed, err := b.node.Touch(ctx, key, ttl)
 	return existed, respError(err)
 }
