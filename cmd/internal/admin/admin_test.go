@@ -361,6 +361,12 @@ func TestInvalidateTags(t *testing.T) {
 	if keys, _, _ := f.Scan(t.Context(), 0, 0); !slices.Equal(keys, []string{"c", "d"}) {
 		t.Errorf("left: %q, want c and d", keys)
 	}
+	if err := dial(ts, "").InvalidateTags(t.Context(), "z", "none"); err != nil {
+		t.Error(err)
+	}
+	if keys, _, _ := f.Scan(t.Context(), 0, 0); !slices.Equal(keys, []string{"d"}) {
+		t.Errorf("left: %q, want d", keys)
+	}
 	f.err = node.ErrUnconfirmed
 	if got := post("?tag=x"); got != 504 {
 		t.Errorf("not confirmed: status %d, want 504", got)

@@ -219,6 +219,12 @@ func (c *Client) RevokeUser(ctx context.Context, user string) error {
 	return err
 }
 
+// InvalidateTags removes every entry that has one of the tags.
+func (c *Client) InvalidateTags(ctx context.Context, tags ...string) error {
+	_, _, err := c.do(ctx, http.MethodPost, "/api/v1/invalidate-tags", url.Values{"tag": tags}, nil)
+	return err
+}
+
 // Forget takes a lost node out of the count of the majority.
 func (c *Client) Forget(ctx context.Context, name string) error {
 	_, _, err := c.do(ctx, http.MethodPost, "/api/v1/forget", url.Values{"name": {name}}, nil)

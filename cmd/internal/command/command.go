@@ -46,6 +46,7 @@ type grammar struct {
 	Del        delCmd        `cmd:"" group:"entries" help:"Delete keys."`
 	Touch      touchCmd      `cmd:"" group:"entries" help:"Give a key a new time to live."`
 	Clear      clearCmd      `cmd:"" group:"entries" help:"Remove every entry of the cluster."`
+	Invalidate invalidateCmd `cmd:"" group:"entries" help:"Remove every entry that has one of some tags, on all nodes."`
 	RevokeUser revokeUserCmd `cmd:"" group:"entries" help:"End every session of a user, on all nodes."`
 
 	Status  statusCmd  `cmd:"" group:"cluster" help:"Show how a node is."`

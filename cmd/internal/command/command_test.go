@@ -59,7 +59,7 @@ func TestEmptyArgumentsAreRefused(t *testing.T) {
 	defer ts.Close()
 	admin := ts.Listener.Addr().String()
 	for _, args := range [][]string{
-		{"get", ""}, {"set", "", "v"}, {"del", ""}, {"del", "k", ""}, {"touch", "", "1m"}, {"revoke-user", ""}, {"forget", ""}, {"ring", ""},
+		{"get", ""}, {"set", "", "v"}, {"del", ""}, {"del", "k", ""}, {"touch", "", "1m"}, {"revoke-user", ""}, {"invalidate", ""}, {"invalidate", "a", ""}, {"forget", ""}, {"ring", ""},
 	} {
 		refusedWith(t, "empty", append(args, "--admin", admin)...)
 	}

@@ -262,6 +262,33 @@ func (c *clearCmd) Run(io *streams) error {
 	return c.say(io, api.Done{OK: true}, "cleared")
 }
 
+type invalidateCmd struct {
+	Tags []string `arg:"" name:"tag" help:"The tags; an entry goes that has one of them."`
+	target
+}
+
+// Run removes the entries of some tags.
+func (c *invalidateCmd) Run(io *streams) error {
+	if slices.Contains(c.Tags, "") {
+		return usage("the tag is empty")
+	}
+	cl, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	ctx, stop := interruptible()
+	defer stop()
+	if err := cl.InvalidateTags(ctx, c.Tags...); err != nil {
+		return err
+	}
+	tags := "one of these tags"
+	if len(c.Tags) == 1 {
+		tags = "this tag"
+	}
+	return c.say(io, api.Done{OK: true}, "invalidated: no node serves an entry any more that had "+tags)
+}
+
 type revokeUserCmd struct {
 	User string `arg:"" help:"The user's ID."`
 	target
