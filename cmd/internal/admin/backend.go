@@ -1,5 +1,3 @@
-// Package admin is the HTTP interface for operators: the status page, health, metrics, and the JSON interface that the
-// commands of the binary speak.
 package admin
 
 import (

@@ -137,27 +137,9 @@ func (s *Server) Close(ctx context.Context) error {
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive") })
-	mux.HandleFunc("GET /readyz", s.readyz)
-	if s.cfg.Metrics != nil {
-		mux.Handle("GET /metrics", s.cfg.Metrics)
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, r.answer)
 	}
-	mux.HandleFunc("GET /api/v1/status", s.status)
-	mux.HandleFunc("GET /api/v1/members", s.members)
-	mux.HandleFunc("GET /api/v1/ring", s.ring)
-	mux.HandleFunc("GET /api/v1/events", s.listEvents)
-
-	mux.HandleFunc("GET /api/v1/entries", s.guarded(s.inFlight(s.listEntries)))
-	mux.HandleFunc("DELETE /api/v1/entries", s.guarded(s.inFlight(s.clear)))
-	mux.HandleFunc("GET /api/v1/entries/{key...}", s.guarded(s.inFlight(s.getEntry)))
-	mux.HandleFunc("PUT /api/v1/entries/{key...}", s.guarded(s.inFlight(s.putEntry)))
-	mux.HandleFunc("DELETE /api/v1/entries/{key...}", s.guarded(s.inFlight(s.deleteEntry)))
-	mux.HandleFunc("PATCH /api/v1/entries/{key...}", s.guarded(s.inFlight(s.touchEntry)))
-	mux.HandleFunc("POST /api/v1/entries/{key...}", s.guarded(s.inFlight(s.touchEntry)))
-	mux.HandleFunc("POST /api/v1/revoke-user", s.guarded(s.inFlight(s.revokeUser)))
-	mux.HandleFunc("POST /api/v1/invalidate-tags", s.guarded(s.inFlight(s.invalidateTags)))
-	mux.HandleFunc("POST /api/v1/forget", s.guarded(s.inFlight(s.forget)))
 	return s.hostChecked(mux)
 }
 
