@@ -45,6 +45,8 @@ func TestCheck(t *testing.T) {
 		{"no port", func(c *Config) { c.Admin = "127.0.0.1" }, "--admin"},
 		{"advertised everywhere", func(c *Config) { c.Node.Advertise = "0.0.0.0:7400" }, "--advertise 0.0.0.0:7400"},
 		{"advertised name", func(c *Config) { c.Node.Advertise = "box.example:7400" }, ""},
+		{"a port that cannot be", func(c *Config) { c.Node.Listen = "127.0.0.1:99999" }, `--listen "127.0.0.1:99999" is not usable`},
+		{"a word for resp", func(c *Config) { c.RESP = "foo" }, "such as 127.0.0.1:7379, unix:/path, or off"},
 		{"no fronts", func(c *Config) { c.Admin, c.RESP = "", "" }, ""},
 		{"no copies", func(c *Config) { c.Node.Replicas = 0 }, "--replicas"},
 		{"expect without join", func(c *Config) { c.Node.Expect = 3 }, "needs --join"},

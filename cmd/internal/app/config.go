@@ -55,14 +55,14 @@ func usagef(format string, args ...any) error {
 
 // Check tells what about cfg would be unsafe or cannot work, before anything is started. Its errors are *UsageError.
 func (cfg Config) Check() error {
-	for _, a := range []struct{ flag, addr string }{
-		{"--listen", cfg.Node.Listen}, {"--advertise", cfg.Node.Advertise}, {"--admin", cfg.Admin}, {"--resp", tcpOnly(cfg.RESP)},
+	for _, a := range []struct{ flag, addr, form string }{
+		{"--listen", cfg.Node.Listen, "host:port, such as 127.0.0.1:7400"},
+		{"--advertise", cfg.Node.Advertise, "host:port, such as 10.0.0.5:7400"},
+		{"--admin", cfg.Admin, "host:port, such as 127.0.0.1:7480, or off"},
+		{"--resp", tcpOnly(cfg.RESP), "host:port, such as 127.0.0.1:7379, unix:/path, or off"},
 	} {
-		if a.addr == "" {
-			continue
-		}
-		if _, port, err := net.SplitHostPort(a.addr); err != nil || port == "" {
-			return usagef("%s %q is not usable: it must be host:port, such as 127.0.0.1:7400", a.flag, a.addr)
+		if a.addr != "" && !HostPort(a.addr) {
+			return usagef("%s %q is not usable: it must be %s", a.flag, a.addr, a.form)
 		}
 	}
 	if host, _, _ := net.SplitHostPort(cfg.Node.Advertise); host != "" && net.ParseIP(host).IsUnspecified() {
@@ -121,6 +121,16 @@ func (cfg Config) checkNode() error {
 		return usagef("--name and --cluster must have no control characters, such as line ends")
 	}
 	return nil
+}
+
+// HostPort tells whether addr is "host:port" with a port that there can be.
+func HostPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }
 
 // tcpOnly is addr, or empty if it is no TCP address.

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
@@ -35,6 +37,9 @@ func (f Files) load() (c contents, err error) {
 			return nil
 		}
 		if data, err = os.ReadFile(path); err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				advice = "" // there is one, which another would not replace
+			}
 			err = usagef("%s: %v%s", flag, err, advice)
 		}
 		fmt.Fprintf(sum, "%d:", len(data))

@@ -96,6 +96,16 @@ func TestTheStartNamesTheKeys(t *testing.T) {
 	}
 }
 
+// A key file that is not there can be made; one that cannot be read must not be made anew.
+func TestOnlyAMissingKeyFileIsToBeMade(t *testing.T) {
+	dir := t.TempDir() // cannot be read as a file, by root neither
+	for path, advised := range map[string]bool{filepath.Join(dir, "missing"): true, dir: false} {
+		if _, err := (Files{Key: path}).load(); err == nil || strings.Contains(err.Error(), "huddle keygen") != advised {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // What is wrong with a key file is said once.
 func TestErrorsOfAKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")

@@ -92,6 +92,13 @@ func (c *Client) explain(err error) error {
 	if errors.As(err, &urlErr) {
 		err = urlErr.Err
 	}
+	var opErr *net.OpError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s ended the connection without an answer: is it the --admin of a node?", c.addr)
+	case !errors.As(err, &opErr): // what came is no HTTP
+		return fmt.Errorf("what answers at %s is no --admin of huddle", c.addr)
+	}
 	return fmt.Errorf("the node at %s cannot be reached: %w", c.addr, err)
 }
 

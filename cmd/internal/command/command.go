@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -97,7 +98,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	case ended >= 0:
 		return ended
 	case err != nil:
-		fmt.Fprintf(errOut, "huddle: %v%s\n%s\n", err, missingUnit(err), hint(err))
+		fmt.Fprintf(errOut, "huddle: %s\n%s\n", mistake(err), hint(err))
 		return exitUsage
 	}
 	return exitCode(kctx.Run(), errOut)
@@ -115,6 +116,32 @@ func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
 		}
 	}()
 	return parser.Parse(args)
+}
+
+// mistake tells what is wrong with the command line.
+func mistake(err error) string {
+	var parseErr *kong.ParseError
+	if name, rest, ok := strings.Cut(err.Error(), ": expected "); ok && errors.As(err, &parseErr) && parseErr.Context != nil {
+		_, value, _ := strings.Cut(rest, "but got \"-")
+		value, _, found := strings.Cut(value, "\"")
+		if found && isNumber(parseErr.Context.Flags(), strings.TrimPrefix(name, "--")) { // the parser takes it for a flag, and says how it could be given all the same
+			return fmt.Sprintf("%s -%s is not usable: it must not be negative", name, value)
+		}
+	}
+	return err.Error() + missingUnit(err)
+}
+
+// isNumber tells whether the named flag is a number, a size or a time. None of these is ever negative.
+func isNumber(flags []*kong.Flag, name string) bool {
+	i := slices.IndexFunc(flags, func(f *kong.Flag) bool { return f.Name == name })
+	if i < 0 {
+		return false
+	}
+	t := flags[i].Target.Type()
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64
 }
 
 // missingUnit says how a time is given if one was given as a bare number.

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,17 +114,55 @@ func TestMistakesAreExplained(t *testing.T) {
 	for want, args := range map[string]string{
 		`--admin "off" is not usable: it must be host:port`: "status --admin off",
 		`--admin "foo" is not usable: it must be host:port`: "get k --admin foo",
+		`--admin "unix:/tmp/x" is not usable: it must be h`: "get k --admin unix:/tmp/x",
+		"--max-memory -5MB is not usable: it must not be":   "serve --max-memory -5MB",
+		"--callers -5 is not usable: it must not be":        "bench --callers -5",
+		"--lease -5s is not usable: it must not be":         "serve --lease -5s",
+		`perhaps try --name="-5"?`:                          "serve --name -5",
+		`such as 127.0.0.1:7379`:                            "serve --resp foo",
+		`--listen "127.0.0.1:99999" is not usable`:          "serve --listen 127.0.0.1:99999",
 		"--ttl 2000000h0m0s is not usable: at most 876000h": "set k v --ttl 2000000h",
 		"a time to live of 876001h0m0s is not usable":       "touch k 876001h",
 		"--default-ttl 876001h0m0s is not usable":           "serve --default-ttl 876001h",
-		"seconds are 30s":                          "set k v --ttl 30",
-		"--nodes is for a cluster of its own":      "bench --nodes 3",
-		"--replicas is for a cluster of its own":   "bench --replicas 2",
-		"--via is for a cluster of its own":        "bench --via node",
-		"--compare: this is no address of a Redis": "bench --compare foo",
-		"--callers 0 is not usable":                "bench --callers 0",
+		"seconds are 30s":                                   "set k v --ttl 30",
+		"--nodes is for a cluster of its own":               "bench --nodes 3",
+		"--replicas is for a cluster of its own":            "bench --replicas 2",
+		"--via is for a cluster of its own":                 "bench --via node",
+		"--compare: this is no address of a Redis":          "bench --compare foo",
+		"--callers 0 is not usable":                         "bench --callers 0",
 	} {
 		refusedWith(t, want, strings.Fields(args)...)
+	}
+}
+
+// What is no node's admin interface is told from one that does not answer, and the words of the HTTP library are left out.
+func TestWhatAnswersIsNoAdmin(t *testing.T) {
+	for greeting, want := range map[string]string{
+		"-ERR unknown command 'GET'\r\n":           "is no --admin of huddle",
+		"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00": "is no --admin of huddle",
+		"": "ended the connection without an answer",
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Read(make([]byte, 1024)) // or the rest would reset the connection
+				_, _ = c.Write([]byte(greeting))
+				_ = c.Close()
+			}
+		}()
+		var out bytes.Buffer
+		code := Main([]string{"status", "--admin", ln.Addr().String()}, strings.NewReader(""), &out, &out)
+		if code != exitFailure || !strings.Contains(out.String(), want) || strings.Contains(out.String(), "malformed") {
+			t.Errorf("%q: code %d, %s", greeting, code, out.String())
+		}
+		_ = ln.Close()
 	}
 }
 

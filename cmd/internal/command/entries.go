@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
+	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/client"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
@@ -26,7 +26,7 @@ type target struct {
 
 func (t *target) dial() (*client.Client, error) {
 	addr := strings.TrimSuffix(strings.TrimPrefix(t.Admin, "http://"), "/")
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+	if !app.HostPort(addr) {
 		return nil, usage("--admin %q is not usable: it must be host:port, where a node serves its --admin", t.Admin)
 	}
 	token, err := readSecret("--admin-token-file", t.AdminTokenFile)
