@@ -201,7 +201,7 @@ func (c *ringCmd) Run(io *streams) error {
 
 type forgetCmd struct {
 	Name string `arg:"" help:"Name of the lost node."`
-	Yes  bool   `short:"y" help:"Do not ask. Default: ask, on a terminal."`
+	Yes  bool   `short:"y" help:"Do not ask; without a terminal this must be given. Default: ask."`
 	target
 }
 

@@ -40,7 +40,7 @@ func terminal(t *testing.T) (keyboard, tty *os.File) {
 func TestForgetAsksOnATerminal(t *testing.T) {
 	forgot := 0
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
+		if r.Method != http.MethodGet {
 			forgot++
 		}
 		fmt.Fprint(w, `{"ok":true}`)
@@ -74,10 +74,13 @@ func TestForgetAsksOnATerminal(t *testing.T) {
 			t.Errorf("%s: the answer does not say what it costs: %q", c.about, out.String())
 		}
 	}
-	// As clear does, it goes on where nobody can be asked.
-	forgot = 0
-	var out, errOut bytes.Buffer
-	if code := Main([]string{"forget", "lost", "--admin", admin}, strings.NewReader(""), &out, &errOut); code != exitOK || forgot != 1 {
-		t.Errorf("without a terminal: code %d, %d calls", code, forgot)
+	// Where nobody can be asked, nothing is done.
+	for _, args := range [][]string{{"forget", "lost"}, {"clear"}} {
+		forgot = 0
+		var out, errOut bytes.Buffer
+		args = append(args, "--admin", admin)
+		if code := Main(args, strings.NewReader("yes\n"), &out, &errOut); code != exitUsage || forgot != 0 || !strings.Contains(errOut.String(), "--yes") {
+			t.Errorf("%s without a terminal: code %d, %d calls, %s", args[0], code, forgot, errOut.String())
+		}
 	}
 }

@@ -226,10 +226,13 @@ func (c *touchCmd) Run(io *streams) error {
 	return c.say(io, api.Done{OK: true}, "touched")
 }
 
-// confirm asks on a terminal whether to go on, unless yes. Without a terminal nobody is there to be asked, and it goes on.
+// confirm asks on a terminal whether to go on, unless yes. Without a terminal nobody is there to be asked, so yes must have been said.
 func (s *streams) confirm(yes bool, question string) error {
-	if f, ok := s.in.(*os.File); !ok || yes || !term.IsTerminal(f) {
+	if yes {
 		return nil
+	}
+	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(f) {
+		return usage("there is no terminal to ask on: %s Say so with --yes", question)
 	}
 	fmt.Fprint(s.err, question+" Type yes: ")
 	var reply string
@@ -240,7 +243,7 @@ func (s *streams) confirm(yes bool, question string) error {
 }
 
 type clearCmd struct {
-	Yes bool `short:"y" help:"Do not ask. Default: ask, on a terminal."`
+	Yes bool `short:"y" help:"Do not ask; without a terminal this must be given. Default: ask."`
 	target
 }
 
