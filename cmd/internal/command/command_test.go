@@ -166,6 +166,37 @@ func TestWhatAnswersIsNoAdmin(t *testing.T) {
 	}
 }
 
+// Errors hold no key: it is a token. Which of several it was is told by its place.
+func TestErrorsHoldNoKey(t *testing.T) {
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "good") {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, `{"code":"revoked","error":"was deleted"}`)
+			return
+		}
+		fmt.Fprint(w, `{"ok":true,"existed":true}`)
+	}))
+	defer ts.Close()
+	for args, want := range map[string]string{
+		"get secret":           "huddle: was deleted\n",
+		"set secret v":         "huddle: was deleted\n",
+		"touch secret 1m":      "huddle: was deleted\n",
+		"del secret":           "huddle: was deleted\n",
+		"revoke-user secret":   "huddle: was deleted\n",
+		"del good secret good": "huddle: the 2nd of 3: was deleted\n",
+	} {
+		var out, errOut bytes.Buffer
+		if code := Main(append(strings.Fields(args), "--admin", ts.Listener.Addr().String()), strings.NewReader(""), &out, &errOut); code != exitFailure || errOut.String() != want {
+			t.Errorf("%s: code %d, %q", args, code, errOut.String())
+		}
+	}
+	for n, want := range map[int]string{1: "the 1st", 3: "the 3rd", 4: "the 4th", 12: "the 12th", 21: "the 21st", 113: "the 113th"} {
+		if got := ordinal(n); got != want {
+			t.Errorf("%d is %q", n, got)
+		}
+	}
+}
+
 // In no cluster there is no place for a key.
 func TestRingWithoutACluster(t *testing.T) {
 	var out, errOut bytes.Buffer

@@ -47,13 +47,29 @@ func (t *target) say(io *streams, v any, text string) error {
 	return err
 }
 
-// about puts the key before what the node said: the node's own text never holds one.
-func about(key string, err error) error {
+// about says which of several keys it is that the node speaks of, by its place: a key is a token, and errors are logged.
+func about(i, of int, err error) error {
 	var refused *api.Error
-	if errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", term.Clean(key), err)
+	if of > 1 && errors.As(err, &refused) {
+		return fmt.Errorf("%s of %d: %w", ordinal(i+1), of, err)
 	}
 	return err
+}
+
+// ordinal is n as in "the 2nd".
+func ordinal(n int) string {
+	suffix := "th"
+	if n/10%10 != 1 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return fmt.Sprintf("the %d%s", n, suffix)
 }
 
 // maxTTL is the longest time to live that a node keeps: 100 years.
@@ -96,7 +112,7 @@ func (c *getCmd) Run(io *streams) error {
 	defer stop()
 	e, err := cl.Get(ctx, c.Key)
 	if err != nil {
-		return about(c.Key, err)
+		return err
 	}
 	if c.JSON {
 		out := struct {
@@ -156,7 +172,7 @@ func (c *setCmd) Run(s *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Set(ctx, c.Key, value, c.TTL, c.Tag); err != nil {
-		return about(c.Key, err)
+		return err
 	}
 	return c.say(s, api.Done{OK: true}, "set")
 }
@@ -181,10 +197,10 @@ func (c *delCmd) Run(io *streams) error {
 	defer stop()
 	var failed error
 	deleted := 0
-	for _, key := range c.Keys {
+	for i, key := range c.Keys {
 		existed, err := cl.Delete(ctx, key, c.Revoke)
 		if err != nil {
-			failed = errors.Join(failed, about(key, err))
+			failed = errors.Join(failed, about(i, len(c.Keys), err))
 		} else if existed {
 			deleted++
 		}
@@ -221,7 +237,7 @@ func (c *touchCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Touch(ctx, c.Key, c.TTL); err != nil {
-		return about(c.Key, err)
+		return err
 	}
 	return c.say(io, api.Done{OK: true}, "touched")
 }
@@ -310,7 +326,7 @@ func (c *revokeUserCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.RevokeUser(ctx, c.User); err != nil {
-		return about(c.User, err)
+		return err
 	}
 	return c.say(io, api.Done{OK: true}, "revoked: no node serves a session of this user any more")
 }
