@@ -89,7 +89,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	if err != nil {
 		return errors.Join(err, n.Close())
 	}
-	cfg.Logger.Info("node started", "name", n.Name(), "listen", n.Addr(), "resp", fronts.respAddr(), "admin", fronts.adminURL())
+	cfg.Logger.Info("node started", "name", n.Name(), "listen", n.Addr(), "resp", orOff(fronts.respAddr()), "admin", orOff(fronts.adminURL()))
 	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" {
 		cfg.Logger.Warn("nothing secures the traffic between nodes; whoever reaches this address can read and change all sessions", "listen", n.Addr())
 	}
@@ -257,6 +257,14 @@ func (f *fronts) respAddr() string {
 		return ""
 	}
 	return f.resp.Addr()
+}
+
+// orOff is the address of a front, or says that there is none.
+func orOff(addr string) string {
+	if addr == "" {
+		return "off"
+	}
+	return addr
 }
 
 func (f *fronts) adminURL() string {
