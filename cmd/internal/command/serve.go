@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/node"
 )
@@ -65,10 +67,13 @@ func (serveCmd) Help() string {
 }
 
 // Run runs a node until a signal.
-func (c *serveCmd) Run(io *streams) error {
+func (c *serveCmd) Run(io *streams, k *kong.Context) error {
 	cfg, err := c.config(io.err)
 	if err != nil {
 		return err
+	}
+	for _, name := range strayVariables(os.Environ(), k.Model.Node) {
+		cfg.Logger.Warn("this variable of the environment is that of no flag, and is not heeded; see \"huddle serve --help\"", "variable", name)
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
