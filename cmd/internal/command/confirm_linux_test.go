@@ -3,12 +3,14 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 )
 
@@ -81,6 +83,44 @@ func TestForgetAsksOnATerminal(t *testing.T) {
 		args = append(args, "--admin", admin)
 		if code := Main(args, strings.NewReader("yes\n"), &out, &errOut); code != exitUsage || forgot != 0 || !strings.Contains(errOut.String(), "--yes") {
 			t.Errorf("%s without a terminal: code %d, %d calls, %s", args[0], code, forgot, errOut.String())
+		}
+	}
+}
+
+// The status page is opened where there is somebody to see it, or as told.
+func TestTheDemonstrationOpensThePageOnADesktop(t *testing.T) {
+	_, tty := terminal(t)
+	yes, no := true, false
+	for _, c := range []struct {
+		about  string
+		open   *bool
+		out    io.Writer
+		system string
+		env    map[string]string
+		want   bool
+	}{
+		{"a desktop with X", nil, tty, "linux", map[string]string{"DISPLAY": ":0"}, true},
+		{"a desktop with Wayland", nil, tty, "linux", map[string]string{"WAYLAND_DISPLAY": "wayland-0"}, true},
+		{"a console", nil, tty, "linux", nil, false},
+		{"a Mac", nil, tty, "darwin", nil, true},
+		{"a Mac from afar", nil, tty, "darwin", map[string]string{"SSH_CONNECTION": "x"}, false},
+		{"no terminal", nil, &bytes.Buffer{}, "linux", map[string]string{"DISPLAY": ":0"}, false},
+		{"told to", &yes, &bytes.Buffer{}, "linux", nil, true},
+		{"told not to", &no, tty, "linux", map[string]string{"DISPLAY": ":0"}, false},
+	} {
+		cmd := demoCmd{Open: c.open}
+		if got := cmd.opens(c.out, c.system, func(name string) string { return c.env[name] }); got != c.want {
+			t.Errorf("%s: %v", c.about, got)
+		}
+	}
+	for args, want := range map[string]*bool{"demo": nil, "demo --open": &yes, "demo --no-open": &no} {
+		var g grammar
+		parser, err := kong.New(&g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse(strings.Fields(args)); err != nil || (g.Demo.Open == nil) != (want == nil) || want != nil && *g.Demo.Open != *want {
+			t.Errorf("%s: %v, %v", args, g.Demo.Open, err)
 		}
 	}
 }

@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/chaos"
 	"github.com/huddle-cache/huddle/cmd/internal/demo"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
 
 type demoCmd struct {
 	Nodes int           `default:"3" placeholder:"N" help:"How many nodes to start, 1 to 20. Default: ${default}."`
 	For   time.Duration `default:"0" placeholder:"TIME" help:"How long it goes on once the nodes are ready, at least 3s; the last look at all sessions comes on top. Default: 0, until ^C."`
-	Open  bool          `help:"Open the status page in a browser. Default: no, its address is printed."`
+	Open  *bool         `negatable:"" help:"Open the status page in a browser; its address is printed in any case. Default: on a terminal where there is a desktop."`
 }
 
 // Help is the long form of the help.
@@ -34,7 +38,20 @@ func (c *demoCmd) Run(io *streams) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	return demo.Run(ctx, demo.Config{Nodes: c.Nodes, For: c.For, Open: c.Open, Out: io.out})
+	return demo.Run(ctx, demo.Config{Nodes: c.Nodes, For: c.For, Open: c.opens(io.out, runtime.GOOS, os.Getenv), Out: io.out})
+}
+
+// opens tells whether a browser is opened: when told so, else where somebody looks on who would see it.
+func (c *demoCmd) opens(out io.Writer, system string, getenv func(string) string) bool {
+	switch {
+	case c.Open != nil:
+		return *c.Open
+	case !term.IsTerminal(out):
+		return false
+	case system == "darwin" || system == "windows":
+		return getenv("SSH_CONNECTION") == "" // else the desktop is another's
+	}
+	return getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != ""
 }
 
 type chaosCmd struct {
