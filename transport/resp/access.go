@@ -278,10 +278,17 @@ func (c *client) store(key, stored []byte, a SetArgs) error {
 	}
 	err := asUnconfirmed(c.srv.cfg.Backend.Set(c.context(), string(key), stored, a))
 	if watched && errors.Is(err, ErrCondition) {
-		return errConflict
+		return c.conflict(key)
 	}
 	c.tx.wrote(key, err)
 	return err
+}
+
+// conflict is the error of a write to a watched key that has changed. If all that has changed is that it was lost for want of room, memory
+// may hold it for long: without its removal, the same would happen to each further WATCH.
+func (c *client) conflict(key []byte) error {
+	_ = c.srv.removeAbsent(c.context(), string(key), Ticket{}) // another time, if not now
+	return errConflict
 }
 
 // remove deletes a key.
@@ -296,7 +303,7 @@ func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
 		c.srv.removed(string(key), before)
 	}
 	if watched && errors.Is(err, ErrCondition) {
-		return false, errConflict
+		return false, c.conflict(key)
 	}
 	c.tx.wrote(key, err)
 	return existed, err
@@ -343,7 +350,7 @@ func (c *client) touch(key []byte, ttl time.Duration, ifVersion uint64) (bool, e
 	}
 	existed, err := c.srv.cfg.Backend.Touch(c.context(), string(key), ttl, ifVersion)
 	if watched && errors.Is(err, ErrCondition) {
-		return false, errConflict
+		return false, c.conflict(key)
 	}
 	c.tx.wrote(key, err)
 	return existed, asUnconfirmed(err)

@@ -123,13 +123,24 @@ func TestWhatItsOwnerHasEvictedIsRemovedEverywhere(t *testing.T) {
 
 // TestWhatItsOwnerHasEvictedCanBeChanged: a change at the node that has the copy is judged by what the owner has, which is nothing.
 func TestWhatItsOwnerHasEvictedCanBeChanged(t *testing.T) {
-	e := evict(t, 2)
+	e := evict(t, 3)
 	ctx := t.Context()
 	if err := e.other.Do(ctx, "getset", e.sessions[0], "bob").Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("getset: %v", err)
 	}
 	if err := e.other.SetArgs(ctx, e.sessions[1], "bob", redis.SetArgs{Get: true}).Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("set get: %v", err)
+	}
+	watched := e.sessions[2]
+	var err error
+	for range 2 { // the first finds that it has changed
+		err = e.other.Watch(ctx, func(tx *redis.Tx) error {
+			_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, watched, "bob", 0).Err() })
+			return err
+		}, watched)
+	}
+	if err != nil {
+		t.Errorf("watch, set: %v", err)
 	}
 	for _, key := range e.sessions {
 		for _, c := range []*redis.Client{e.owner, e.other} {
