@@ -67,6 +67,9 @@ func Run(ctx context.Context, cfg Config) error {
 	r := &run{cfg: cfg, live: term.NewLive(cfg.Out), style: term.StyleFor(cfg.Out), begun: time.Now()}
 	defer r.live.Close()
 	r.say("Starting %d nodes with %d copies of each entry. Seed %d.", cfg.Nodes, cfg.Replicas, cfg.Seed)
+	if text := leftOut(cfg.Faults, cluster.CheckNamespaces); text != "" {
+		r.say("%s", text)
+	}
 	c, err := cluster.Start(cluster.Options{
 		Executable: cfg.Executable, Nodes: cfg.Nodes, Dir: cfg.Logs, Namespaces: slices.Contains(cfg.Faults, Partition),
 		Args: []string{"--when-unsure", "wait", "--cluster", "chaos", "--replicas", fmt.Sprint(cfg.Replicas)},
@@ -79,6 +82,18 @@ func Run(ctx context.Context, cfg Config) error {
 		r.say("The nodes' logs are in %s.", cfg.Logs)
 	}
 	return errors.Join(err, c.Close())
+}
+
+// leftOut says why partitions are not among the faults; empty: they are. They are never made unasked: for them bridges and network
+// namespaces are set up on this machine, which stay behind if this process is killed.
+func leftOut(faults []Fault, check func() error) string {
+	if slices.Contains(faults, Partition) {
+		return ""
+	}
+	if err := check(); err != nil {
+		return fmt.Sprintf("Partitions are left out: %v.", err)
+	}
+	return "Partitions are left out: they set up networks on this machine. To have them: --faults kill,pause,restart,partition"
 }
 
 // run is a run under way.

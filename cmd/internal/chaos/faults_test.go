@@ -117,3 +117,18 @@ func TestReadReply(t *testing.T) {
 		}
 	}
 }
+
+// A run without partitions says so, and why.
+func TestWhatIsLeftOutIsSaid(t *testing.T) {
+	plain := []Fault{Kill, Pause, Restart}
+	can, cannot := func() error { return nil }, func() error { return errors.New("cutting the network needs root") }
+	if text := leftOut(plain, cannot); text != "Partitions are left out: cutting the network needs root." {
+		t.Error(text)
+	}
+	if text := leftOut(plain, can); !strings.Contains(text, "--faults kill,pause,restart,partition") {
+		t.Error(text)
+	}
+	if text := leftOut(append(plain, Partition), cannot); text != "" {
+		t.Error(text)
+	}
+}
