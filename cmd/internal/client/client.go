@@ -94,7 +94,7 @@ func (c *Client) explain(err error) error {
 	}
 	var opErr *net.OpError
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("%s ended the connection without an answer: is it the --admin of a node?", c.addr)
 	case !errors.As(err, &opErr): // what came is no HTTP
 		return fmt.Errorf("what answers at %s is no --admin of huddle", c.addr)
