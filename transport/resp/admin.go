@@ -16,16 +16,44 @@ func (c *client) describe() string {
 		c.id, c.RemoteAddr(), c.LocalAddr(), *c.name.Load(), int(time.Since(c.started).Seconds()))
 }
 
-func (s *Server) describeClients() string {
+// clientList serves CLIENT LIST, of all, of those of a type (all clients are normal ones), or of those with some ids.
+func clientList(c *client, args [][]byte) {
+	s := c.srv
 	s.mu.Lock()
 	clients := slices.Collect(maps.Keys(s.clients))
 	s.mu.Unlock()
 	slices.SortFunc(clients, func(a, b *client) int { return int(a.id - b.id) })
+	switch {
+	case len(args) == 2:
+	case len(args) == 4 && equalFold(args[2], "type"):
+		switch strings.ToLower(string(args[3])) {
+		case "normal":
+		case "master", "replica", "slave", "pubsub":
+			clients = nil
+		default:
+			c.writeError("ERR Unknown client type '" + cString(args[3], 128) + "'")
+			return
+		}
+	case len(args) > 3 && equalFold(args[2], "id"):
+		wanted := make(map[int64]bool)
+		for _, arg := range args[3:] {
+			id, ok := parseInt(arg)
+			if !ok {
+				c.writeError("ERR Invalid client ID")
+				return
+			}
+			wanted[id] = true
+		}
+		clients = slices.DeleteFunc(clients, func(c *client) bool { return !wanted[c.id] })
+	default:
+		c.writeError(errSyntax)
+		return
+	}
 	var b strings.Builder
 	for _, c := range clients {
 		b.WriteString(c.describe() + "\n")
 	}
-	return b.String()
+	c.writeText(b.String())
 }
 
 func cmdConfig(c *client, args [][]byte) {
@@ -87,13 +115,8 @@ func cmdCommand(c *client, args [][]byte) {
 	c.runSub(args,
 		sub{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
 		sub{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
-		sub{"list", -2, func(c *client, _ [][]byte) {
-			names := c.srv.commandNames()
-			c.writeArray(len(names))
-			for _, name := range names {
-				c.writeBulkString(name)
-			}
-		}},
+		sub{"list", -2, commandList},
+		sub{"getkeys", -4, commandGetKeys},
 		sub{"info", -2, func(c *client, args [][]byte) {
 			if len(args) == 2 {
 				c.describeCommands(c.srv.commandNames())
@@ -106,6 +129,53 @@ func cmdCommand(c *client, args [][]byte) {
 			c.describeCommands(names)
 		}},
 	)
+}
+
+// commandList serves COMMAND LIST. No command is one of a module, nor has any a category.
+func commandList(c *client, args [][]byte) {
+	names := c.srv.commandNames()
+	switch {
+	case len(args) == 2:
+	case len(args) != 5 || !equalFold(args[2], "filterby"):
+		c.writeError(errSyntax)
+		return
+	case equalFold(args[3], "module"), equalFold(args[3], "aclcat"):
+		names = nil
+	case equalFold(args[3], "pattern"):
+		pattern, ok := compileGlob(c.context(), bytes.ToLower(args[4]))
+		if !ok {
+			c.writeError(errPattern)
+			return
+		}
+		var err error
+		if names, err = pattern.matching(names); err != nil {
+			c.fail(err)
+			return
+		}
+	default:
+		c.writeError(errSyntax)
+		return
+	}
+	c.writeKeys(names)
+}
+
+// commandGetKeys serves COMMAND GETKEYS: which arguments of a command are its keys.
+func commandGetKeys(c *client, args [][]byte) {
+	args = args[2:]
+	switch cmd := c.srv.find(args[0]); {
+	case cmd == nil || cmd.run == nil:
+		c.writeError("ERR Invalid command specified")
+	case cmd.first == 0:
+		c.writeError("ERR The command has no key arguments")
+	case !cmd.fits(len(args)):
+		c.writeError("ERR Invalid number of arguments specified for command")
+	default:
+		var keys []string
+		for i := cmd.first; i <= cmd.lastKey(args); i += cmd.step {
+			keys = append(keys, string(args[i]))
+		}
+		c.writeKeys(keys)
+	}
 }
 
 func (s *Server) commandNames() []string {

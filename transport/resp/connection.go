@@ -217,7 +217,7 @@ func cmdClient(c *client, args [][]byte) {
 		}},
 		sub{"id", 2, func(c *client, _ [][]byte) { c.writeInt(c.id) }},
 		sub{"info", 2, func(c *client, _ [][]byte) { c.writeText(c.describe() + "\n") }},
-		sub{"list", -2, func(c *client, _ [][]byte) { c.writeText(c.srv.describeClients()) }},
+		sub{"list", -2, clientList},
 		sub{"no-evict", 3, clientSwitch},
 		sub{"no-touch", 3, clientSwitch},
 		sub{"reply", 3, clientReply},

@@ -43,7 +43,8 @@
 //   - Commands on sets are never answered by guess: WhenUnsure "miss" does not apply to them. SSCAN returns all members in its first answer.
 //   - SCAN returns whole partitions, so often more than COUNT keys. RANDOMKEY picks among the first thousand or so keys of a scan.
 //   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
-//     CONFIG knows GET of a few parameters. COMMAND DOCS is empty. AUTH knows the user "default" alone.
+//     CONFIG knows GET of a few parameters. COMMAND knows COUNT, DOCS (empty), GETKEYS, INFO and LIST; no command has a category. AUTH
+//     knows the user "default" alone. INFO counts in db0 what the backend says, and none of it as expiring.
 //   - A command with an argument over the size limit, or with more than 131,072 arguments, is answered with an error, and the
 //     connection goes on. Redis would end it, or take it.
 //   - A bulk string must end in CR LF, a first line too; Redis does not look.

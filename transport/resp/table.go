@@ -30,16 +30,20 @@ func (cmd *command) namesPart(args [][]byte) bool {
 	if cmd.first == 0 {
 		return false
 	}
-	end := len(args) - 1
-	if cmd.last > 0 {
-		end = cmd.last
-	}
-	for i := cmd.first; i <= end; i += cmd.step {
+	for i, last := cmd.first, cmd.lastKey(args); i <= last; i += cmd.step {
 		if len(args[i]) >= len(partPrefix) && string(args[i][:len(partPrefix)]) == partPrefix {
 			return true
 		}
 	}
 	return false
+}
+
+// lastKey is the position of the last key, or one behind it.
+func (cmd *command) lastKey(args [][]byte) int {
+	if cmd.last > 0 {
+		return cmd.last
+	}
+	return len(args) - 1
 }
 
 // find returns the command of a name in any case, or nil.
@@ -167,11 +171,10 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 			c.srv.cfg.MaxValueBytes, c.srv.cfg.maxCommandBytes()))
 		return
 	case !cmd.fits(len(args)):
-		c.tx.broken = c.tx.broken || c.tx.open
-		c.writeArity(cmd.name)
+		c.reject(cmd, errArity(cmd.name))
 		return
 	case !c.authed && !cmd.open:
-		c.writeError("NOAUTH Authentication required.")
+		c.reject(cmd, "NOAUTH Authentication required.")
 		return
 	case cmd.namesPart(args):
 		c.tx.broken = c.tx.broken || c.tx.open
@@ -194,9 +197,20 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 	c.endContext()
 }
 
-func (c *client) writeArity(name string) {
-	c.writeError("ERR wrong number of arguments for '" + name + "' command")
+// reject answers a command that is not run. Within MULTI none of the others is then run either; an EXEC that is rejected says so itself.
+func (c *client) reject(cmd *command, msg string) {
+	if cmd.name == "exec" {
+		c.tx.reset()
+		c.writeError("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR "))
+		return
+	}
+	c.tx.broken = c.tx.broken || c.tx.open
+	c.writeError(msg)
 }
+
+func errArity(name string) string { return "ERR wrong number of arguments for '" + name + "' command" }
+
+func (c *client) writeArity(name string) { c.writeError(errArity(name)) }
 
 // unknown answers a command that there is not. A browser that was led to this port speaks HTTP: it is cut off, before a request
 // body can hold commands.

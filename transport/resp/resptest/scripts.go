@@ -44,7 +44,34 @@ client no-evict on
 client no-evict maybe
 client reply on
 client reply foo
+client list x
+client list type
+client list type x
+client list type pubsub
+client list type normal x
+client list id
+client list id x
+client list id 999999 888888
 command foo
+command list x
+command list filterby
+command list filterby x y
+command list filterby pattern MG*
+command list filterby pattern nosuch
+command list filterby pattern a b
+command list filterby module x
+command getkeys
+command getkeys get
+command getkeys GET a
+command getkeys get a b
+command getkeys mset a 1 b 2
+command getkeys mset a 1 b
+command getkeys del a b
+command getkeys set k v ex 10
+command getkeys sscan k 0
+command getkeys scan 0
+command getkeys ping x
+command getkeys nosuch x
 config get save
 config get nothing
 config get
@@ -331,6 +358,21 @@ dbsize
 `,
 		"transactions": `
 exec
+exec a
+multi
+set gone 1
+exec a
+exec
+get gone
+watch gone
+set gone 1
+exec a b
+multi
+exec
+multi
+discard a
+exec
+multi a
 discard
 multi
 multi
