@@ -48,21 +48,24 @@ type Config struct {
 	VirtualNodes int
 	Load         float64
 
-	// MaxBytes bounds the memory of the entries on this node. Default 256 MiB.
+	// MaxBytes bounds the memory of the entries on this node, and is at least 1 MiB. Default 256 MiB.
 	MaxBytes int64
 	// NoNearCopies: keep no copies of what was read from other nodes beyond the Replicas. Each Get of an entry that is held
 	// elsewhere then asks its owner. Default: they are kept, within MaxBytes.
 	NoNearCopies bool
-	// MaxValueBytes bounds one value. Default 1 MiB. Keys are bounded by 1 KiB.
+	// MaxValueBytes bounds one value, and is at most 16 MiB and a quarter of MaxBytes. Default: 1 MiB, or that quarter if it is less.
+	// Keys are bounded by 1 KiB.
 	MaxValueBytes int
 	// DefaultTTL is given to entries set without one, at most 100 years. Default 0: no end.
 	DefaultTTL time.Duration
 	// Retention is how long a revoked key stays dead, at most 100 years. Default 1 h.
 	Retention time.Duration
 
-	// Lease is the length of the leases reads are served under; it must be equal on all nodes, for each outwaits those of others. Default 1 s.
+	// Lease is the length of the leases reads are served under; it must be equal on all nodes, for each outwaits those of others; 100 ms
+	// to 1 min. Default 1 s.
 	Lease time.Duration
-	// ExpelAfter: a member silent for so long is expelled from the view. Default 2 s.
+	// ExpelAfter: a member silent for so long is expelled from the view. It is no shorter than Lease. Default: two leases, and at
+	// least 2 s.
 	ExpelAfter time.Duration
 	// ForgetAfter: a node without a majority for so long starts over, empty. 0 means the default, 10 min; negative means never.
 	ForgetAfter time.Duration

@@ -103,14 +103,14 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.MaxBytes = 256 << 20
 	}
 	if cfg.MaxValueBytes == 0 {
-		cfg.MaxValueBytes = 1 << 20
+		cfg.MaxValueBytes = int(min(1<<20, cfg.MaxBytes/4))
 	}
 	if cfg.RepairRate == 0 {
 		cfg.RepairRate = 64 << 20
 	}
 	def(&cfg.Retention, time.Hour)
 	def(&cfg.Lease, time.Second)
-	def(&cfg.ExpelAfter, 2*time.Second)
+	def(&cfg.ExpelAfter, max(2*time.Second, 2*cfg.Lease))
 	def(&cfg.ForgetAfter, 10*time.Minute)
 	def(&cfg.Settle, time.Second)
 	def(&cfg.ReadTimeout, 5*time.Second)

@@ -215,6 +215,14 @@ func TestBadConfig(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
+	// What is not given follows from what is.
+	for _, cfg := range []node.Config{{Lease: 3 * time.Second}, {MaxBytes: 1 << 20}} {
+		n := start(t, cfg)
+		<-n.Ready()
+		if err := n.Set(t.Context(), "k", make([]byte, 1<<18)); err != nil {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
 	n := start(t, node.Config{})
 	if _, err := node.Start(context.Background(), node.Config{Listen: n.Addr()}); err == nil || !strings.Contains(err.Error(), "already in use") {
 		t.Errorf("taken port: %v", err)
