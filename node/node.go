@@ -284,17 +284,24 @@ func (h *handler) Down(peer, session uint64, err error) {
 
 func (h *handler) Unreachable(peer uint64, err error) {
 	var r *transport.RefusedError
-	if errors.As(err, &r) && !transport.Gone(err) {
+	barred := errors.As(err, &r) && !transport.Gone(err)
+	if barred {
 		(*Node)(h).noteRefusal(peer, "a peer and this node do not go together: "+r.Reason)
 	}
 	(*Node)(h).lock()
 	defer (*Node)(h).unlock()
+	if barred {
+		h.m.Barred(peer)
+	}
 	h.m.Unreachable(peer, transport.Gone(err))
 }
 
 func (h *handler) Refused(peer uint64, remote, reason string) {
 	(*Node)(h).noteRefusal(peer, "this node has refused "+remote+": "+reason)
 	(*Node)(h).publish(Event{Time: time.Now(), Kind: "refused", View: h.view.Load(), Text: remote + ": " + reason})
+	(*Node)(h).lock()
+	defer (*Node)(h).unlock()
+	h.m.Barred(peer)
 }
 
 // env is the node as the machine sees it. Its methods run under n.mu.

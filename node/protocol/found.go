@@ -33,6 +33,7 @@ func (m *Machine) tickOutside(now int64) {
 	}
 	m.watchName(now)
 	chains, alone, smallest := false, true, true
+	with, barred := 1, 0
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	for _, id := range m.order {
 		p := m.peers[id]
@@ -40,8 +41,12 @@ func (m *Machine) tickOutside(now int64) {
 			continue
 		}
 		alone = false
-		if p.session != 0 {
+		switch {
+		case p.session != 0:
 			met[p.member.Name] = true
+			with++
+		case p.barred:
+			barred++
 		}
 		if p.chain != 0 {
 			chains = true
@@ -68,6 +73,8 @@ func (m *Machine) tickOutside(now int64) {
 	case !m.prepared(v): // its ring comes first: between the answers and the founding there must be no time
 		return
 	case m.cfg.Solo && alone:
+	case barred > with, barred > 0 && now-m.metAt < m.cfg.Settle+2*m.cfg.ExpelAfter: // it is this node that does not fit; or a cluster may be there
+		return
 	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect, !m.allOutside(now):
 		return
 	}

@@ -180,3 +180,47 @@ func TestWhoAgreedToAFoundingStaysOutside(t *testing.T) {
 		t.Error("agreed to a founding though it knows of a cluster")
 	}
 }
+
+// Who does not go together with most of those it meets founds no cluster beside theirs, of which it may not have heard yet. They found
+// theirs, but look first whether there is one.
+func TestWhoDoesNotFitFoundsNoCluster(t *testing.T) {
+	for _, barred := range []uint64{1, 2} {
+		b := newBench(t, "")
+		b.m.cfg.Expect, b.m.reached = 1, true
+		for _, p := range benchMembers[1:3] {
+			b.m.Found(p, 0, 0, 0)
+		}
+		b.m.Down(4, 4)
+		for id := range barred {
+			b.m.Down(3-id, 3-id)
+			b.m.Barred(3 - id)
+		}
+		try := func() {
+			b.pass(20 * ms)
+			b.built()
+			b.outside(true, 2, 3)
+		}
+		met := b.now
+		for b.now < met+4*sec {
+			if try(); b.founded() {
+				t.Fatalf("%d of 2 do not go together with this one, and it founds a cluster after %d ms", barred, (b.now-met)/ms)
+			}
+		}
+		for b.now < met+20*sec {
+			try()
+		}
+		if b.founded() != (barred == 1) {
+			t.Errorf("%d of 2 do not go together with this one: founded %v", barred, b.founded())
+		}
+		if barred == 1 {
+			continue
+		}
+		b.m.Up(benchMembers[1], 2)
+		for b.now < met+40*sec {
+			try()
+		}
+		if !b.founded() {
+			t.Error("no cluster, though one of the two goes together with this one by now")
+		}
+	}
+}

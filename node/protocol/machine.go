@@ -119,6 +119,7 @@ type peer struct {
 	aliveAt   int64  // when it was last asked whether it runs, and has answered; 0: never
 	outsideAt int64  // when it was asked, of this session, whether it is in no cluster, and has said so; 0: it has not
 	downAt    int64  // when the session ended, or the peer was met
+	barred    bool   // it and this node do not go together, and have no session
 	refused   int64  // when its port first refused a connection since the last session; 0: it did not
 
 	// What it grants to us.
@@ -350,7 +351,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 		m.Down(member.Id, p.session)
 	}
 	p := m.meet(member)
-	p.session, p.proven, p.refused, p.outsideAt = session, false, 0, 0
+	p.session, p.proven, p.barred, p.refused, p.outsideAt = session, false, false, 0, 0
 	p.heard = m.now()
 	m.endNear(p)
 	m.askAlive(member.Name)
@@ -373,6 +374,13 @@ func (m *Machine) Down(id, session uint64) {
 	m.failOps(id)
 	m.failPulls(id)
 	m.dropIfUseless(id)
+}
+
+// Barred tells that a peer and this node do not go together, for one of the two refuses the other's settings.
+func (m *Machine) Barred(id uint64) {
+	if p := m.peers[id]; p != nil {
+		p.barred = true
+	}
 }
 
 // Unreachable tells that a connection could not be made; refused: the port says that nobody listens.
