@@ -13,7 +13,7 @@ import (
 var simScale = flag.String("sim.scale", "3,10,50", "sizes of clusters of TestScale, separated by commas")
 
 // TestScale measures what membership costs, over the size of the cluster, on a network without faults. The times are virtual: they say
-// how many rounds the protocol takes. A cluster that does not come to rest fails. DESIGN.md has the figures for up to 500 nodes.
+// how many rounds the protocol takes. A cluster that does not come to rest fails. DESIGN.md has the figures for up to 1,000 nodes.
 func TestScale(t *testing.T) {
 	for _, field := range strings.Split(*simScale, ",") {
 		n, err := strconv.Atoi(field)
