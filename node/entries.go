@@ -329,13 +329,23 @@ func (n *Node) newRemove(key string, opts []DeleteOption) (*pb.Write, error) {
 
 // Touch gives key a new TTL (0: no end; at most 100 years) and tells whether it was present.
 func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	return n.touch(ctx, key, ttl, 0)
+}
+
+// TouchIfVersion is Touch that fails with ErrCondition unless the present entry has version v, which is not 0.
+func (n *Node) TouchIfVersion(ctx context.Context, key string, ttl time.Duration, v uint64) error {
+	_, err := n.touch(ctx, key, ttl, v)
+	return err
+}
+
+func (n *Node) touch(ctx context.Context, key string, ttl time.Duration, ifVersion uint64) (bool, error) {
 	if err := checkKey(key); err != nil {
 		return false, fmt.Errorf("touch: %w", err)
 	}
 	if ttl < 0 {
 		return false, fmt.Errorf("touch: %w: TTL %v", ErrInvalid, ttl)
 	}
-	r, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(min(ttl, maxTTL))})
+	r, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(min(ttl, maxTTL)), IfVersion: ifVersion})
 	return err == nil && r.Status == pb.Status_OK, err
 }
 

@@ -3,9 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"time"
-
-	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
 // An owner that evicts an entry tells nobody. The copies keep theirs and serve it under their leases, although the owner calls the key absent.
@@ -33,17 +30,5 @@ func (n *Node) DeleteAbsent(ctx context.Context, key string, t Ticket) error {
 	}
 	w.IfAbsent, w.Ticket, w.TicketChain = true, t.Clock, t.Chain
 	_, err = n.write(ctx, "delete", w)
-	return err
-}
-
-// TouchIfVersion is Touch that fails with ErrCondition unless the present entry has version v, which is not 0.
-func (n *Node) TouchIfVersion(ctx context.Context, key string, ttl time.Duration, v uint64) error {
-	if err := checkKey(key); err != nil {
-		return fmt.Errorf("touch: %w", err)
-	}
-	if ttl < 0 {
-		return fmt.Errorf("touch: %w: TTL %v", ErrInvalid, ttl)
-	}
-	_, err := n.write(ctx, "touch", &pb.Write{Key: n.tokens.key(key), Touch: true, Ttl: int64(min(ttl, maxTTL)), IfVersion: v})
 	return err
 }

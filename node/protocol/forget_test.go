@@ -27,6 +27,9 @@ func TestForgetIsForLostMembers(t *testing.T) {
 	if err := b.m.Forget("c"); err != nil {
 		t.Errorf("forget a lost member: %v", err)
 	}
+	if last := b.events[len(b.events)-1]; !strings.HasPrefix(last, "c, which is lost, is no longer counted") {
+		t.Errorf("the last event is %q", last)
+	}
 	if b.pass(b.m.cfg.ExpelAfter); b.m.lay == nil {
 		t.Fatal("started over though b may be alive, of which nobody has said that it is lost")
 	}

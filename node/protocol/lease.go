@@ -138,6 +138,8 @@ func (m *Machine) leased() bool {
 	return m.now() < m.lease.until.Load() || m.is("no-view-lease")
 }
 
+func (m *Machine) noMajority() bool { return m.lay == nil || !m.leased() }
+
 // endNear voids what was read from the peer: the session that would have brought invalidations has ended or is new.
 func (m *Machine) endNear(p *peer) {
 	if m.is("near-outlives-session") {

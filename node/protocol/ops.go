@@ -48,7 +48,7 @@ type op struct {
 
 func (m *Machine) finish(o *op, r Result) {
 	if o.done != nil {
-		r.Tried, r.NoMajority = o.tried, m.lay == nil || !m.leased()
+		r.Tried, r.NoMajority = o.tried, m.noMajority()
 		o.done(r)
 		o.done = nil
 	}

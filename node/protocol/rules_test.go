@@ -24,7 +24,8 @@ type bench struct {
 	want [][]string // rings asked for
 	at   func()     // done once, while the clock is read
 
-	yields int // how often a reader has given way
+	yields int      // how often a reader has given way
+	events []string // their texts
 }
 
 type letter struct {
@@ -46,7 +47,7 @@ func (b *bench) Random() uint64                   { b.ids++; return b.ids }
 func (b *bench) Yield()                           { b.yields++ }
 func (b *bench) Reincarnate(*pb.Member)           {}
 func (b *bench) Announce(_, _ uint64, _ int)      {}
-func (b *bench) Event(string, string, string)     {}
+func (b *bench) Event(_, _, text string)          { b.events = append(b.events, text) }
 func (b *bench) Build(names []string)             { b.want = append(b.want, names) }
 func (b *bench) from(id uint64, body *pb.Message) { b.m.Receive(id, id, body) }
 func (b *bench) stamp(id uint64, msg *pb.Message) *pb.Message {

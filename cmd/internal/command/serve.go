@@ -120,7 +120,6 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			MaxValueBytes: int(largest),
 			DefaultTTL:    c.DefaultTTL,
 			Lease:         c.Lease,
-			ExpelAfter:    max(2*time.Second, 2*c.Lease),
 			Profile:       c.Profile,
 			ForgetAfter:   c.ForgetAfter,
 		},
