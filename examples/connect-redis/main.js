@@ -56,7 +56,7 @@ async function slowly(browser, replica, path, body) {
 }
 
 const say = (text) => console.log(text);
-const cluster = await Cluster.start({ nodes: 3, args: ['--delete', 'revoke'] });
+const cluster = await Cluster.start({ nodes: 3, args: ['--delete', 'revoke', '--revoke-prefix', 'sess:'] });
 const ports = await freePorts(3);
 const replicas = cluster.nodes.map((node, i) => {
   const env = { PORT: ports[i], REDIS_URL: `redis://127.0.0.1:${node.resp}`, SESSION_SECRET: 'only for this example' };

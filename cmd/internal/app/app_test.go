@@ -180,15 +180,16 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	}
 }
 
-// TestASetIsNotRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session.
-func TestASetIsNotRevoked(t *testing.T) {
+// TestOnlyTokensAreRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session, and a lock that was
+// deleted can be taken again.
+func TestOnlyTokensAreRevoked(t *testing.T) {
 	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.Close() })
 	<-n.Ready()
-	b := &respBackend{node: n, revoke: true}
+	b := &respBackend{node: n, final: finalKeys{"sess"}}
 	server, err := resp.Listen(resp.Config{Addr: "127.0.0.1:0", Backend: b})
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +215,14 @@ func TestASetIsNotRevoked(t *testing.T) {
 	}
 	if err := c.Del(t.Context(), "session").Err(); err != nil {
 		t.Fatal(err)
+	}
+	for range 2 {
+		if taken, err := c.SetNX(t.Context(), "lock", "v", 0).Result(); err != nil || !taken {
+			t.Errorf("a lock that was deleted is not taken again: %v, %v", taken, err)
+		}
+		if err := c.Del(t.Context(), "lock").Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := c.Set(t.Context(), "session", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "REVOKED") {
 		t.Errorf("a token that was deleted for good is set again: %v", err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,8 +17,15 @@ import (
 
 // respBackend shows a node to the Redis protocol front.
 type respBackend struct {
-	node   *node.Node
-	revoke bool // DEL is final
+	node  *node.Node
+	final finalKeys
+}
+
+// finalKeys are prefixes of the keys whose DEL is final. None: DEL is final nowhere.
+type finalKeys []string
+
+func (f finalKeys) has(key string) bool {
+	return slices.ContainsFunc(f, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 var (
@@ -97,7 +106,7 @@ func (b *respBackend) Begin(ops []resp.Op, ended func(i int, o resp.Outcome)) {
 			o.Kind, o.Value, o.Set = node.OpSet, op.Value, setOptions(op.Value, op.Args)
 		case resp.OpRemove:
 			o.Kind = node.OpRemove
-			if b.revoke {
+			if b.final.has(op.Key) {
 				o.Remove = []node.DeleteOption{node.Revoke()}
 			}
 		}
@@ -140,7 +149,7 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 // Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
 func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) (bool, error) {
 	var opts []node.DeleteOption
-	if b.revoke && !b.holdsSet(ctx, key) {
+	if b.final.has(key) && !b.holdsSet(ctx, key) {
 		opts = append(opts, node.Revoke())
 	}
 	if ifVersion != 0 {

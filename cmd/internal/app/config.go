@@ -27,8 +27,8 @@ type Config struct {
 	RESP string
 	// Password is asked of clients of RESP. Empty: none.
 	Password string
-	// Revoke makes DEL final for the retention.
-	Revoke bool
+	// Revoke are prefixes of the keys whose DEL is final for the retention; "" is that of every key. Empty: DEL is final nowhere.
+	Revoke []string
 	// Miss answers reads that are not certain as absent; else they wait.
 	Miss bool
 	// Admin is where the admin interface listens, "host:port". Empty: nowhere.

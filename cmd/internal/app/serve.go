@@ -205,7 +205,7 @@ func openFronts(cfg Config, n *node.Node, respTLS *tls.Config) (*fronts, error) 
 		server, err := resp.Listen(resp.Config{
 			Addr:          cfg.RESP,
 			Password:      cfg.Password,
-			Backend:       &respBackend{node: n, revoke: cfg.Revoke},
+			Backend:       &respBackend{node: n, final: cfg.Revoke},
 			WhenUnsure:    whenUnsure(cfg.Miss),
 			MaxValueBytes: cfg.Node.MaxValueBytes,
 			TLS:           respTLS,

@@ -3,9 +3,11 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +54,27 @@ func TestTheDefaultValueFitsSmallMemory(t *testing.T) {
 		t.Errorf("%d, %v, %s", cfg.Node.MaxValueBytes, err, log.String())
 	}
 	refusedWith(t, "--max-value 1MB is not usable: at most 16MB, and a quarter of --max-memory, which is 512KB", "serve", "--max-value", "1MB", "--max-memory", "2MB")
+}
+
+// DEL is final for the keys that --revoke-prefix names, and for all if it names none.
+func TestWhatDELRevokes(t *testing.T) {
+	for _, tc := range []struct {
+		how, prefixes string
+		want          []string
+	}{
+		{"remove", "", nil},
+		{"revoke", "", []string{""}},
+		{"revoke", " , ", []string{""}},
+		{"revoke", "sess:, cart:", []string{"sess:", "cart:"}},
+	} {
+		c := serveCmd{
+			MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "error",
+			Delete: tc.how, RevokePrefix: strings.Split(tc.prefixes, ","),
+		}
+		if cfg, err := c.config(io.Discard); err != nil || !slices.Equal(cfg.Revoke, tc.want) {
+			t.Errorf("%q: %q, %v", tc, cfg.Revoke, err)
+		}
+	}
 }
 
 // An empty argument is a mistake, and no request.

@@ -43,13 +43,14 @@ type serveCmd struct {
 	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
 	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Default: none; outside loopback entries are then closed."`
 
-	Replicas   int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
-	MaxMemory  byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
-	RepairRate byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, at least 64KB, so that requests keep their latency. Default: ${default}."`
-	MaxValue   *byteSize     `placeholder:"SIZE" help:"Largest value, in bytes with KB or MB: at most 16MB, and a quarter of --max-memory, to which the default is held. Default: 1MB."`
-	DefaultTTL time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
-	Delete     string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
-	WhenUnsure string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
+	Replicas     int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
+	MaxMemory    byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
+	RepairRate   byteSize      `default:"64MB" placeholder:"SIZE" help:"What this node pulls from others in a hand-over, in bytes a second with KB or MB, at least 64KB, so that requests keep their latency. Default: ${default}."`
+	MaxValue     *byteSize     `placeholder:"SIZE" help:"Largest value, in bytes with KB or MB: at most 16MB, and a quarter of --max-memory, to which the default is held. Default: 1MB."`
+	DefaultTTL   time.Duration `name:"default-ttl" default:"0" placeholder:"TIME" help:"Time to live of entries set without one, such as 24h. Default: 0, no end."`
+	Delete       string        `enum:"remove,revoke" default:"remove" placeholder:"HOW" help:"What DEL means: remove, as in Redis, or revoke, after which the key cannot be set again for an hour. Default: ${default}."`
+	RevokePrefix []string      `placeholder:"PREFIX" help:"With --delete=revoke: how the keys begin that are tokens; DEL of others is as in Redis, so that locks, counters and sets of sessions can be made again. Several, separated by commas or given again. Default: every key."`
+	WhenUnsure   string        `enum:"wait,miss" default:"wait" placeholder:"HOW" help:"What a read does whose answer is not known just now (after a crash): wait up to 5s, for a store of record, or miss, for a cache before a database. Default: ${default}."`
 
 	Lease        time.Duration `default:"1s" placeholder:"TIME" help:"Length of the leases under which reads are served; about how long a crash delays; 100ms to 1m. Equal on all nodes. Default: ${default}."`
 	ForgetAfter  time.Duration `default:"10m" placeholder:"TIME" help:"A node that has had no majority for so long starts over, empty. 0: never. Default: ${default}."`
@@ -100,6 +101,10 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 	if err := checkTTL("--default-ttl", c.DefaultTTL); err != nil {
 		return cfg, err
 	}
+	revoke, err := c.revoke()
+	if err != nil {
+		return cfg, err
+	}
 	largest, err := c.largestValue()
 	if err != nil {
 		return cfg, err
@@ -127,7 +132,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 			Key: c.KeyFile, Cert: c.TLSCert, CertKey: c.TLSKey, CA: c.TLSCA, RESPCert: c.RespTLSCert, RESPKey: c.RespTLSKey,
 		},
 		RESP:         unlessOff(c.Resp),
-		Revoke:       c.Delete == "revoke",
+		Revoke:       revoke,
 		Miss:         c.WhenUnsure == "miss",
 		Admin:        unlessOff(c.Admin),
 		LeaveTimeout: c.LeaveTimeout,
@@ -171,6 +176,18 @@ func clean(list []string) []string {
 		}
 	}
 	return out
+}
+
+// revoke returns how the keys begin whose DEL is final.
+func (c *serveCmd) revoke() ([]string, error) {
+	switch prefixes := clean(c.RevokePrefix); {
+	case len(prefixes) > 0 && c.Delete != "revoke":
+		return nil, &app.UsageError{Text: "--revoke-prefix says which keys --delete=revoke concerns: give that too"}
+	case c.Delete == "revoke" && len(prefixes) == 0:
+		return []string{""}, nil
+	default:
+		return prefixes, nil
+	}
 }
 
 func unlessOff(addr string) string {
