@@ -231,7 +231,9 @@ func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))
 	case <-w.ready:
 		return n.take(w), nil
 	case <-ctx.Done():
-		return protocol.Result{Tried: true}, ctx.Err()
+		n.lock()
+		defer n.unlock()
+		return protocol.Result{Tried: true, NoMajority: n.m.NoMajority()}, ctx.Err()
 	case <-n.closed:
 		return protocol.Result{}, ErrClosed
 	}
@@ -351,7 +353,7 @@ func (n *Node) touch(ctx context.Context, key string, ttl time.Duration, ifVersi
 
 func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
 	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
-		return protocol.Result{}, n.writeError(what, w, protocol.Result{}, err)
+		return protocol.Result{}, writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, err)
 	}
 	room := n.roomFor(w)
 	if room.of != nil {
@@ -372,7 +374,7 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 	if !submitted {
 		room.give()
 	}
-	return r, n.writeError(what, w, r, err)
+	return r, writeError(what, w.Kind != pb.Kind_LIVE, r, err)
 }
 
 // giveUp is when the work on a write ends that goes on after its caller has given up: only a deletion does.
@@ -383,12 +385,17 @@ func (n *Node) giveUp(w *pb.Write) int64 {
 	return n.clock.Now() + int64(goOn)
 }
 
-// writeError is what a write returns that has come to r, or that was not waited for because of err.
-func (n *Node) writeError(what string, w *pb.Write, r protocol.Result, err error) error {
-	if err == nil {
-		err = statusError(r, w.Kind != pb.Kind_LIVE)
-	} else if !errors.Is(err, ErrClosed) {
-		err = errors.Join(ErrUnconfirmed, err)
+// writeError is what a write returns that has come to r, or that was not waited for because of err; goesOn tells that it is carried on until it is
+// confirmed.
+func writeError(what string, goesOn bool, r protocol.Result, err error) error {
+	switch {
+	case err == nil:
+		err = statusError(r, goesOn)
+	case errors.Is(err, ErrClosed):
+	case goesOn && r.NoMajority:
+		err = fmt.Errorf("%w: %w: %w", ErrUnconfirmed, ErrUnavailable, err)
+	default:
+		err = fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -446,14 +453,5 @@ func (n *Node) cut(ctx context.Context, what string, tags []string) error {
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
 		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.clock.Now()+int64(goOn), done)
 	})
-	switch {
-	case errors.Is(err, ErrClosed):
-		return fmt.Errorf("%s: %w", what, err)
-	case err != nil:
-		return fmt.Errorf("%s: %w: %w", what, ErrUnconfirmed, err)
-	}
-	if err := statusError(r, true); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return writeError(what, true, r, err)
 }

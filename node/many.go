@@ -135,13 +135,13 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 		switch {
 		case w == nil:
 		case g.ended[i]:
-			out[i] = n.writeError(what, w, g.results[i], nil)
+			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, g.results[i], nil)
 		case !g.submitted[i] && errors.Is(err, ErrOverload):
 			out[i] = fmt.Errorf("%s: %w", what, err)
 		case errors.Is(err, ErrOverload): // others had no room; this one was under way
-			out[i] = n.writeError(what, w, protocol.Result{}, ctx.Err())
+			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, ctx.Err())
 		default:
-			out[i] = n.writeError(what, w, protocol.Result{}, err)
+			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, err)
 		}
 	}
 }

@@ -24,6 +24,8 @@ type checker struct {
 	pending  map[*simProc]map[*simWrite]bool
 	won      map[string][]*simWrite // by lock: Sets of an absent key that were told they are the one
 	freed    map[string][]*simWrite // by lock: its deletes, and the cuts of everything, also the unconfirmed
+
+	seenLocks, refusedLocks map[string]bool // by value
 }
 
 type simWrite struct {
@@ -42,6 +44,7 @@ func newChecker(s *sim) *checker {
 		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{}, revoked: map[string]int64{},
 		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{},
 		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{},
+		seenLocks: map[string]bool{}, refusedLocks: map[string]bool{},
 	}
 }
 
@@ -148,12 +151,30 @@ func (c *checker) read(p *simProc, key int) {
 // lock takes or frees a lock: a Set on condition that the key is absent, and a Delete.
 func (c *checker) lock(p *simProc, token string) {
 	w := &simWrite{kind: "lock", token: token, begin: c.s.now, end: never64}
-	b := &pb.Write{Key: token, Value: []byte("held"), IfAbsent: true}
-	if c.s.chance(0.3) {
+	b := &pb.Write{Key: token, Value: []byte(c.newValue()), IfAbsent: true}
+	value := string(b.Value)
+	switch {
+	case c.s.chance(0.2):
+		p.m.Get(&pb.Get{Key: token}, p.Now()+opTime, func(r Result) {
+			if r.Status != pb.Status_OK {
+				return
+			}
+			if c.refusedLocks[r.Entry.Value] {
+				c.fail("%s read the value %q of a lock that was refused to whom wrote it", p.name, r.Entry.Value)
+			}
+			c.seenLocks[r.Entry.Value] = true
+		})
+		return
+	case c.s.chance(0.3):
 		w.kind, b = "unlock", &pb.Write{Key: token, Kind: pb.Kind_TOMBSTONE}
 		c.freed[token] = append(c.freed[token], w)
 	}
 	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) {
+		if r.Status == pb.Status_CONDITION {
+			if c.refusedLocks[value] = true; c.seenLocks[value] {
+				c.fail("a lock was refused at %s to whom wrote %q, which was read", p.name, value)
+			}
+		}
 		if r.Status != pb.Status_OK {
 			return
 		}

@@ -188,7 +188,7 @@ func (m *Machine) tickCuts(now int64) {
 		}
 		if now >= c.deadline && c.done != nil {
 			m.Counters.Unconfirmed.Add(1)
-			c.done(Result{Status: pb.Status_UNSURE, Tried: true, NoMajority: m.noMajority()})
+			c.done(Result{Status: pb.Status_UNSURE, Tried: true, NoMajority: m.NoMajority()})
 			c.done = nil
 		}
 		if now >= c.giveUp || m.left {

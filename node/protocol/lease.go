@@ -138,7 +138,8 @@ func (m *Machine) leased() bool {
 	return m.now() < m.lease.until.Load() || m.is("no-view-lease")
 }
 
-func (m *Machine) noMajority() bool { return m.lay == nil || !m.leased() }
+// NoMajority tells whether this node has lost touch with the majority, or is in no cluster.
+func (m *Machine) NoMajority() bool { return m.lay == nil || !m.leased() }
 
 // endNear voids what was read from the peer: the session that would have brought invalidations has ended or is new.
 func (m *Machine) endNear(p *peer) {

@@ -42,13 +42,14 @@ type op struct {
 	session  uint64
 	parked   bool
 	tried    bool
-	copies   int // reads: how many copies have been asked because the owner was out of reach
+	open     bool // a write: an attempt was given up that its owner had not answered
+	copies   int  // reads: how many copies have been asked because the owner was out of reach
 	done     func(Result)
 }
 
 func (m *Machine) finish(o *op, r Result) {
 	if o.done != nil {
-		r.Tried, r.NoMajority = o.tried, m.noMajority()
+		r.Tried, r.NoMajority = o.tried, m.NoMajority()
 		o.done(r)
 		o.done = nil
 	}
@@ -257,7 +258,18 @@ func (m *Machine) onWriteReply(p *peer, msg *pb.Message, b *pb.WriteReply) {
 		m.park(o)
 		return
 	}
-	m.end(o, Result{Status: b.Status, Version: b.Version, Existed: b.Existed})
+	m.endWrite(o, b)
+}
+
+// endWrite ends a write that its owner has answered. That its condition does not hold is no answer if an earlier attempt may have taken effect:
+// then it may be that attempt's value that is in the way.
+func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
+	r := Result{Status: b.Status, Version: b.Version, Existed: b.Existed}
+	if o.open && b.Status == pb.Status_CONDITION && !m.is("condition-again") {
+		r = Result{Status: pb.Status_UNSURE}
+		m.Counters.Unconfirmed.Add(1)
+	}
+	m.end(o, r)
 }
 
 func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {
@@ -311,7 +323,7 @@ func (m *Machine) serveLocal(o *op) {
 				o.tried = before || !atOnce
 				m.park(o)
 			default:
-				m.end(o, Result{Status: r.Status, Version: r.Version, Existed: r.Existed})
+				m.endWrite(o, r)
 			}
 		})
 		atOnce = false
@@ -390,7 +402,7 @@ func (m *Machine) onScan(p *peer, msg *pb.Message, b *pb.Scan) {
 func (m *Machine) failOps(id uint64) {
 	for _, o := range m.sortedOps() {
 		if o.to == id {
-			m.park(o)
+			m.takeBack(o)
 		}
 	}
 	m.unpark()
@@ -399,8 +411,14 @@ func (m *Machine) failOps(id uint64) {
 // failAllOps takes back everything.
 func (m *Machine) failAllOps() {
 	for _, o := range m.sortedOps() {
-		m.park(o)
+		m.takeBack(o)
 	}
+}
+
+// takeBack parks an operation that may have been sent and was not answered.
+func (m *Machine) takeBack(o *op) {
+	o.open = o.open || o.to != 0
+	m.park(o)
 }
 
 // moveOps takes back what was sent to nodes that no longer own it. Writes in flight to the same owner stay: the answer
@@ -408,7 +426,7 @@ func (m *Machine) failAllOps() {
 func (m *Machine) moveOps() {
 	for _, o := range m.sortedOps() {
 		if o.to != 0 && o.to != m.lay.owner(o.part) {
-			m.park(o)
+			m.takeBack(o)
 		}
 	}
 }

@@ -320,6 +320,31 @@ func TestRules(t *testing.T) {
 			b.t.Fatal("the new copy was sent nothing")
 			return false
 		}},
+		{"condition-again", "a condition that fails when a write is sent again says nothing: the first attempt may be what is in the way", func(b *bench) bool {
+			key := keyOf(partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 2 }))
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(sec, 2, 3)
+			write := func(broken bool) (r Result) {
+				b.m.Write(&pb.Write{Key: key, Value: []byte("v"), IfAbsent: true}, b.now+sec, 0, func(x Result) { r = x })
+				sent := b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })
+				if broken {
+					b.m.Down(2, 2)
+					b.m.Up(benchMembers[1], 2)
+					sent = b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })
+				}
+				if len(sent) != 1 {
+					b.t.Fatalf("%d writes were sent", len(sent))
+				}
+				b.from(2, b.stamp(sent[0].msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: pb.Status_CONDITION}}}))
+				return r
+			}
+			if r := write(false); r.Status != pb.Status_CONDITION {
+				b.t.Fatalf("a condition that failed at once ended %v", r.Status)
+			}
+			r := write(true)
+			return r.Status == pb.Status_UNSURE && r.Tried
+		}},
 		{"no-fence-wait", "a new owner acts when the lease of one that was left out has ended, no sooner and, if it knows, no later (8)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 3 && holdersAmong(b.t, 2, p)[0] == 1 })
 			b.enter(2, 3)
