@@ -290,7 +290,7 @@ func (c *client) run() {
 			case !c.polled.mayGoOn():
 				return
 			case len(c.made) == 0 && !c.atOnce(cmd, args):
-				if !c.polled.again {
+				if !c.polled.again && len(c.ahead) == 0 {
 					c.begin(cmd, args)
 				}
 				return
@@ -310,7 +310,7 @@ func (c *client) run() {
 				c.out = c.out[:before]
 			}
 		}
-		if c.onLoop() && len(c.ahead) == 0 {
+		if c.polled != nil && len(c.ahead) == 0 {
 			c.ahead, c.polled.one[0] = nil, lookup{} // or else it would keep what it has read alive
 		}
 		if len(c.out) > enough {
@@ -338,7 +338,7 @@ func (c *client) atOnce(cmd *command, args [][]byte) bool {
 	case c.tx.open && !cmd.direct:
 		return true // put into the queue
 	case cmd.reads && len(c.ahead) > 0:
-		return true
+		return !c.takesLong(cmd, args)
 	case cmd.reads:
 		l, ok := c.srv.now(args[1])
 		c.polled.one[0] = l
@@ -346,9 +346,15 @@ func (c *client) atOnce(cmd *command, args [][]byte) bool {
 		if !ok {
 			c.ahead = nil
 		}
-		return ok
+		return ok && !c.takesLong(cmd, args)
 	}
 	return cmd.atOnce
+}
+
+// takesLong tells whether a read whose answer is at hand would hold up a loop: it goes through a large hash, or asks for many fields.
+func (c *client) takesLong(cmd *command, args [][]byte) bool {
+	const large, many = 64 << 10, 256
+	return cmd.walks && (len(c.ahead[0].entry.Value) > large || len(args) > many)
 }
 
 // context returns the context of the present command, made when it is first asked for.

@@ -9,6 +9,9 @@ import (
 // errConflict: a watched key has changed while its EXEC ran.
 var errConflict = errors.New("watched key changed")
 
+// errWrongKind: the key holds a value of another type than the command is for.
+var errWrongKind = errors.New("wrong kind of value")
+
 // errOver: the reply would be over maxReplyBytes.
 var errOver = errors.New("reply over the size limit")
 
@@ -22,6 +25,8 @@ func (c *client) fail(err error) {
 	case errors.Is(err, errConflict):
 		c.tx.conflict = true
 		c.writeError("EXECABORT a watched key changed while the transaction ran")
+	case errors.Is(err, errWrongKind):
+		c.writeError(errWrongType)
 	case errors.Is(err, errOver), errors.Is(err, errCrowded):
 		c.over = err // run answers
 	case errors.Is(err, errMatching):

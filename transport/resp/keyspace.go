@@ -71,8 +71,11 @@ func cmdType(c *client, args [][]byte) {
 }
 
 func typeName(e Entry) string {
-	if k, _ := unwrap(e.Value); k != plain {
+	switch k, _ := unwrap(e.Value); k {
+	case set, parts:
 		return "set"
+	case hash:
+		return "hash"
 	}
 	return "string"
 }
@@ -180,7 +183,7 @@ func (c *client) scan(cursor uint64, count int) (keys []string, next uint64, err
 }
 
 func (c *client) ofType(keys []string, name string) ([]string, error) {
-	if name != "string" && name != "set" {
+	if name != "string" && name != "set" && name != "hash" {
 		return nil, nil
 	}
 	raw := make([][]byte, len(keys))

@@ -69,7 +69,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 func (c *client) removable(p *plannedWrite) bool {
 	before, ok := c.srv.now(p.key)
 	k, _ := unwrap(before.entry.Value)
-	return ok && (!before.found || k == plain)
+	return ok && (!before.found || k == plain || k == hash)
 }
 
 // begin begins what has been prepared.

@@ -30,3 +30,9 @@ func parseInt(b []byte) (int64, bool) {
 	}
 	return 0, false
 }
+
+// plus adds two numbers; not ok: the sum is out of range.
+func plus(a, b int64) (sum int64, ok bool) {
+	sum = a + b
+	return sum, b == 0 || (sum > a) == (b > 0)
+}

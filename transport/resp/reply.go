@@ -11,6 +11,7 @@ import (
 const (
 	errSyntax      = "ERR syntax error"
 	errNotInt      = "ERR value is not an integer or out of range"
+	errOverflow    = "ERR increment or decrement would overflow"
 	errReplySize   = "ERR huddle: the reply would be over the size limit of 64 MiB"
 	errTextCrowded = "BUSY huddle: the commands and replies of all clients take too much memory just now"
 	errWrongType   = "WRONGTYPE Operation against a key holding the wrong kind of value"

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// An entry is a plain value, a set, or the top of a set that is kept in parts. A plain value is stored as it is, so that all that
-// reads the cache by other ways finds it unchanged. A set begins with magic and 's', one in parts with magic and 't'. A plain
-// value that begins with magic itself is stored behind magic and 'p': nothing a client sets is ever taken for a set.
+// An entry is a plain value, a hash (hashcode.go), a set, or the top of a set that is kept in parts. A plain value is stored as it is, so
+// that all that reads the cache by other ways finds it unchanged. A set begins with magic and 's', one in parts with magic and 't'. A plain
+// value that begins with magic itself is stored behind magic and 'p': nothing a client sets is ever taken for a set or a hash.
 //
 // Behind the mark of a set come the number of its members and then the members in byte order, each as the number of bytes it
 // shares with the one before, times four, plus its flags; the number of bytes that follow; and these. Numbers are unsigned varints.
@@ -28,7 +28,7 @@ const (
 // maxDecodedBytes bounds the members of one entry, without the saving by what they share.
 const maxDecodedBytes = 64 << 20
 
-var errCorrupt = errors.New("stored set is damaged")
+var errCorrupt = errors.New("stored value is damaged")
 
 type kind int
 
@@ -36,6 +36,7 @@ const (
 	plain kind = iota
 	set
 	parts
+	hash
 )
 
 // unwrap tells what a stored value is, and returns the plain value or what stands behind the mark.
@@ -48,6 +49,8 @@ func unwrap(stored []byte) (kind, []byte) {
 			return set, stored[len(magic)+1:]
 		case markParts:
 			return parts, stored[len(magic)+1:]
+		case markHash:
+			return hash, stored[len(magic)+1:]
 		}
 	}
 	return plain, stored
@@ -56,7 +59,7 @@ func unwrap(stored []byte) (kind, []byte) {
 // IsSet tells whether a value, as a Backend stores it, is a set or a part of one.
 func IsSet(stored []byte) bool {
 	k, _ := unwrap(stored)
-	return k != plain
+	return k == set || k == parts
 }
 
 // wrap returns the stored form of a plain value.

@@ -261,7 +261,7 @@ func (t *tree) part(key string) (k kind, body []byte, e Entry, err error) {
 	if err != nil || !found {
 		return set, nil, Entry{}, err
 	}
-	if k, body = unwrap(e.Value); k == plain {
+	if k, body = unwrap(e.Value); k != set && k != parts {
 		return k, nil, e, errCorrupt
 	}
 	return k, body, e, nil

@@ -3,7 +3,6 @@ package resp
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"slices"
 	"unsafe"
 
@@ -15,17 +14,6 @@ func sorted(given [][]byte) [][]byte {
 	given = slices.Clone(given)
 	slices.SortFunc(given, bytes.Compare)
 	return slices.CompactFunc(given, bytes.Equal)
-}
-
-var errWrongKind = errors.New("not a set")
-
-// failSet answers with an error of a command on a set.
-func (c *client) failSet(err error) {
-	if errors.Is(err, errWrongKind) {
-		c.writeError(errWrongType)
-		return
-	}
-	c.fail(err)
 }
 
 // certain reads an entry, and waits until it is sure what it holds: whoever asks for the sessions of a user may be about to end
@@ -45,7 +33,7 @@ func (c *client) openSet(key []byte) (k kind, body []byte, up top, err error) {
 		return set, nil, top{}, err
 	}
 	switch k, body = unwrap(e.Value); k {
-	case plain:
+	case plain, hash:
 		err = errWrongKind
 	case parts:
 		up, err = parseTop(body)
@@ -98,7 +86,7 @@ func (c *client) readSet(key []byte, collected *claim) (bodies [][]byte, err err
 func cmdSadd(c *client, args [][]byte) {
 	added, grown, err := c.addMembers(args[1], c.given(args[2:]))
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeInt(int64(added))
@@ -142,7 +130,7 @@ func (c *client) addToSet(t *tree, key []byte, given []member, e Entry, found bo
 		k, body = unwrap(e.Value)
 	}
 	switch k {
-	case plain:
+	case plain, hash:
 		return 0, nil, nil, errWrongKind
 	case parts:
 		now, err := parseTop(body)
@@ -175,7 +163,7 @@ func (c *client) addToSet(t *tree, key []byte, given []member, e Entry, found bo
 func cmdSrem(c *client, args [][]byte) {
 	dropped, err := c.dropMembers(args[1], sorted(args[2:]))
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeInt(int64(dropped))
@@ -195,7 +183,7 @@ func (c *client) dropMembers(key []byte, names [][]byte) (dropped int, err error
 		}
 		k, body := unwrap(e.Value)
 		switch k {
-		case plain:
+		case plain, hash:
 			return errWrongKind
 		case parts:
 			now, err := parseTop(body)
@@ -265,7 +253,7 @@ func cmdSmembers(c *client, args [][]byte) {
 	defer collected.end()
 	bodies, err := c.readSet(args[1], &collected)
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeMembers(bodies, c.writeSet, nil)
@@ -340,7 +328,7 @@ func cmdScard(c *client, args [][]byte) {
 		return err
 	})
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeInt(int64(n))
@@ -369,7 +357,7 @@ func (c *client) hasMembers(key []byte, names [][]byte) ([]bool, error) {
 func cmdSismember(c *client, args [][]byte) {
 	has, err := c.hasMembers(args[1], args[2:])
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeBool(has[0])
@@ -378,7 +366,7 @@ func cmdSismember(c *client, args [][]byte) {
 func cmdSmismember(c *client, args [][]byte) {
 	has, err := c.hasMembers(args[1], args[2:])
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	c.writeArray(len(has))
@@ -414,7 +402,7 @@ func cmdSscan(c *client, args [][]byte) {
 	defer collected.end()
 	bodies, err := c.readSet(args[1], &collected)
 	if err != nil {
-		c.failSet(err)
+		c.fail(err)
 		return
 	}
 	var o scanOptions

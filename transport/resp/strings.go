@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// writeValue answers with the plain value of an entry. It is false for a set, which is answered with an error.
+// writeValue answers with the plain value of an entry. It is false for a set or a hash, which is answered with an error.
 func (c *client) writeValue(e Entry, found bool) bool {
 	if !found {
 		c.writeNull()
@@ -331,8 +331,9 @@ func (c *client) add(key []byte, n int64) {
 				return nil
 			}
 		}
-		if sum = now + n; (sum > now) != (n > 0) && n != 0 {
-			msg = "ERR increment or decrement would overflow"
+		var ok bool
+		if sum, ok = plus(now, n); !ok {
+			msg = errOverflow
 			return nil
 		}
 		a := unchangedSince(e, found)

@@ -17,6 +17,7 @@ type command struct {
 	direct            bool // not queued by MULTI
 	atOnce            bool // takes next to no time, and logs nothing
 	reads             bool // calls client.read once, with its first argument, and changes nothing
+	walks             bool // reads, and goes through all of a hash
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
 }
@@ -97,6 +98,8 @@ func commandTable() map[string]*command {
 		command{name: "mset", arity: -3, first: 1, last: -1, step: 2, write: true, run: cmdMset},
 		command{name: "del", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
 		command{name: "unlink", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
+		command{name: "rename", arity: 3, first: 1, last: 2, step: 1, write: true, run: cmdRename},
+		command{name: "renamenx", arity: 3, first: 1, last: 2, step: 1, write: true, run: cmdRenamenx},
 		command{name: "exists", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
 		command{name: "touch", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
 
@@ -110,6 +113,17 @@ func commandTable() map[string]*command {
 	read := func(name string, arity int, run func(*client, [][]byte)) {
 		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, reads: true, run: run})
 	}
+	walk := func(name string, arity int, run func(*client, [][]byte)) {
+		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, reads: true, walks: true, run: run})
+	}
+	walk("hget", 3, cmdHget)
+	walk("hmget", -3, cmdHmget)
+	walk("hgetall", 2, cmdHgetall)
+	walk("hkeys", 2, cmdHkeys)
+	walk("hvals", 2, cmdHvals)
+	walk("hexists", 3, cmdHexists)
+	walk("hstrlen", 3, cmdHstrlen)
+	read("hlen", 2, cmdHlen)
 	read("get", 2, cmdGet)
 	read("strlen", 2, cmdStrlen)
 	read("type", 2, cmdType)
@@ -139,6 +153,11 @@ func commandTable() map[string]*command {
 	write("persist", 2, cmdPersist)
 	write("sadd", -3, cmdSadd)
 	write("srem", -3, cmdSrem)
+	write("hset", -4, cmdHset)
+	write("hmset", -4, cmdHmset)
+	write("hsetnx", 4, cmdHsetnx)
+	write("hincrby", 4, cmdHincrBy)
+	write("hdel", -3, cmdHdel)
 	of := func(name string, arity int, run func(*client, [][]byte)) {
 		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, run: run})
 	}
@@ -147,6 +166,7 @@ func commandTable() map[string]*command {
 	of("smismember", -3, cmdSmismember)
 	of("scard", 2, cmdScard)
 	of("sscan", -3, cmdSscan)
+	of("hscan", -3, cmdHscan)
 	for name, plan := range map[string]func([][]byte) (plannedWrite, bool){
 		"set": planSet, "setex": planSetex, "psetex": planPsetex, "setnx": planSetnx, "del": planDel, "unlink": planDel,
 	} {

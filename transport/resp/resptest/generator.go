@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// magic is what begins a set in its stored form; see package resp.
+// magic is what begins a set or a hash in its stored form; see package resp.
 const magic = "\x00huddle\x01"
 
 // generator makes random commands that Redis and package resp should answer alike.
@@ -14,7 +14,47 @@ type generator struct{ *rand.Rand }
 
 func (g generator) one(of ...string) string { return of[g.IntN(len(of))] }
 
-func (g generator) key() string { return g.one("a", "b", "c", "k1", "k2", "s1", "s2", "n") }
+func (g generator) key() string {
+	return g.one("a", "b", "c", "k1", "k2", "s1", "s2", "n", "h1", "h2")
+}
+
+// hash is mostly the key of a hash.
+func (g generator) hash() string { return g.one("h1", "h2", "h1", "h2", g.key()) }
+
+// field is the name of a field of a hash.
+func (g generator) field() string { return g.one("f1", "f2", "f3", "f4", "n", "", "\xff\r\n", magic) }
+
+func (g generator) pair() []string { return []string{g.field(), g.one(g.value(), g.number())} }
+
+// fieldCommand is a command on a hash.
+func (g generator) fieldCommand() []string {
+	join := func(rest []string, first ...string) []string { return append(first, rest...) }
+	switch g.IntN(12) {
+	case 0, 1, 2:
+		args := []string{g.one("hset", "hmset", "HSet", "hmSET"), g.hash()}
+		for range 1 + g.IntN(4) {
+			args = append(args, g.pair()...)
+		}
+		return args[:len(args)-g.IntN(20)/19] // now and then without the last value
+	case 3:
+		return join(g.pair(), "hsetnx", g.hash())
+	case 4:
+		return []string{g.one("hget", "hexists", "hstrlen"), g.hash(), g.field()}
+	case 5:
+		return join(g.some(g.field, 4), "hmget", g.hash())
+	case 6, 7:
+		return []string{g.one("hgetall", "hgetall", "hkeys", "hvals", "hlen"), g.hash()}
+	case 8:
+		return join(g.some(g.field, 3), "hdel", g.hash())
+	case 9:
+		return []string{"hincrby", g.hash(), g.one("n", "n", g.field()), g.number()}
+	case 10:
+		options := [][]string{nil, {"match", g.one("*", "f*", "[0-9f]?", "?", "nothing")}, {"count", g.one("1", "100", "0", "x")}, {"type", "x"}, {"foo"}}[g.IntN(5)]
+		return join(options, "hscan", g.hash(), g.one("0", "0", "0", "x"))
+	default:
+		return []string{g.one("rename", "renamenx"), g.one(g.hash(), g.key()), g.one(g.hash(), g.key())}
+	}
+}
 
 func (g generator) value() string {
 	return g.one("x", "", "10", "-3", "hello world", "\x00\r\n\xff", strings.Repeat("y", g.IntN(300)), magic+"s\x01", magic)
@@ -46,7 +86,7 @@ func (g generator) some(f func() string, most int) []string {
 
 func (g generator) command() []string {
 	join := func(first string, rest ...string) []string { return append([]string{first}, rest...) }
-	switch g.IntN(30) {
+	switch g.IntN(38) {
 	case 0, 1:
 		return []string{"get", g.key()}
 	case 2, 3:
@@ -110,17 +150,20 @@ func (g generator) command() []string {
 	case 23:
 		return []string{"dbsize"}
 	case 24:
-		return []string{"scan", "0", "match", g.one("*", "k*", "[a-c]", "nothing"), "count", "100000"}
+		return append([]string{"scan", "0", "match", g.one("*", "k*", "[a-ch]*", "nothing"), "count", "100000"},
+			[][]string{nil, {"type", g.one("string", "set", "hash", "list")}}[g.IntN(2)]...)
 	case 25:
 		options := [][]string{nil, {"nx"}, {"gt"}, {"lt", "xx"}, {"foo"}}[g.IntN(5)]
 		return append([]string{"expireat", g.key(), g.time()}, options...)
 	case 26: // too few or too many arguments, in any case of letters
-		return append([]string{g.one("get", "SET", "Del", "expire", "sadd", "incr", "mget", "smembers", "nosuch", "scan", "persist")}, g.some(g.key, 3)...)
+		return append([]string{g.one("get", "SET", "Del", "expire", "sadd", "incr", "mget", "smembers", "nosuch", "scan", "persist", "hset", "hget", "hgetall", "rename")}, g.some(g.key, 3)...)
 	case 27:
 		return []string{g.one("echo", "ping"), g.value()}
 	case 28:
 		return []string{g.one("multi", "exec", "discard", "unwatch", "exec", "discard", "flushall")}
-	default:
+	case 29:
 		return []string{"watch", g.key()}
+	default:
+		return g.fieldCommand()
 	}
 }

@@ -25,7 +25,9 @@ func Redis(t testing.TB) string {
 		addr := ln.Addr().String()
 		_, port, _ := net.SplitHostPort(addr)
 		ln.Close()
-		c := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
+		// All hashes of the tests are small ones, which keep the order of their fields.
+		c := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir,
+			"--hash-max-listpack-value", "1000000", "--hash-max-listpack-entries", "100000")
 		out, err := c.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

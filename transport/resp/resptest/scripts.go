@@ -67,6 +67,11 @@ command getkeys get a b
 command getkeys mset a 1 b 2
 command getkeys mset a 1 b
 command getkeys del a b
+command getkeys hset h a 1
+command getkeys hmget h a b
+command getkeys rename a b
+command getkeys renamenx a
+command getkeys hscan h 0
 command getkeys set k v ex 10
 command getkeys sscan k 0
 command getkeys scan 0
@@ -326,6 +331,276 @@ ttl one
 srem one m n
 ttl one
 `,
+		"hashes": `
+hset
+hset h
+hset h a
+hset h a 1 b
+hset h a 1
+hset h a 1 b 2 c 3
+hset h b two d 4
+hset h e 1 e 2
+hget h e
+hgetall h
+hkeys h
+hvals h
+hlen h
+hset h b 2
+hgetall h
+hmset
+hmset h a
+hmset h a 1 b
+hmset h f 6 a one
+HMSET h f 7 g ""
+HSet h i 1
+hget h a
+hget h g
+hget h none
+hget none a
+hget h
+hget h a b
+hmget h a none g a
+hmget none a b
+hmget h
+hexists h a
+hexists h none
+hexists none a
+hexists h
+hstrlen h a
+hstrlen h g
+hstrlen h none
+hstrlen none a
+hstrlen h
+hlen none
+hlen
+hgetall none
+hkeys none
+hvals none
+hgetall
+hkeys h x
+hvals
+hsetnx h a other
+hsetnx h new 1
+hsetnx fresh a 1
+hsetnx h a
+hget h a
+hget fresh a
+hdel h
+hdel h none
+hdel none a
+hdel h a a none b
+hgetall h
+hset h a again
+hkeys h
+hdel fresh a
+exists fresh
+type fresh
+type h
+hincrby h n 5
+hincrby h n -7
+hincrby h n 0
+hincrby h n abc
+hincrby h n 1.5
+hincrby h n
+hincrby h g 1
+hincrby h a 1
+hset h a 9223372036854775807
+hincrby h a 1
+hincrby h a -1
+hset h a -9223372036854775808
+hincrby h a -1
+hset h a 007
+hincrby h a 1
+hincrby counter n 3
+hgetall counter
+hincrby none n abc
+exists none
+hscan
+hscan h
+hscan h x
+hscan h 0
+hscan h 0 match ?
+hscan h 0 match *e* count 1
+hscan h 0 match nothing
+hscan h 0 count 0
+hscan h 0 count x
+hscan h 0 foo
+hscan h 0 type string
+hscan none 0
+hscan none 0 foo
+hscan none x
+hset bin "\x00\r\n" "\xff\x00" "" ""
+hgetall bin
+hget bin ""
+hexists bin ""
+hdel bin ""
+hkeys bin
+scan 0 type hash match h
+scan 0 type HASH match cou*
+scan 0 type string
+dbsize
+`,
+		"hash types": `
+hset h a 1
+get h
+set h x get
+set h x nx get
+set h x nx
+getset h x
+getdel h
+getex h
+getex h ex 0
+getex h persist
+mget h none
+incr h
+decrby h 5
+strlen h
+sadd h a
+srem h a
+smembers h
+sismember h a
+smismember h a b
+scard h
+sscan h 0
+sadd s a
+set k v
+hset s a 1
+hset k a 1
+hset k a
+hmset k a 1
+hsetnx s a 1
+hsetnx k a 1
+hget s a
+hget k a
+hmget s a b
+hmget k a
+hgetall s
+hgetall k
+hkeys k
+hvals s
+hlen k
+hlen s
+hexists k a
+hstrlen k a
+hdel k a
+hdel s a
+hincrby k a 1
+hincrby k a x
+hincrby s a 1
+hscan k 0
+hscan s 0
+hscan k x
+setnx h x
+hgetall h
+expire h 100
+hset h b 2
+ttl h
+hdel h a
+ttl h
+hincrby h n 1
+ttl h
+persist h
+ttl h
+pexpire h 100000
+ttl h
+expireat h 4102444800
+expiretime h
+touch h
+exists h h
+unlink h
+exists h
+hset h a 1
+expire h 100
+hdel h a
+hset h a 1
+ttl h
+expire h -1
+hgetall h
+hset h a 1
+set h string
+get h
+set h2 x
+del h2
+hset h2 a 1
+setex h2 100 y
+get h2
+`,
+		"rename": `
+rename
+rename a
+rename a b c
+renamenx a
+rename none b
+renamenx none b
+rename none none
+renamenx none none
+set a 1
+rename a a
+renamenx a a
+rename a b
+exists a
+get b
+set a 2 ex 100
+renamenx a b
+get b
+get a
+rename a b
+get b
+ttl b
+set c 3
+rename c b
+ttl b
+get b
+renamenx b d
+exists b
+get d
+hset h x 1 y 2
+expire h 100
+rename h d
+type d
+hgetall d
+ttl d
+exists h
+hset d z 3
+sadd s m
+rename s d
+type d
+smembers d
+renamenx d t
+sadd t m
+scard t
+set same v
+set same2 v ex 100
+rename same same2
+ttl same2
+get same2
+set same v
+renamenx same same2
+multi
+set a 1
+rename a b
+get b
+rename a b
+rename nosuch b
+renamenx b c
+exec
+watch c
+rename c e
+multi
+get e
+exec
+watch e f
+multi
+rename e f
+get f
+exec
+watch g
+set f moved
+rename f g
+multi
+get g
+exec
+`,
 		"scan": `
 scan
 scan abc
@@ -431,6 +706,39 @@ sadd s x
 incr s
 del s
 sadd s x
+exec
+multi
+hset h a 1
+hset h a 2 b 3
+hincrby h a 5
+hset h a
+hmget h a b c
+hgetall h
+hdel h a b
+exists h
+exec
+hset h a 1
+watch h
+hset h a 1
+multi
+hget h a
+exec
+watch h
+hdel h none
+hsetnx h a 2
+multi
+hget h a
+exec
+watch h
+hget h a
+multi
+hset h a 2
+exec
+hgetall h
+watch h
+del h
+multi
+hset h a 3
 exec
 multi
 unwatch

@@ -1,0 +1,160 @@
+package resp
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// RENAME is two writes: the value and what remains of its TTL go to the new key, and then the old key is removed if it is still what was
+// read. So an onlooker may see both, and after an error between the two both may be there.
+//
+// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is taken back, unless somebody has changed it
+// since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was written
+// here, they came after the RENAME: it is left as it is, and only the old key is removed.
+//
+// Two that rename a key to the same name at different nodes must not take it back from each other: see twin.
+type renaming struct {
+	c        *client
+	from, to []byte
+	nx       bool // only if the new key is absent
+	// What was written under the new key: nothing yet, if version is 0 and not placed. version stays 0 if it was written over at once.
+	placed  bool
+	version uint64
+	twins   int // how often the new key was found to hold the same value
+}
+
+var (
+	errNoKey   = errors.New("no such key")
+	errTaken   = errors.New("the new key is there")
+	errInParts = errors.New("set in parts")
+)
+
+func cmdRename(c *client, args [][]byte)   { c.rename(args, false) }
+func cmdRenamenx(c *client, args [][]byte) { c.rename(args, true) }
+
+func (c *client) rename(args [][]byte, nx bool) {
+	r := renaming{c: c, from: args[1], to: args[2], nx: nx}
+	switch err := r.run(); {
+	case errors.Is(err, errNoKey):
+		c.writeError("ERR no such key")
+	case errors.Is(err, errInParts):
+		c.writeError("ERR huddle: a set above 4 KiB cannot be renamed")
+	case err != nil && !errors.Is(err, errTaken):
+		c.fail(err)
+	case nx:
+		c.writeBool(err == nil)
+	default:
+		c.writeOK()
+	}
+}
+
+// run renames, again and again until neither key changes meanwhile. errTaken: the new key is there, and must not be.
+func (r *renaming) run() error {
+	const longest = 20 * time.Millisecond
+	unlock, err := r.lock()
+	if err != nil {
+		return asUnsure(err)
+	}
+	defer unlock()
+	look := r.c.present
+	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
+		err := r.once(look)
+		if errors.Is(err, errConflict) && r.version != 0 { // the transaction is not carried out
+			_, _ = r.c.remove(r.to, r.version) // if it was changed meanwhile, it is another's
+		}
+		if !errors.Is(err, ErrCondition) || !sleep(r.c.context(), rand.N(pause)) {
+			return err
+		}
+		look = r.c.judged
+	}
+}
+
+// lock locks both keys, in an order that is the same for all.
+func (r *renaming) lock() (unlock func(), err error) {
+	first, second := string(r.from), string(r.to)
+	if second < first {
+		first, second = second, first
+	}
+	locks := &r.c.srv.changing
+	unlockFirst, err := locks.lock(r.c.context(), first)
+	if err != nil || first == second {
+		return unlockFirst, err
+	}
+	unlockSecond, err := locks.lock(r.c.context(), second)
+	if err != nil {
+		unlockFirst()
+		return nil, err
+	}
+	return func() {
+		unlockSecond()
+		unlockFirst()
+	}, nil
+}
+
+// once is one attempt. ErrCondition: one of the keys was changed meanwhile.
+func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
+	target, there, err := look(r.to)
+	if err != nil {
+		return err
+	}
+	e, found, err := look(r.from)
+	if err != nil {
+		return err
+	}
+	mine := r.version != 0 && there && target.Version == r.version
+	k, _ := unwrap(e.Value)
+	switch {
+	case !found && mine:
+		_, err = r.c.remove(r.to, r.version)
+		return cmp.Or(err, errNoKey)
+	case !found:
+		return errNoKey
+	case bytes.Equal(r.from, r.to) && r.nx, there && r.nx && !r.placed:
+		return errTaken
+	case bytes.Equal(r.from, r.to):
+		return nil
+	case k == parts:
+		return errInParts
+	case r.placed && !mine: // others came after
+	case there && !r.placed && bytes.Equal(target.Value, e.Value):
+		err = r.twin(target, e)
+	default:
+		err = r.place(target, there, e)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.c.remove(r.from, e.Version)
+	return err
+}
+
+// place writes e under the new key, if that is still as it was seen.
+func (r *renaming) place(target Entry, there bool, e Entry) error {
+	a := unchangedSince(target, there)
+	a.TTL, a.NoTTL = e.TTL, e.TTL == 0
+	if err := r.c.store(r.to, e.Value, a); err != nil {
+		return err
+	}
+	r.placed, r.version = true, 0
+	r.c.srv.removed(string(r.to), lookup{entry: target, found: there})
+	now, found, err := r.c.present(r.to)
+	if err == nil && found && bytes.Equal(now.Value, e.Value) {
+		r.version = now.Version
+	}
+	return err
+}
+
+// twin is place where the new key holds the same value already. Perhaps another is renaming the old key to it just now: first it is given time
+// to be done. Then the TTL is all that is written, by which the other finds the new key changed, and does not take it back; nor does this one,
+// for it has not written the value.
+func (r *renaming) twin(target, e Entry) error {
+	const patience = 4
+	if r.twins++; r.twins <= patience {
+		return ErrCondition
+	}
+	_, err := r.c.touch(r.to, e.TTL, target.Version)
+	return err
+}
