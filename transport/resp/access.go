@@ -293,12 +293,24 @@ func (c *client) conflict(key []byte) error {
 
 // remove deletes a key.
 func (c *client) remove(key []byte, ifVersion uint64) (bool, error) {
+	return c.removeBy(c.srv.cfg.Backend.Remove, key, ifVersion)
+}
+
+// unset is remove that is never final: nobody has asked for the key to be deleted.
+func (c *client) unset(key []byte, ifVersion uint64) (bool, error) {
+	if c.srv.unset == nil {
+		return c.remove(key, ifVersion)
+	}
+	return c.removeBy(c.srv.unset.Unset, key, ifVersion)
+}
+
+func (c *client) removeBy(how func(context.Context, string, uint64) (bool, error), key []byte, ifVersion uint64) (bool, error) {
 	at, watched := c.tx.guards(key)
 	if watched && ifVersion == 0 {
 		ifVersion = at.version
 	}
 	before, _ := c.srv.now(key)
-	existed, err := c.srv.cfg.Backend.Remove(c.context(), string(key), ifVersion)
+	existed, err := how(c.context(), string(key), ifVersion)
 	if err = asUnconfirmed(err); err == nil {
 		c.srv.removed(string(key), before)
 	}

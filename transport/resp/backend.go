@@ -88,6 +88,13 @@ type FillBackend interface {
 	RemoveAbsent(ctx context.Context, key string, ticket Ticket) error
 }
 
+// UnsetBackend is a Backend whose Remove may be final: the key then cannot be set again for a while.
+type UnsetBackend interface {
+	Backend
+	// Unset is Remove that is never final.
+	Unset(ctx context.Context, key string, ifVersion uint64) (existed bool, err error)
+}
+
 // SetItem is one key of SetMany.
 type SetItem struct {
 	Key   string

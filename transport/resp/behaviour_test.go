@@ -34,6 +34,15 @@ func TestWhenUnsure(t *testing.T) {
 		{"exists k", ":0\r\n"},
 		{"ttl k", ":-2\r\n"},
 		{"type k", "+none\r\n"},
+		{"hget k f", "$-1\r\n"},
+		{"hmget k f g", "*2\r\n$-1\r\n$-1\r\n"},
+		{"hgetall k", "*0\r\n"},
+		{"hkeys k", "*0\r\n"},
+		{"hvals k", "*0\r\n"},
+		{"hlen k", ":0\r\n"},
+		{"hexists k f", ":0\r\n"},
+		{"hstrlen k f", ":0\r\n"},
+		{"hscan k 0", "*2\r\n$1\r\n0\r\n*0\r\n"},
 	}
 	for name, lookup := range map[string]func(context.Context, string) error{"unsure at once": unsure, "no answer": stuck} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +83,8 @@ func TestWhenUnsure(t *testing.T) {
 		f := newFake()
 		f.lookup = unsure
 		w := dial(t, start(t, Config{Backend: f, WhenUnsure: Miss, Timeout: 40 * time.Millisecond}).Addr())
-		for _, args := range [][]string{{"incr", "k"}, {"sadd", "k", "a"}, {"getset", "k", "v"}, {"getdel", "k"}, {"watch", "k"}, {"expire", "k", "9"}, {"smembers", "k"}, {"sismember", "k", "a"}} {
+		for _, args := range [][]string{{"incr", "k"}, {"sadd", "k", "a"}, {"getset", "k", "v"}, {"getdel", "k"}, {"watch", "k"}, {"expire", "k", "9"}, {"smembers", "k"}, {"sismember", "k", "a"},
+			{"hset", "k", "f", "v"}, {"hmset", "k", "f", "v"}, {"hsetnx", "k", "f", "v"}, {"hincrby", "k", "f", "1"}, {"hdel", "k", "f"}, {"rename", "k", "l"}, {"renamenx", "k", "l"}} {
 			if got := w.do(args...); got != "-TRYAGAIN huddle: not sure just now\r\n" {
 				t.Errorf("%s: %q", args[0], got)
 			}
@@ -99,6 +109,7 @@ func TestErrorReplies(t *testing.T) {
 		s := start(t, Config{Backend: f})
 		w := dial(t, s.Addr())
 		w.do("set", "k", "v")
+		w.do("hset", "there", "f", "v", "g", "w")
 		f.write = func(context.Context, string) error { return fmt.Errorf("set: %w", err) }
 		for _, args := range [][]string{
 			{"set", "k", "v"},
@@ -111,6 +122,15 @@ func TestErrorReplies(t *testing.T) {
 			{"incr", "n"},
 			{"sadd", "s", "a"},
 			{"getset", "k", "v"},
+			{"hset", "h", "f", "v"},
+			{"hset", "there", "f", "v"},
+			{"hmset", "h", "f", "v"},
+			{"hsetnx", "h", "f", "v"},
+			{"hincrby", "h", "f", "1"},
+			{"hdel", "there", "f"},
+			{"hdel", "there", "f", "g"},
+			{"rename", "k", "l"},
+			{"renamenx", "there", "l"},
 		} {
 			if got := w.do(args...); !strings.HasPrefix(got, want) || strings.Contains(got, "secret") {
 				t.Errorf("%v: %v answers %q", err, args, got)
@@ -162,6 +182,21 @@ func TestDefaultTTL(t *testing.T) {
 		{"sadd s b", ":1"},
 		{"ttl s", ":10"},
 		{"ttl k", ":-1"},
+		{"rename k l", "+OK"},
+		{"ttl l", ":-1"}, // what has no end keeps having none
+		{"rename l k", "+OK"},
+		{"hset h f v", ":1"},
+		{"ttl h", ":3600"},
+		{"expire h 10", ":1"},
+		{"hset h f v g w", ":1"},
+		{"hincrby h n 1", ":1"},
+		{"hdel h f", ":1"},
+		{"ttl h", ":10"},
+		{"rename h i", "+OK"},
+		{"ttl i", ":10"},
+		{"hdel i g n", ":2"},
+		{"hset i f v", ":1"},
+		{"ttl i", ":3600"},
 		{"set k v ex 9000000000000", "+OK"},
 		{"ttl k", ":3153600000"},
 	} {

@@ -45,7 +45,7 @@ func (c *client) changeHash(key []byte, update func(body []byte) (stored []byte,
 		case err != nil || same:
 			return err
 		case stored == nil:
-			_, err = c.remove(key, e.Version)
+			_, err = c.unset(key, e.Version)
 			return err
 		case len(stored) > c.srv.cfg.MaxValueBytes:
 			return &DetailError{ErrTooLarge, fmt.Sprintf("hash of %d bytes, at most %d", len(stored), c.srv.cfg.MaxValueBytes)}

@@ -63,7 +63,7 @@ func (r *renaming) run() error {
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
 		err := r.once(look)
 		if errors.Is(err, errConflict) && r.version != 0 { // the transaction is not carried out
-			_, _ = r.c.remove(r.to, r.version) // if it was changed meanwhile, it is another's
+			_, _ = r.c.unset(r.to, r.version) // if it was changed meanwhile, it is another's
 		}
 		if !errors.Is(err, ErrCondition) || !sleep(r.c.context(), rand.N(pause)) {
 			return err
@@ -116,6 +116,9 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 		return errTaken
 	case bytes.Equal(r.from, r.to):
 		return nil
+	case k == parts && mine: // it was deleted, and made anew
+		_, err = r.c.remove(r.to, r.version)
+		return cmp.Or(err, errInParts)
 	case k == parts:
 		return errInParts
 	case r.placed && !mine: // others came after
@@ -151,8 +154,9 @@ func (r *renaming) place(target Entry, there bool, e Entry) error {
 // to be done. Then the TTL is all that is written, by which the other finds the new key changed, and does not take it back; nor does this one,
 // for it has not written the value.
 func (r *renaming) twin(target, e Entry) error {
-	const patience = 4
+	const patience, pause = 4, 5 * time.Millisecond
 	if r.twins++; r.twins <= patience {
+		sleep(r.c.context(), pause)
 		return ErrCondition
 	}
 	_, err := r.c.touch(r.to, e.TTL, target.Version)

@@ -23,6 +23,7 @@ type Server struct {
 	fast     FastBackend     // nil: the backend has no fast path
 	prefetch PrefetchBackend // nil: the backend takes no hints
 	fill     FillBackend     // nil: the backend gives no tickets
+	unset    UnsetBackend    // nil: Remove is never final
 	many     ManyBackend     // nil: the backend writes one key at a time
 	later    LaterBackend    // nil: each operation that takes time needs a goroutine
 	commands map[string]*command
@@ -75,6 +76,7 @@ func Listen(cfg Config) (*Server, error) {
 	s.fast, _ = cfg.Backend.(FastBackend)
 	s.prefetch, _ = cfg.Backend.(PrefetchBackend)
 	s.fill, _ = cfg.Backend.(FillBackend)
+	s.unset, _ = cfg.Backend.(UnsetBackend)
 	s.many, _ = cfg.Backend.(ManyBackend)
 	s.later, _ = cfg.Backend.(LaterBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -95,6 +95,11 @@ func TestWhatIsKeptIsCopied(t *testing.T) {
 		{"getset", "getset", "5"},
 		{"mset", "mset1", "6", "mset2", "7"},
 		{"sadd", "sadd", "8"},
+		{"hset", "hset", "name", "12"},
+		{"hsetnx", "hset", "other", "13"},
+		{"hincrby", "hset", "number", "14"},
+		{"set", "before", "15"},
+		{"rename", "before", "renamed"},
 	} {
 		w.do(write...)
 		noise()
@@ -109,11 +114,14 @@ func TestWhatIsKeptIsCopied(t *testing.T) {
 	w.do("exec")
 	noise()
 	for key, want := range map[string]string{
-		"set": "1", "options": "2", "setex": "3", "setnx": "4", "getset": "5", "mset1": "6", "mset2": "7", "ahead1": "9", "ahead2": "10", "queued": "11",
+		"set": "1", "options": "2", "setex": "3", "setnx": "4", "getset": "5", "mset1": "6", "mset2": "7", "ahead1": "9", "ahead2": "10", "queued": "11", "renamed": "15",
 	} {
 		if got := w.do("get", key); got != fmt.Sprintf("$%d\r\n%s\r\n", len(want), want) {
 			t.Errorf("%s: %q, want %s", key, got, want)
 		}
+	}
+	if got, want := w.do("hgetall", "hset"), "*6\r\n$4\r\nname\r\n$2\r\n12\r\n$5\r\nother\r\n$2\r\n13\r\n$6\r\nnumber\r\n$2\r\n14\r\n"; got != want {
+		t.Errorf("hset: %q", got)
 	}
 	if got := w.do("sismember", "sadd", "8"); got != ":1\r\n" {
 		t.Errorf("sadd: %q", got)

@@ -101,11 +101,15 @@ func TestPipelinedWritesKeepTheirOrder(t *testing.T) {
 					{"get", key},
 					{"get", key},
 					{"incr", key},
+					{"hset", key, "f", "v"},
+					{"hgetall", key},
+					{"hget", key, "f"},
+					{"rename", key, "k1"},
 					{"client", "reply", "skip"},
 					{"set", key},
 					{"set", partPrefix + key, "x"},
 					{"nosuch"},
-				}[rnd.IntN(18)]
+				}[rnd.IntN(22)]
 				sent = append(sent, strings.Join(one, " "))
 				batch.WriteString(cmd(one...))
 			}

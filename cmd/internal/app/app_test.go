@@ -180,9 +180,9 @@ func TestErrorsKeepTheirMeaningAtTheRedisFront(t *testing.T) {
 	}
 }
 
-// TestOnlyTokensAreRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session, and a lock that was
-// deleted can be taken again.
-func TestOnlyTokensAreRevoked(t *testing.T) {
+// redisOf returns a client of a node's Redis front, where DEL of keys that begin with sess is final.
+func redisOf(t *testing.T) *redis.Client {
+	t.Helper()
 	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +202,58 @@ func TestOnlyTokensAreRevoked(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return c
+}
+
+// TestRevokedHashes: a hash is a token as a string is, also when it gets another name. One whose last field is taken out has not been deleted.
+func TestRevokedHashes(t *testing.T) {
+	c, ctx := redisOf(t), t.Context()
+	revoked := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.HasPrefix(err.Error(), "REVOKED") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := c.HSet(ctx, "sess:old", "user", "7").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Rename(ctx, "sess:old", "sess:new").Err(); err != nil {
+		t.Fatal(err)
+	}
+	revoked("the old id is used again", c.HSet(ctx, "sess:old", "user", "7").Err())
+	for range 2 { // taken out, and added again
+		if n, err := c.HDel(ctx, "sess:new", "user").Result(); err != nil || n != 1 {
+			t.Errorf("hdel: %d, %v", n, err)
+		}
+		if n, err := c.HSet(ctx, "sess:new", "user", "7").Result(); err != nil || n != 1 {
+			t.Errorf("hset: %d, %v", n, err)
+		}
+	}
+	if err := c.Del(ctx, "sess:new").Err(); err != nil {
+		t.Fatal(err)
+	}
+	revoked("a session that was deleted", c.HSet(ctx, "sess:new", "user", "7").Err())
+	if err := c.HSet(ctx, "other", "f", "v").Err(); err != nil {
+		t.Fatal(err)
+	}
+	revoked("another gets the name of a deleted session", c.Rename(ctx, "other", "sess:new").Err())
+	if v, err := c.HGet(ctx, "other", "f").Result(); err != nil || v != "v" {
+		t.Errorf("what could not be renamed: %q, %v", v, err)
+	}
+	for range 2 { // no token
+		if err := c.Rename(ctx, "other", "another").Err(); err != nil {
+			t.Error(err)
+		}
+		if err := c.Rename(ctx, "another", "other").Err(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOnlyTokensAreRevoked: a set of a user's sessions that was deleted when he logged out everywhere takes his next session, and a lock that was
+// deleted can be taken again.
+func TestOnlyTokensAreRevoked(t *testing.T) {
+	c := redisOf(t)
 	for range 2 {
 		if n, err := c.SAdd(t.Context(), "tag", "session").Result(); err != nil || n != 1 {
 			t.Fatalf("sadd: %d, %v", n, err)

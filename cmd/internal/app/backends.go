@@ -31,6 +31,7 @@ func (f finalKeys) has(key string) bool {
 var (
 	_ resp.FastBackend     = (*respBackend)(nil)
 	_ resp.FillBackend     = (*respBackend)(nil)
+	_ resp.UnsetBackend    = (*respBackend)(nil)
 	_ resp.PrefetchBackend = (*respBackend)(nil)
 	_ resp.ManyBackend     = (*respBackend)(nil)
 	_ resp.LaterBackend    = (*respBackend)(nil)
@@ -146,12 +147,21 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	return opts
 }
 
+// Unset implements resp.UnsetBackend.
+func (b *respBackend) Unset(ctx context.Context, key string, ifVersion uint64) (bool, error) {
+	return b.remove(ctx, key, ifVersion)
+}
+
 // Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
 func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) (bool, error) {
 	var opts []node.DeleteOption
 	if b.final.has(key) && !b.holdsSet(ctx, key) {
 		opts = append(opts, node.Revoke())
 	}
+	return b.remove(ctx, key, ifVersion, opts...)
+}
+
+func (b *respBackend) remove(ctx context.Context, key string, ifVersion uint64, opts ...node.DeleteOption) (bool, error) {
 	if ifVersion != 0 {
 		opts = append(opts, node.DeleteIfVersion(ifVersion))
 	}
