@@ -428,6 +428,97 @@ func FuzzSet(f *testing.F) {
 	})
 }
 
+// FuzzHash reads any bytes as a stored hash, and does with them what it would do with an ordered map.
+func FuzzHash(f *testing.F) {
+	whole, _, _ := putFields(nil, fieldsGiven([][]byte{[]byte("a"), []byte("1"), nil, nil, []byte("b"), []byte("2")}))
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add([]byte(magic + "h"))
+	f.Add([]byte(magic + "h\x02\x00"))
+	f.Add([]byte(magic + "h\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte(magic + "h\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x01"))
+	f.Add([]byte(magic + "h\x01\x02\x01a\x01b\x01a\x01c"))
+	f.Add([]byte("a\x001\x00b\x002\x00a\x003"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if k, value := unwrap(wrap(raw)); k != plain || !bytes.Equal(value, raw) {
+			t.Fatalf("a plain value reads back as %q", value)
+		}
+		given := bytes.Split(raw, []byte{0})
+		if k, body := unwrap(raw); k == hash {
+			n := 0
+			var bad error
+			for _, err := range fields(body) {
+				if bad = err; err == nil {
+					n++
+				}
+			}
+			if count, err := fieldCount(body); bad == nil && (err != nil || count != n) {
+				t.Fatalf("%d fields are counted as %d, %v", n, count, err)
+			}
+			if _, _, err := putFields(body, fieldsGiven(given)); (err == nil) != (bad == nil) {
+				t.Fatalf("it is read with %v, and changed with %v", bad, err)
+			}
+			if _, _, err := dropFields(body, given); (err == nil) != (bad == nil) {
+				t.Fatalf("it is read with %v, and changed with %v", bad, err)
+			}
+		}
+		var names []string
+		values := make(map[string]string)
+		var body []byte
+		for i := 0; i+1 < len(given); i += 2 { // one command for each
+			name, value := string(given[i]), string(given[i+1])
+			_, there := values[name]
+			if !there {
+				names = append(names, name)
+			}
+			values[name] = value
+			stored, created, err := putFields(body, fieldsGiven(given[i:i+2]))
+			if err != nil || (created == 1) == there {
+				t.Fatalf("%q: %d new, %v", name, created, err)
+			}
+			k, now := unwrap(stored)
+			if body = now; k != hash || IsSet(stored) {
+				t.Fatal("a hash is not read as one")
+			}
+		}
+		if all, _, err := putFields(nil, fieldsGiven(given)); len(names) > 0 && (err != nil || !bytes.Equal(all[len(magic)+1:], body)) {
+			t.Fatalf("all at once: %q, %v, one by one: %q", all, err, body)
+		}
+		check := func(body []byte) {
+			i := 0
+			for f, err := range fields(body) {
+				if err != nil || i == len(names) || string(f.name) != names[i] || string(f.value) != values[names[i]] {
+					t.Fatalf("%q, field %d: %q, %v", body, i, f, err)
+				}
+				i++
+			}
+			if i != len(names) {
+				t.Fatalf("%d fields, want %d", i, len(names))
+			}
+			got, err := valuesOf(body, given)
+			for i, name := range given {
+				one, oneErr := valueOf(body, name)
+				want, ok := values[string(name)]
+				if err != nil || oneErr != nil || (got[i] != nil) != ok || string(got[i]) != want || (one != nil) != ok || string(one) != want {
+					t.Fatalf("%q: %q, %v, and %q, %v; want %q", name, got[i], err, one, oneErr, want)
+				}
+			}
+		}
+		check(body)
+		if len(names) < 2 {
+			return
+		}
+		gone := names[len(names)/2]
+		rest, dropped, err := dropFields(body, [][]byte{[]byte(gone), []byte(gone)})
+		if err != nil || dropped != 1 {
+			t.Fatalf("%d dropped, %v", dropped, err)
+		}
+		names = slices.Delete(names, len(names)/2, len(names)/2+1)
+		delete(values, gone)
+		check(rest[len(magic)+1:])
+	})
+}
+
 func sameMember(a, b member) bool {
 	return bytes.Equal(a.name, b.name) && a.named == b.named && a.gone == b.gone
 }
