@@ -147,6 +147,7 @@ func TestGoRedisOnEveryNode(t *testing.T) {
 			goRedisSession(ctx, t, clients)
 			goRedisBatches(ctx, t, clients)
 			goRedisFills(ctx, t, clients)
+			goRedisHashes(ctx, t, clients)
 
 			// After its node has been killed and started again, a client goes on with the connections it makes anew.
 			one := c.Nodes()[0]
@@ -266,6 +267,37 @@ func goRedisBatches(ctx context.Context, t *testing.T, clients []*redis.Client) 
 
 // goRedisFills stores under WATCH what was read elsewhere because a key was absent. It must lose to whatever happened to the key
 // meanwhile at another node, and be stored if nothing did.
+// goRedisHashes creates sessions at one node, reads and changes them at another, and gives them another id at the third.
+func goRedisHashes(ctx context.Context, t *testing.T, clients []*redis.Client) {
+	t.Helper()
+	for i := range 12 { // keys of several owners
+		a, b, c := clients[i%3], clients[(i+1)%3], clients[(i+2)%3]
+		before, after := fmt.Sprintf("hash:%d", i), fmt.Sprintf("hash:renamed:%d", i)
+		err := errors.Join(
+			a.HSet(ctx, before, "f", "1", "g", "2").Err(), b.PExpire(ctx, before, time.Hour).Err(), b.HIncrBy(ctx, before, "f", 4).Err(), c.Rename(ctx, before, after).Err())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cl := range clients {
+			if got, err := cl.HGetAll(ctx, after).Result(); err != nil || len(got) != 2 || got["f"] != "5" || got["g"] != "2" {
+				t.Errorf("%s: %v, %v", after, got, err)
+			}
+			if n, err := cl.Exists(ctx, before).Result(); err != nil || n != 0 {
+				t.Errorf("%s exists: %d, %v", before, n, err)
+			}
+		}
+		if d, err := a.TTL(ctx, after).Result(); err != nil || d <= 59*time.Minute || d > time.Hour {
+			t.Errorf("ttl: %v, %v", d, err)
+		}
+		if n, err := b.Del(ctx, after).Result(); err != nil || n != 1 {
+			t.Errorf("del: %d, %v", n, err)
+		}
+		if err := c.Rename(ctx, after, before).Err(); err == nil || err.Error() != "ERR no such key" {
+			t.Errorf("rename of what was deleted: %v", err)
+		}
+	}
+}
+
 func goRedisFills(ctx context.Context, t *testing.T, clients []*redis.Client) {
 	t.Helper()
 	for i, tc := range []struct {

@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"os/exec"
 	"regexp"
@@ -91,6 +92,86 @@ func TestGoRedis(t *testing.T) {
 	}
 }
 
+// TestSpringSession sends what the repository of Spring Session sends that keeps a session as a hash, and beside it the set of a user's sessions.
+func TestSpringSession(t *testing.T) {
+	t.Parallel()
+	for _, proto := range []int{2, 3} {
+		s := start(t, Config{})
+		ctx := t.Context()
+		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Protocol: proto})
+		t.Cleanup(func() { c.Close() })
+		check := func(what string, got, want any, err error) {
+			t.Helper()
+			if err != nil || got != want {
+				t.Errorf("RESP%d: %s: %v, %v, want %v", proto, what, got, err, want)
+			}
+		}
+		const old, user = "spring:session:sessions:5a1c", "spring:session:index:7"
+		key := old
+		save := func(delta map[string]any) {
+			t.Helper()
+			ok, err := c.HMSet(ctx, key, delta).Result()
+			check("hmset", ok, true, err)
+			ok, err = c.PExpireAt(ctx, key, time.Now().Add(30*time.Minute)).Result()
+			check("pexpireat", ok, true, err)
+		}
+		exists := func(want int64) {
+			t.Helper()
+			n, err := c.Exists(ctx, key).Result()
+			check("exists "+key, n, want, err)
+		}
+		find := func(want map[string]string) {
+			t.Helper()
+			got, err := c.HGetAll(ctx, key).Result()
+			check("hgetall "+key, maps.Equal(got, want), true, err)
+		}
+
+		session := map[string]string{"creationTime": "1700000000000", "lastAccessedTime": "1700000000000", "maxInactiveInterval": "1800"}
+		save(map[string]any{"creationTime": "1700000000000", "lastAccessedTime": "1700000000000", "maxInactiveInterval": "1800"})
+		find(session)
+
+		exists(1) // a request that changes attributes
+		session["lastAccessedTime"], session["sessionAttr:cart"] = "1700000001000", "\xac\xed\x00\x05t\x00\x01x"
+		save(map[string]any{"lastAccessedTime": session["lastAccessedTime"], "sessionAttr:cart": session["sessionAttr:cart"]})
+		find(session)
+
+		exists(1) // the login
+		moved, err := c.Rename(ctx, old, "spring:session:sessions:9f3e").Result()
+		check("rename", moved, "OK", err)
+		exists(0)
+		key = "spring:session:sessions:9f3e"
+		session["sessionAttr:user"] = "7"
+		save(map[string]any{"sessionAttr:user": "7"})
+		added, err := c.SAdd(ctx, user, key).Result()
+		check("sadd", added, int64(1), err)
+		find(session)
+		if err := c.Rename(ctx, old, "spring:session:sessions:0000").Err(); err == nil || err.Error() != "ERR no such key" {
+			t.Errorf("the login, sent again: %v", err)
+		}
+
+		n, err := c.HDel(ctx, key, "sessionAttr:cart").Result() // an attribute is removed
+		check("hdel", n, int64(1), err)
+		delete(session, "sessionAttr:cart")
+		find(session)
+		some, err := c.HMGet(ctx, key, "sessionAttr:user", "sessionAttr:cart").Result()
+		check("hmget", len(some) == 2 && some[0] == "7" && some[1] == nil, true, err)
+		ttl, err := c.PTTL(ctx, key).Result()
+		check("pttl", ttl > 29*time.Minute && ttl <= 30*time.Minute, true, err)
+
+		all, err := c.SMembers(ctx, user).Result() // the user logs out everywhere
+		check("smembers", len(all) == 1 && all[0] == key, true, err)
+		n, err = c.Del(ctx, all...).Result()
+		check("del", n, int64(1), err)
+		n, err = c.SRem(ctx, user, all[0]).Result()
+		check("srem", n, int64(1), err)
+		exists(0)
+		find(map[string]string{})
+		if err := c.HGet(ctx, key, "sessionAttr:user").Err(); !errors.Is(err, goredis.Nil) {
+			t.Errorf("hget: %v", err)
+		}
+	}
+}
+
 func TestRedisCLI(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs redis-cli")
@@ -115,6 +196,11 @@ func TestRedisCLI(t *testing.T) {
 		{"", "-3 get none", ""},
 		{"", "-3 sadd s a", "1"},
 		{"", "-3 smembers s", "a"},
+		{"", "hset h f 1 g 2", "2"},
+		{"", "hgetall h", "f\n1\ng\n2"},
+		{"", "-3 hgetall h", "f 1\ng 2"},
+		{"", "rename h i", "OK"},
+		{"", "hdel i f g", "2"},
 		{"set a 1\nmulti\nincr a\nget a\nexec\nget a\n", "", "OK\nOK\nQUEUED\nQUEUED\n2\n2\n2"},
 		{"", "--scan", "a\nk\ns"},
 		{cmd("set", "piped", "1") + cmd("del", "piped"), "--pipe", "All data transferred. Waiting for the last reply...\nLast reply received from server.\nerrors: 0, replies: 2"},

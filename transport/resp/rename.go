@@ -11,18 +11,18 @@ import (
 // RENAME is two writes: the value and what remains of its TTL go to the new key, and then the old key is removed if it is still what was
 // read. So an onlooker may see both, and after an error between the two both may be there.
 //
-// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is taken back, unless somebody has changed it
-// since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was written
-// here, they came after the RENAME: it is left as it is, and only the old key is removed.
+// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was, unless somebody has
+// changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
+// written here, they came after the RENAME: it is left as it is, and only the old key is removed.
 //
 // Two that rename a key to the same name at different nodes must not take it back from each other: see twin.
 type renaming struct {
 	c        *client
 	from, to []byte
 	nx       bool // only if the new key is absent
-	// What was written under the new key: nothing yet, if version is 0 and not placed. version stays 0 if it was written over at once.
-	placed  bool
-	version uint64
+	placed   bool   // the new key has been written
+	version  uint64 // of what was written; 0 if that was written over at once
+	replaced lookup // what the new key held before
 	twins   int // how often the new key was found to hold the same value
 }
 
@@ -63,7 +63,7 @@ func (r *renaming) run() error {
 	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
 		err := r.once(look)
 		if errors.Is(err, errConflict) && r.version != 0 { // the transaction is not carried out
-			_, _ = r.c.unset(r.to, r.version) // if it was changed meanwhile, it is another's
+			_ = r.takeBack() // if it was changed meanwhile, it is another's
 		}
 		if !errors.Is(err, ErrCondition) || !sleep(r.c.context(), rand.N(pause)) {
 			return err
@@ -108,8 +108,7 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	k, _ := unwrap(e.Value)
 	switch {
 	case !found && mine:
-		_, err = r.c.remove(r.to, r.version)
-		return cmp.Or(err, errNoKey)
+		return cmp.Or(r.takeBack(), errNoKey)
 	case !found:
 		return errNoKey
 	case bytes.Equal(r.from, r.to) && r.nx, there && r.nx && !r.placed:
@@ -117,8 +116,7 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	case bytes.Equal(r.from, r.to):
 		return nil
 	case k == parts && mine: // it was deleted, and made anew
-		_, err = r.c.remove(r.to, r.version)
-		return cmp.Or(err, errInParts)
+		return cmp.Or(r.takeBack(), errInParts)
 	case k == parts:
 		return errInParts
 	case r.placed && !mine: // others came after
@@ -130,7 +128,9 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.c.remove(r.from, e.Version)
+	if _, err = r.c.remove(r.from, e.Version); err == nil {
+		r.c.srv.removed(string(r.to), r.replaced)
+	}
 	return err
 }
 
@@ -141,13 +141,25 @@ func (r *renaming) place(target Entry, there bool, e Entry) error {
 	if err := r.c.store(r.to, e.Value, a); err != nil {
 		return err
 	}
-	r.placed, r.version = true, 0
-	r.c.srv.removed(string(r.to), lookup{entry: target, found: there})
+	if !r.placed {
+		r.placed, r.replaced = true, lookup{entry: target, found: there}
+	}
+	r.version = 0
 	now, found, err := r.c.present(r.to)
 	if err == nil && found && bytes.Equal(now.Value, e.Value) {
 		r.version = now.Version
 	}
 	return err
+}
+
+// takeBack gives the new key what it held before. ErrCondition: it was changed since.
+func (r *renaming) takeBack() error {
+	if !r.replaced.found {
+		_, err := r.c.unset(r.to, r.version)
+		return err
+	}
+	e := r.replaced.entry
+	return r.c.store(r.to, e.Value, SetArgs{TTL: e.TTL, NoTTL: e.TTL == 0, IfVersion: r.version})
 }
 
 // twin is place where the new key holds the same value already. Perhaps another is renaming the old key to it just now: first it is given time
