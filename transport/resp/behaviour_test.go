@@ -83,8 +83,23 @@ func TestWhenUnsure(t *testing.T) {
 		f := newFake()
 		f.lookup = unsure
 		w := dial(t, start(t, Config{Backend: f, WhenUnsure: Miss, Timeout: 40 * time.Millisecond}).Addr())
-		for _, args := range [][]string{{"incr", "k"}, {"sadd", "k", "a"}, {"getset", "k", "v"}, {"getdel", "k"}, {"watch", "k"}, {"expire", "k", "9"}, {"smembers", "k"}, {"sismember", "k", "a"},
-			{"hset", "k", "f", "v"}, {"hmset", "k", "f", "v"}, {"hsetnx", "k", "f", "v"}, {"hincrby", "k", "f", "1"}, {"hdel", "k", "f"}, {"rename", "k", "l"}, {"renamenx", "k", "l"}} {
+		for _, args := range [][]string{
+			{"incr", "k"},
+			{"sadd", "k", "a"},
+			{"getset", "k", "v"},
+			{"getdel", "k"},
+			{"watch", "k"},
+			{"expire", "k", "9"},
+			{"smembers", "k"},
+			{"sismember", "k", "a"},
+			{"hset", "k", "f", "v"},
+			{"hmset", "k", "f", "v"},
+			{"hsetnx", "k", "f", "v"},
+			{"hincrby", "k", "f", "1"},
+			{"hdel", "k", "f"},
+			{"rename", "k", "l"},
+			{"renamenx", "k", "l"},
+		} {
 			if got := w.do(args...); got != "-TRYAGAIN huddle: not sure just now\r\n" {
 				t.Errorf("%s: %q", args[0], got)
 			}
@@ -410,6 +425,9 @@ func TestFill(t *testing.T) {
 		{"all is cleared", "flushdb", "setex k 100 filled", refused, "$-1\r\n"},
 		{"a counter", "del k", "incr k", refused, "$-1\r\n"},
 		{"a set", "del k", "sadd k a", refused, "$-1\r\n"},
+		{"a hash", "del k", "hset k f v", refused, "$-1\r\n"},
+		{"renamed to it", "set other x\r\ndel k", "rename other k", refused, "$-1\r\n"},
+		{"renamed to it, and nothing", "set other x", "rename other k", stored, "$1\r\nx\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := start(t, Config{Backend: fillFake{fastFake{newFake()}}})

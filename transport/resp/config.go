@@ -55,7 +55,7 @@ type Config struct {
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
 	// disconnected. Default 10 s.
 	WriteTimeout time.Duration
-	// MaxValueBytes bounds one argument of a command, and thereby a value; a set in its stored form too. A whole command
+	// MaxValueBytes bounds one argument of a command, and thereby a value; a set or a hash in its stored form too. A whole command
 	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. All that
 	// clients have sent and have yet to take is bounded together, but for 16 KiB of each, by 256 MiB: who sends more is cut off. From three
 	// quarters of that on a reply of more than 128 KiB is an error, and so is what a MULTI would keep. Default 1 MiB.

@@ -5,8 +5,9 @@
 //
 // Connection: PING ECHO HELLO AUTH SELECT CLIENT COMMAND INFO CONFIG QUIT RESET READONLY READWRITE TIME.
 // Strings: GET SET SETEX PSETEX SETNX GETSET GETEX GETDEL MGET MSET STRLEN INCR DECR INCRBY DECRBY.
-// Keys: DEL UNLINK EXISTS TOUCH TYPE EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME PEXPIRETIME SCAN KEYS DBSIZE
-// RANDOMKEY FLUSHDB FLUSHALL.
+// Hashes: HSET HMSET HSETNX HGET HMGET HGETALL HDEL HEXISTS HLEN HKEYS HVALS HSTRLEN HINCRBY HSCAN.
+// Keys: DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME PEXPIRETIME SCAN KEYS
+// DBSIZE RANDOMKEY FLUSHDB FLUSHALL.
 // Sets: SADD SREM SMEMBERS SISMEMBER SMISMEMBER SCARD SSCAN.
 // Transactions: MULTI EXEC DISCARD WATCH UNWATCH.
 //
@@ -31,7 +32,13 @@
 //     WATCH, GET, (the database), MULTI, SET, EXEC: a null says that it may be out of date.
 //   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
 //     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
-//   - INCR, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.
+//   - INCR, HSET, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.
+//   - A hash is one entry, and with all its fields bounded by Config.MaxValueBytes; a field that changes costs the writing of all. The
+//     order of its fields is that of a small hash in Redis, whatever its size, and HSCAN returns all fields in its first answer. If the
+//     backend is an UnsetBackend, the HDEL of the last field is not final.
+//   - RENAME writes the new key, and then removes the old one if it is unchanged; else it does both again. An onlooker can see both; after an
+//     error both may be there. If the old key was deleted meanwhile, the new one is put back to what it was: see rename.go. A set
+//     in parts is refused.
 //   - Sets are made for the tags of sessions. A member that is the name of a key leaves the set by and by after that key has ended, so
 //     that a set of sessions does not grow with all the sessions there ever were; see setprune.go. Set the key first, then add it.
 //     A member that never was a key stays. SCARD therefore says less than in Redis, and SREM of such a member may answer 0.

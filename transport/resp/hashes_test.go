@@ -32,8 +32,15 @@ func TestAHashIsOneEntry(t *testing.T) {
 		return nil
 	}
 	for _, args := range [][]string{
-		{"hget", "h", "field 7"}, {"hmget", "h", "field 1", "field 999"}, {"hgetall", "h"}, {"hkeys", "h"}, {"hvals", "h"}, {"hlen", "h"},
-		{"hexists", "h", "x"}, {"hstrlen", "h", "x"}, {"hscan", "h", "0"},
+		{"hget", "h", "field 7"},
+		{"hmget", "h", "field 1", "field 999"},
+		{"hgetall", "h"},
+		{"hkeys", "h"},
+		{"hvals", "h"},
+		{"hlen", "h"},
+		{"hexists", "h", "x"},
+		{"hstrlen", "h", "x"},
+		{"hscan", "h", "0"},
 	} {
 		looks.Store(0)
 		if got := w.do(args...); strings.HasPrefix(got, "-") || looks.Load() != 1 {

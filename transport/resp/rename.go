@@ -19,11 +19,11 @@ import (
 type renaming struct {
 	c        *client
 	from, to []byte
-	nx       bool // only if the new key is absent
+	nx       bool   // only if the new key is absent
 	placed   bool   // the new key has been written
 	version  uint64 // of what was written; 0 if that was written over at once
 	replaced lookup // what the new key held before
-	twins   int // how often the new key was found to hold the same value
+	twins    int    // how often the new key was found to hold the same value
 }
 
 var (
