@@ -474,7 +474,8 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 
 // answerAcross takes the requests of an operation from a node that is in another view, where this node acts as the owner in its
 // own: its answer is right whoever asks, so nobody waits for a change that does not concern the key. Nothing is kept of such an
-// answer, for who keeps a near copy is to be in the view of the answer (rule 12).
+// answer, for who keeps a near copy is to be in the view of the answer (rule 12). A write that was sent before this node took over is refused: another
+// may have owned the key since, and confirmed what its asker sent again.
 func (m *Machine) answerAcross(p *peer, msg *pb.Message) bool {
 	acting := func(key string) bool {
 		pt := &m.parts[ring.PartitionOf(key, len(m.parts))]
@@ -487,7 +488,7 @@ func (m *Machine) answerAcross(p *peer, msg *pb.Message) bool {
 		}
 		m.onGet(p, msg, &pb.Get{Key: b.Get.Key, Fill: b.Get.Fill})
 	case *pb.Message_Write:
-		if !acting(b.Write.Key) {
+		if !acting(b.Write.Key) || msg.View < m.parts[ring.PartitionOf(b.Write.Key, len(m.parts))].since && !m.is("late-writes") {
 			return false
 		}
 		m.onWrite(p, msg, b.Write)

@@ -29,7 +29,8 @@ type Result struct {
 
 // op is an operation that a caller of this node waits for.
 type op struct {
-	id       uint64
+	id       uint64 // of the present attempt
+	first    uint64 // of the first one: the order in which they were submitted
 	part     int
 	get      *pb.Get
 	write    *pb.Write
@@ -42,7 +43,7 @@ type op struct {
 	session  uint64
 	parked   bool
 	tried    bool
-	open     bool // a write: an attempt was given up that its owner had not answered
+	open     bool // an attempt was given up that had not been answered
 	copies   int  // reads: how many copies have been asked because the owner was out of reach
 	done     func(Result)
 }
@@ -94,6 +95,7 @@ func (m *Machine) submit(o *op) {
 		defer m.endStep()
 	}
 	o.id, o.begun = m.nextID(), m.now()
+	o.first = o.id
 	if o.write != nil && len(m.ops) >= mostOps { // of revocations whose callers have given up
 		m.finish(o, Result{Status: pb.Status_FULL})
 		return
@@ -180,7 +182,18 @@ func (m *Machine) dispatch(o *op) {
 	m.park(o)
 }
 
+// attempt begins another attempt. It has an id of its own: what comes late of one that was given up must not end the operation, for the
+// present one would take effect after that.
+func (m *Machine) attempt(o *op) {
+	if o.open && !m.is("one-id") {
+		delete(m.ops, o.id)
+		o.id = m.nextID()
+		m.ops[o.id] = o
+	}
+}
+
 func (m *Machine) sendOp(o *op, p *peer) {
+	m.attempt(o)
 	o.to, o.session, o.asked = p.member.Id, p.session, m.now()
 	msg := &pb.Message{Id: o.id}
 	switch {
@@ -261,15 +274,18 @@ func (m *Machine) onWriteReply(p *peer, msg *pb.Message, b *pb.WriteReply) {
 	m.endWrite(o, b)
 }
 
-// endWrite ends a write that its owner has answered. That its condition does not hold is no answer if an earlier attempt may have taken effect:
-// then it may be that attempt's value that is in the way.
+// endWrite ends a write that its owner has answered.
 func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
-	r := Result{Status: b.Status, Version: b.Version, Existed: b.Existed}
-	if o.open && b.Status == pb.Status_CONDITION && !m.is("condition-again") {
-		r = Result{Status: pb.Status_UNSURE}
+	switch {
+	case b.Status == pb.Status_CONDITION && o.open && !m.is("condition-again"):
+		// It says nothing: the value of an earlier attempt may be what is in the way.
 		m.Counters.Unconfirmed.Add(1)
+		m.end(o, Result{Status: pb.Status_UNSURE})
+	case b.Status == pb.Status_FULL && o.write.Kind != pb.Kind_LIVE && (o.done == nil || o.open):
+		m.park(o) // its caller has been told, or might be, that it goes on
+	default:
+		m.end(o, Result{Status: b.Status, Version: b.Version, Existed: b.Existed})
 	}
-	m.end(o, r)
 }
 
 func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {
@@ -298,12 +314,14 @@ func scanned(asked *pb.Scan, b *pb.ScanReply) Result {
 
 // serveLocal: this node is the owner.
 func (m *Machine) serveLocal(o *op) {
+	m.attempt(o)
 	o.to = m.self.Id
+	id := o.id
 	switch {
 	case o.get != nil:
 		m.serveGet(nil, o.get, func(r *pb.GetReply, e *store.Entry) {
 			switch {
-			case m.ops[o.id] != o:
+			case m.ops[id] != o:
 			case r.Status == pb.Status_OK:
 				m.end(o, Result{Status: pb.Status_OK, Entry: e})
 			case r.Status == pb.Status_ABSENT:
@@ -318,7 +336,7 @@ func (m *Machine) serveLocal(o *op) {
 		o.tried = true // unless it is refused at once it takes effect, or may
 		m.serveWrite(m.remaining(o), func(r *pb.WriteReply) {
 			switch {
-			case m.ops[o.id] != o:
+			case m.ops[id] != o:
 			case r.Status == pb.Status_NOT_OWNER || r.Status == pb.Status_UNSURE:
 				o.tried = before || !atOnce
 				m.park(o)
@@ -441,7 +459,7 @@ func (m *Machine) sortedOps() []*op {
 }
 
 func sortOps(ops []*op) {
-	slices.SortFunc(ops, func(a, b *op) int { return int(int64(a.id - b.id)) })
+	slices.SortFunc(ops, func(a, b *op) int { return int(int64(a.first - b.first)) })
 }
 
 // tickOps ends what is over its time and tries the parked again.

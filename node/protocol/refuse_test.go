@@ -103,6 +103,43 @@ func TestTTLOfAWriteThatWaited(t *testing.T) {
 	}
 }
 
+// An owner may have too much to do just then. Whoever waits for a deletion that was not begun is told, but what goes on by itself is tried again.
+func TestRevocationsGoOnPastAFullOwner(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	key := keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 2 }))
+	answer := func(s pb.Status) int {
+		sent := b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })
+		for _, l := range sent {
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: s}}}))
+		}
+		return len(sent)
+	}
+	told := map[pb.Status]int{}
+	for _, kind := range []pb.Kind{pb.Kind_LIVE, pb.Kind_TOMBSTONE, pb.Kind_REVOKED} {
+		b.m.Write(&pb.Write{Key: key, Kind: kind}, b.now+sec, b.now+60*sec, func(r Result) { told[r.Status]++ })
+	}
+	if n := answer(pb.Status_FULL); n != 3 || told[pb.Status_FULL] != 3 {
+		t.Fatalf("%d were sent, told %v", n, told)
+	}
+	b.m.Write(&pb.Write{Key: key, Kind: pb.Kind_REVOKED}, b.now+sec/10, b.now+60*sec, func(r Result) { told[r.Status]++ })
+	b.pass(200*ms, 2, 3)
+	if told[pb.Status_UNSURE] != 1 {
+		t.Fatalf("told %v", told)
+	}
+	for range 3 {
+		if n := answer(pb.Status_FULL); n != 1 {
+			t.Fatalf("%d were sent", n)
+		}
+		b.pass(300*ms, 2, 3)
+	}
+	if n := answer(pb.Status_OK); n != 1 || len(b.m.ops) != 0 || b.m.Counters.Late.Load() != 1 {
+		t.Errorf("%d were sent, %d are left, %d were late", n, len(b.m.ops), b.m.Counters.Late.Load())
+	}
+}
+
 // Revocations whose callers have given up go on while their owner is out of reach, and may be many: they are tried now and then, and bounded.
 func TestRevocationsThatGoOnAreBounded(t *testing.T) {
 	b := newBench(t, "")

@@ -345,6 +345,56 @@ func TestRules(t *testing.T) {
 			r := write(true)
 			return r.Status == pb.Status_UNSURE && r.Tried
 		}},
+		{"one-id", "an answer to an attempt that was given up does not end the operation: the attempt sent since takes effect after that", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 2 && holdersAmong(b.t, 4, p)[0] == 4 })
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(sec, 2, 3)
+			ended := 0
+			b.m.Write(&pb.Write{Key: keyOf(p), Value: []byte("v")}, b.now+60*sec, 0, func(r Result) {
+				if ended++; r.Status != pb.Status_OK {
+					b.t.Fatalf("the write ended %v", r.Status)
+				}
+			})
+			b.enter(3, 4, 3) // d owns the key
+			b.confirm(2, 3, 4)
+			b.pass(20*ms, 2, 3, 4)
+			b.enter(4, 3, 3, 4) // and has died: b owns it again
+			b.confirm(2, 3)
+			b.pass(20*ms, 2, 3)
+			sent := b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })
+			if len(sent) != 3 || sent[0].to != 2 || sent[1].to != 4 || sent[2].to != 2 {
+				b.t.Fatalf("the write was sent as %v", sent)
+			}
+			answer := func(l letter) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{}}}))
+			}
+			answer(sent[0])
+			late := ended
+			answer(sent[2])
+			if ended != 1 {
+				b.t.Fatalf("the write has ended %d times", ended)
+			}
+			return late == 0
+		}},
+		{"late-writes", "a write that was sent before its owner took over is refused: another may have confirmed it since (3)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 && holdersAmong(b.t, 4, p)[0] == 4 })
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			b.pass(2*sec, 2, 3)
+			late := b.stamp(800, &pb.Message{Body: &pb.Message_Write{Write: &pb.Write{Key: keyOf(p), Value: []byte("v")}}})
+			b.enter(3, 4, 3)
+			b.enter(4, 3, 3, 4)
+			b.confirm(2, 3)
+			b.pass(10*sec, 2, 3)
+			if !b.m.parts[p].acting || !b.m.parts[p].complete.Load() {
+				b.t.Fatal("it does not act as the owner again")
+			}
+			b.take(func(*pb.Message) bool { return true })
+			b.from(2, late)
+			refused := b.take(func(m *pb.Message) bool { return m.GetWriteReply().GetStatus() == pb.Status_NOT_OWNER })
+			return len(refused) == 1 && b.m.store.Get(p, keyOf(p)) == nil
+		}},
 		{"no-fence-wait", "a new owner acts when the lease of one that was left out has ended, no sooner and, if it knows, no later (8)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 3 && holdersAmong(b.t, 2, p)[0] == 1 })
 			b.enter(2, 3)
