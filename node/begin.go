@@ -93,7 +93,9 @@ func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 		ended(Outcome{Err: err})
 		return nil
 	}
-	done := func(r protocol.Result) { ended(Outcome{Found: r.Existed, Err: writeError(what, w.Kind != pb.Kind_LIVE, r, nil)}) }
+	done := func(r protocol.Result) {
+		ended(Outcome{Found: r.Existed, Err: writeError(what, w.Kind != pb.Kind_LIVE, r, nil)})
+	}
 	room := n.roomFor(w)
 	if !room.try() {
 		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(op.Timeout, n.cfg.WriteTimeout))

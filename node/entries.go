@@ -54,7 +54,7 @@ func (n *Node) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	case protocol.Absent:
 		return nil, false, checkKey(key)
 	}
-	e, _, err := n.ask(ctx, key, stored, false)
+	e, _, err := n.ask(ctx, key, stored, forValue)
 	if e == nil {
 		return nil, false, err
 	}
@@ -102,7 +102,7 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	} else if ok {
 		return Entry{}, false, checkKey(key)
 	}
-	e, _, err := n.ask(ctx, key, n.tokens.key(key), false)
+	e, _, err := n.ask(ctx, key, n.tokens.key(key), forValue)
 	if e == nil {
 		return Entry{}, false, err
 	}
@@ -118,7 +118,11 @@ func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Tic
 		entry.Memo = &e.Memo
 		return entry, err == nil, Ticket{}, err
 	}
-	e, t, err := n.ask(ctx, key, stored, true)
+	what := forTicket
+	if out == protocol.Absent {
+		what = onlyForTicket
+	}
+	e, t, err := n.ask(ctx, key, stored, what)
 	if e == nil {
 		return Entry{}, false, t, err
 	}
@@ -159,8 +163,17 @@ func (n *Node) until(timeout, otherwise time.Duration) int64 {
 	return n.clock.Now() + int64(otherwise)
 }
 
+// asking is what a read is for that is submitted.
+type asking uint8
+
+const (
+	forValue      asking = iota
+	forTicket            // too, if the key is absent
+	onlyForTicket        // this node's memory has just said that the key is absent, and has counted that
+)
+
 // ask submits a read of key, which is stored under another name, and waits for it.
-func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.Entry, Ticket, error) {
+func (n *Node) ask(ctx context.Context, key, stored string, what asking) (*store.Entry, Ticket, error) {
 	if err := checkKey(key); err != nil {
 		return nil, Ticket{}, err
 	}
@@ -168,7 +181,12 @@ func (n *Node) ask(ctx context.Context, key, stored string, fill bool) (*store.E
 		return n.readResult(protocol.Result{}, err)
 	}
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Get(&pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: fill}, n.deadline(ctx, n.cfg.ReadTimeout), done)
+		get := &pb.Get{Key: stored, Keep: !n.cfg.NoNearCopies, Fill: what != forValue}
+		if deadline := n.deadline(ctx, n.cfg.ReadTimeout); what == onlyForTicket {
+			n.m.GetAgain(get, deadline, done)
+		} else {
+			n.m.Get(get, deadline, done)
+		}
 	})
 	return n.readResult(r, err)
 }
@@ -334,9 +352,9 @@ func (n *Node) Touch(ctx context.Context, key string, ttl time.Duration) (bool, 
 	return n.touch(ctx, key, ttl, 0)
 }
 
-// TouchIfVersion is Touch that fails with ErrCondition unless the present entry has version v, which is not 0.
+// TouchIfVersion is Touch that fails with ErrCondition unless the present entry has version v. No entry has version 0.
 func (n *Node) TouchIfVersion(ctx context.Context, key string, ttl time.Duration, v uint64) error {
-	_, err := n.touch(ctx, key, ttl, v)
+	_, err := n.touch(ctx, key, ttl, versionOf(v))
 	return err
 }
 

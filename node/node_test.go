@@ -132,8 +132,11 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	must(a.Set(ctx, "k", []byte("1"), node.IfPresent()), node.ErrCondition)
-	must(a.Set(ctx, "k", []byte("1"), node.IfAbsent()), nil)
+	must(a.Set(ctx, "k", []byte("1"), node.IfVersion(0)), nil) // the version of an absent key
 	must(b.Set(ctx, "k", []byte("2"), node.IfAbsent()), node.ErrCondition)
+	must(b.Set(ctx, "k", []byte("2"), node.IfVersion(0)), node.ErrCondition)
+	must(b.Delete(ctx, "k", node.DeleteIfVersion(0)), node.ErrCondition)
+	must(b.TouchIfVersion(ctx, "k", time.Minute, 0), node.ErrCondition)
 	e, ok, err := b.Lookup(ctx, "k")
 	if !ok || err != nil || string(e.Value) != "1" || e.TTL != 0 {
 		t.Fatal(e, ok, err)
@@ -272,6 +275,35 @@ func TestNoNearCopies(t *testing.T) {
 	}
 	if a.Remote+b.Remote != 100 {
 		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
+	}
+}
+
+// Each read is counted once: by what came of it.
+func TestReadsAreCountedOnce(t *testing.T) {
+	n := cluster(t, 2, node.Config{}).Node(0)
+	ctx := ctxT(t)
+	before := n.Stats()
+	for i := range 50 {
+		key := fmt.Sprint("absent", i)
+		if _, found, err := n.Get(ctx, key); found || err != nil {
+			t.Fatal(found, err)
+		}
+		if _, found, _, err := n.LookupOrTicket(ctx, key); found || err != nil {
+			t.Fatal(found, err)
+		}
+	}
+	if err := n.Set(ctx, "present", nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, found, err := n.Get(ctx, "present"); !found || err != nil {
+			t.Fatal(found, err)
+		}
+	}
+	st := n.Stats()
+	misses, hits, unsure := st.Misses-before.Misses, st.Hits+st.Remote-before.Hits-before.Remote, st.Unsure-before.Unsure
+	if misses != 100 || hits != 3 || unsure != 0 {
+		t.Errorf("%d misses of 100, %d hits of 3, %d unsure", misses, hits, unsure)
 	}
 }
 

@@ -1,6 +1,9 @@
 package node
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Ticket is handed out by a miss and orders the fill that follows it before every later write, delete or cut of the key.
 // A zero Ticket is none: a Set with it fails with ErrStaleFill. What it holds is for nodes alone.
@@ -38,8 +41,13 @@ func IfAbsent() SetOption { return func(o *setOptions) { o.ifAbsent = true } }
 // IfPresent makes the Set fail with ErrCondition when the key is absent.
 func IfPresent() SetOption { return func(o *setOptions) { o.ifPresent = true } }
 
-// IfVersion makes the Set fail with ErrCondition unless the present entry has version v.
-func IfVersion(v uint64) SetOption { return func(o *setOptions) { o.ifVersion = v } }
+// IfVersion makes the Set fail with ErrCondition unless the present entry has version v. 0 is the version of an absent key: IfAbsent.
+func IfVersion(v uint64) SetOption {
+	if v == 0 {
+		return IfAbsent()
+	}
+	return func(o *setOptions) { o.ifVersion = v }
+}
 
 // WithTicket makes the Set a fill: it fails with ErrStaleFill when the key was written, deleted or cut after the miss
 // that gave the ticket.
@@ -58,5 +66,15 @@ type deleteOptions struct {
 // Revoke deletes for good: writes of the key fail with ErrRevoked for Config.Retention.
 func Revoke() DeleteOption { return func(o *deleteOptions) { o.revoke = true } }
 
-// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v.
-func DeleteIfVersion(v uint64) DeleteOption { return func(o *deleteOptions) { o.ifVersion = v } }
+// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v. No entry has version 0.
+func DeleteIfVersion(v uint64) DeleteOption {
+	return func(o *deleteOptions) { o.ifVersion = versionOf(v) }
+}
+
+// versionOf is what an entry is required to have, on the wire, where 0 is no condition.
+func versionOf(v uint64) uint64 {
+	if v == 0 {
+		return math.MaxUint64 // which none has either
+	}
+	return v
+}

@@ -10,7 +10,7 @@ import (
 
 // LookupAtOwner is LookupOrTicket that always asks the owner of the key, whatever this node's memory holds.
 func (n *Node) LookupAtOwner(ctx context.Context, key string) (Entry, bool, Ticket, error) {
-	e, t, err := n.ask(ctx, key, n.tokens.key(key), true)
+	e, t, err := n.ask(ctx, key, n.tokens.key(key), forTicket)
 	if e == nil {
 		return Entry{}, false, t, err
 	}

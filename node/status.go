@@ -75,7 +75,7 @@ type Stats struct {
 	// Counters
 	Hits        uint64 `json:"hits"`      // answered from this node's memory
 	NearHits    uint64 `json:"near_hits"` // of these, from near copies
-	Remote      uint64 `json:"remote"`    // reads that asked another node
+	Remote      uint64 `json:"remote"`    // reads that another node answered with a value
 	Misses      uint64 `json:"misses"`
 	Unsure      uint64 `json:"unsure"`
 	Sets        uint64 `json:"sets"`

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Counters count since the start. They are read with Load.
+// Counters count since the start. They are read with Load. Each read is one of Hits, Remote, Misses and Unsure; NearHits are among the Hits.
 type Counters struct {
 	Hits, NearHits                                                          Striped
 	Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64

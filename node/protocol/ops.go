@@ -45,14 +45,32 @@ type op struct {
 	tried    bool
 	open     bool // an attempt was given up that had not been answered
 	copies   int  // reads: how many copies have been asked because the owner was out of reach
+	counted  bool // a read: by Read already
 	done     func(Result)
 }
 
 func (m *Machine) finish(o *op, r Result) {
 	if o.done != nil {
+		if o.get != nil && !o.counted {
+			m.countRead(o, r.Status)
+		}
 		r.Tried, r.NoMajority = o.tried, m.NoMajority()
 		o.done(r)
 		o.done = nil
+	}
+}
+
+// countRead counts each read that was submitted once, by what came of it.
+func (m *Machine) countRead(o *op, s pb.Status) {
+	switch {
+	case s == pb.Status_OK && o.to == m.self.Id:
+		m.Counters.Hits.add()
+	case s == pb.Status_OK:
+		m.Counters.Remote.Add(1)
+	case s == pb.Status_ABSENT:
+		m.Counters.Misses.Add(1)
+	default:
+		m.Counters.Unsure.Add(1)
 	}
 }
 
@@ -70,8 +88,12 @@ func (m *Machine) late(what string, confirmed bool, begun int64) {
 // Get asks for the entry of a key that Read could not tell. done is called once, at the latest at the deadline, by the
 // driver's goroutine.
 func (m *Machine) Get(get *pb.Get, deadline int64, done func(Result)) {
-	m.Counters.Remote.Add(1)
 	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, giveUp: deadline, done: done})
+}
+
+// GetAgain is Get of a key that Read has just called absent, and counted: its owner is asked for a ticket.
+func (m *Machine) GetAgain(get *pb.Get, deadline int64, done func(Result)) {
+	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, giveUp: deadline, done: done, counted: true})
 }
 
 // Write submits a Set, Touch or Delete. A revocation goes on until giveUp, also after the caller's deadline.
@@ -243,7 +265,6 @@ func (m *Machine) onGetReply(p *peer, msg *pb.Message, b *pb.GetReply) {
 		m.keep(o, p, msg, b, e)
 		m.end(o, Result{Status: pb.Status_OK, Entry: e})
 	case pb.Status_ABSENT:
-		m.Counters.Misses.Add(1)
 		m.end(o, Result{Status: pb.Status_ABSENT, Ticket: b.Ticket, Chain: m.lay.view.Chain})
 	default:
 		m.park(o)
@@ -325,7 +346,6 @@ func (m *Machine) serveLocal(o *op) {
 			case r.Status == pb.Status_OK:
 				m.end(o, Result{Status: pb.Status_OK, Entry: e})
 			case r.Status == pb.Status_ABSENT:
-				m.Counters.Misses.Add(1)
 				m.end(o, Result{Status: pb.Status_ABSENT, Ticket: r.Ticket, Chain: m.lay.view.Chain})
 			default:
 				m.park(o)
@@ -478,9 +498,7 @@ func (m *Machine) tickOps(now int64) {
 	for _, o := range due {
 		if now >= o.deadline && o.done != nil {
 			status := pb.Status_UNSURE
-			if o.get != nil {
-				m.Counters.Unsure.Add(1)
-			} else if o.write != nil {
+			if o.write != nil {
 				m.Counters.Unconfirmed.Add(1)
 			}
 			m.finish(o, Result{Status: status})

@@ -65,7 +65,7 @@ func statusLines(st api.Status, s term.Style) []string {
 		[2]string{"entries", fmt.Sprintf("%s in the cluster; here %s, and %s", total, term.Count(st.Entries), counted(st.Near, "near copy", "near copies"))},
 		[2]string{"owns", fmt.Sprintf("%s of %s partitions, %s of %s still to be pulled", term.Count(st.Owned), term.Count(st.Partitions), term.Count(st.Pending), term.Count(st.ToPull))},
 		[2]string{"memory", fmt.Sprintf("%s of %s", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes))},
-		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s asked another node, %s absent, %s not sure", term.Count(reads),
+		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s from another node, %s absent, %s not sure", term.Count(reads),
 			term.Percent(float64(st.Hits), float64(reads)), term.Count(st.Remote), term.Count(st.Misses), term.Count(st.Unsure))},
 		[2]string{"writes", fmt.Sprintf("%s, %s, %s, %s not confirmed", counted(st.Sets, "set", "sets"), counted(st.Deletes, "delete", "deletes"),
 			counted(st.Cuts, "cut", "cuts"), term.Count(st.Unconfirmed))},

@@ -73,7 +73,7 @@ func newCollector(src Source, version string) *collector {
 
 	counter("huddle_hits_total", "Reads answered from this node's memory.", func(s *node.Stats) float64 { return float64(s.Hits) })
 	counter("huddle_near_hits_total", "Of the hits, those from near copies.", func(s *node.Stats) float64 { return float64(s.NearHits) })
-	counter("huddle_remote_reads_total", "Reads that asked another node.", func(s *node.Stats) float64 { return float64(s.Remote) })
+	counter("huddle_remote_reads_total", "Reads that another node answered with a value.", func(s *node.Stats) float64 { return float64(s.Remote) })
 	counter("huddle_misses_total", "Reads of keys that were certainly absent.", func(s *node.Stats) float64 { return float64(s.Misses) })
 	counter("huddle_unsure_reads_total", "Reads whose answer was not known at that time.", func(s *node.Stats) float64 { return float64(s.Unsure) })
 	counter("huddle_sets_total", "Sets.", func(s *node.Stats) float64 { return float64(s.Sets) })
