@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -273,6 +274,51 @@ func TestTheViewLeaseIsRenewed(t *testing.T) {
 		b.pass(100*ms, 2, 3)
 		if left := b.m.lease.until.Load() - b.now; left < sec/2 {
 			t.Fatalf("%d ms are left", left/ms)
+		}
+	}
+}
+
+// A copy that has no room for a new value does not keep the older one.
+func TestACopyWithoutRoomKeepsNothingOlder(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 2 && slices.Contains(holdersAmong(t, 3, p), 1) })
+	key := keyOf(p)
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	copied := func(version uint64, size int) *store.Entry {
+		b.from(2, b.stamp(800+version, &pb.Message{Body: &pb.Message_Copy{Copy: &pb.Copy{
+			Entry: &pb.Entry{Key: key, Value: make([]byte, size), Version: 2<<viewShift + version},
+		}}}))
+		if n := len(b.take(func(m *pb.Message) bool { return m.GetCopyReply() != nil })); n != 1 {
+			t.Fatalf("%d answers", n)
+		}
+		return b.m.store.Get(p, key)
+	}
+	if e := copied(5, 10); e == nil || e.Version != 2<<viewShift+5 {
+		t.Fatalf("%+v", e)
+	}
+	if e := copied(6, 4<<20); e != nil {
+		t.Errorf("version %d is still here", e.Version-2<<viewShift)
+	}
+}
+
+// A deletion of what has been revoked is one, and leaves it revoked.
+func TestADeletionAfterARevocation(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	key := keyOf(p)
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	for _, kind := range []pb.Kind{pb.Kind_REVOKED, pb.Kind_TOMBSTONE} {
+		status := pb.Status(-1)
+		b.m.Write(&pb.Write{Key: key, Kind: kind}, b.now+sec, b.now+sec, func(r Result) { status = r.Status })
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+		}
+		if e := b.m.store.Get(p, key); status != pb.Status_OK || e == nil || e.Kind != store.Revoked {
+			t.Errorf("%v: %v, left %+v", kind, status, e)
 		}
 	}
 }
