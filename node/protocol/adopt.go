@@ -102,7 +102,7 @@ func (m *Machine) adopt(v *pb.View) {
 			}
 		}
 	}
-	m.pulls, m.waiting, m.missing = map[uint64]*pull{}, nil, 0
+	m.pulls, m.cutPulls, m.waiting, m.missing = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0
 	for p := range m.parts {
 		m.adoptPart(p, old, now)
 	}

@@ -158,7 +158,7 @@ func (m *Machine) startOver(why string) {
 	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
 	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
-	m.pulls, m.keyPulls = map[uint64]*pull{}, map[string]*keyPull{}
+	m.pulls, m.cutPulls, m.keyPulls = map[uint64]*pull{}, map[uint64]*cutPull{}, map[string]*keyPull{}
 	m.fences = map[uint64]fence{}
 	m.held, m.clock = nil, 0 // the clock of one chain says nothing in another
 	m.abandonWrites()

@@ -95,6 +95,10 @@ func (c *checker) operate(p *simProc) {
 		c.read(p, key)
 		return
 	}
+	if c.s.cfg.cuts > 0 && c.s.chance(c.s.cfg.cuts) {
+		c.clear(p, fmt.Sprintf("u%d", c.s.r.Intn(500)))
+		return
+	}
 	if c.s.cfg.careful && c.s.chance(0.1) {
 		c.lock(p, fmt.Sprintf("l%d", key%2))
 		return

@@ -204,11 +204,3 @@ func (m *Machine) applyCuts(cs []*pb.CutRecord) {
 		m.clock = max(m.clock, c.Version+1) // above it: a ticket given out now is younger than the cut
 	}
 }
-
-func (m *Machine) cutRecords() []*pb.CutRecord {
-	var out []*pb.CutRecord
-	for _, c := range m.store.Cuts() {
-		out = append(out, &pb.CutRecord{Tag: c.Tag, All: c.All, Version: c.Version})
-	}
-	return out
-}

@@ -196,7 +196,8 @@ type Machine struct {
 	fences     map[uint64]fence // for members that a view left out: until when their view leases may run
 	missing    int              // partitions held that are not complete
 	pulls      map[uint64]*pull
-	pullNext   int // the partition looked at last for something to pull
+	cutPulls   map[uint64]*cutPull // by source
+	pullNext   int                 // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
 
 	held      []heldGet
@@ -239,7 +240,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 	m := &Machine{
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
 		peers: map[uint64]*peer{}, named: map[string][]uint64{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
-		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, keyPulls: map[string]*keyPull{},
+		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, cutPulls: map[uint64]*cutPull{}, keyPulls: map[string]*keyPull{},
 		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{}, cutBy: map[uint64]*cut{},
 		fences: map[uint64]fence{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}

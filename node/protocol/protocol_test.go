@@ -69,6 +69,9 @@ func sharp(seed int64) simConfig {
 	if seed%2 == 0 { // hand-overs take their time
 		cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]
 	}
+	if seed%7 == 5 { // hundreds of cuts, that come in several pieces
+		cfg.cuts, cfg.repair = 0.1, 20_000
+	}
 	if seed%5 == 0 { // no room: a few entries, one or two tombstones
 		cfg.memory, cfg.padding = 2400, 100
 	}

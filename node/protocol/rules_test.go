@@ -277,6 +277,17 @@ func TestRules(t *testing.T) {
 			}
 			return b.m.store.Get(p, key) == nil
 		}},
+		{"entries-before-cuts", "nothing is taken from a source that has not sent all its cuts (10)", func(b *bench) bool {
+			b.join()
+			b.pass(1500*ms, 2, 3)
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 })
+			pull := b.pullOf(p)
+			b.from(pull.to, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+				Cuts: []*pb.CutRecord{{Tag: "x", Version: 2<<viewShift + 1}}, MoreCuts: true,
+				Entries: []*pb.Entry{{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 2}}, Done: uint32(len(pull.msg.GetPull().Partitions)),
+			}}}))
+			return !b.m.parts[p].complete.Load() && b.m.store.Get(p, keyOf(p)) == nil
+		}},
 		{"forget-ended", "a fill is refused though the later value that says so has ended (13)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 })
 			key := keyOf(p)

@@ -51,14 +51,15 @@ type simConfig struct {
 	trace    io.Writer
 	keys     int
 	tags     int
-	revoked  int   // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
-	memory   int64 // bound of each node's store
-	padding  int   // bytes added to each value
-	repair   int64 // Config.RepairRate
-	late     int   // nodes that start together some seconds later, beside the first ones
-	provoke  bool  // faults strike as views are accepted and adopted
-	sharp    bool  // operations in dense bursts, with more writes and cuts
-	careful  bool  // one crash at a time, the next when all are in sync again (the premise of P2)
+	cuts     float64 // share of the operations that cut a tag which nothing has
+	revoked  int     // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
+	memory   int64   // bound of each node's store
+	padding  int     // bytes added to each value
+	repair   int64   // Config.RepairRate
+	late     int     // nodes that start together some seconds later, beside the first ones
+	provoke  bool    // faults strike as views are accepted and adopted
+	sharp    bool    // operations in dense bursts, with more writes and cuts
+	careful  bool    // one crash at a time, the next when all are in sync again (the premise of P2)
 	ring     ring.Params
 	calm     bool // no operations, no stalls of the network, gossip of changes alone: to measure what membership costs
 }
@@ -117,6 +118,7 @@ type simProc struct {
 
 	// In a calm schedule: what it has sent, and what gossip has told of it.
 	sent, bytes int
+	largest     int // message
 	told        simNews
 	greeted     bool // gossip has told it of all
 }

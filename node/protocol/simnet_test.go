@@ -39,6 +39,7 @@ func (p *simProc) Send(peer, session uint64, m *pb.Message) {
 	if p.s.cfg.calm {
 		p.sent++
 		p.bytes += m.SizeVT()
+		p.largest = max(p.largest, m.SizeVT())
 	}
 	if tok := *simToken; tok != "" && p.s.cfg.trace != nil && strings.Contains(m.String(), tok) {
 		p.s.logf("  %s -> %x: %s", p.name, peer>>48, m)

@@ -19,6 +19,7 @@ const (
 // pull is one chunk asked for: several partitions of one source.
 type pull struct {
 	parts         []int
+	cuts          bool // and its remembered cuts, before any entry
 	peer, session uint64
 	asked         int64
 }
@@ -56,7 +57,7 @@ func (m *Machine) pullMore() {
 			return
 		}
 		m.pullNext = (m.pullNext + 1) % len(m.parts)
-		if q := m.sourceOf(m.pullNext); q != nil && m.pullsFrom(q) < pullsAtOnce {
+		if q := m.sourceOf(m.pullNext); q != nil && m.mayAsk(q) {
 			m.pull(m.pullNext, q)
 			under++
 		}
@@ -71,6 +72,12 @@ func (m *Machine) pullsFrom(q *peer) (n int) {
 		}
 	}
 	return n
+}
+
+// mayAsk tells whether a source may be asked for another chunk: before its cuts are here only for one, which brings them.
+func (m *Machine) mayAsk(q *peer) bool {
+	n := m.pullsFrom(q)
+	return n == 0 || n < pullsAtOnce && m.cutsOf(q.member.Id).done
 }
 
 // mayPull tells whether the rate allows another chunk now. A chunk is paid for when it has come.
@@ -100,6 +107,9 @@ func (m *Machine) pull(first int, q *peer) {
 		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
 	}
 	pl := &pull{peer: q.member.Id, session: q.session, asked: m.now()}
+	if c := m.cutsOf(pl.peer); !c.done {
+		pl.cuts, b.Cuts, b.CutsAfter = true, true, c.last
+	}
 	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
 		p := (first + i) % len(m.parts)
 		if i > 0 && (m.parts[p].started || m.sourceOf(p) != q) {
@@ -133,8 +143,13 @@ func (m *Machine) nextSource(p int) {
 
 func (m *Machine) onPull(p *peer, msg *pb.Message, b *pb.Pull) {
 	r := &pb.PullReply{}
-	after, started, left := b.After, b.Started, min(int(b.MaxBytes), 1<<20)
-	for _, part := range b.Partitions[:min(len(b.Partitions), chunkParts)] {
+	after, started, left, parts := b.After, b.Started, min(int(b.MaxBytes), 1<<20), b.Partitions[:min(len(b.Partitions), chunkParts)]
+	if b.Cuts {
+		if left = m.sendCuts(b, r, left); r.MoreCuts || len(r.Cuts) > 0 && left <= 0 {
+			parts = nil
+		}
+	}
+	for _, part := range parts {
 		if int(part) >= len(m.parts) {
 			r = &pb.PullReply{Status: pb.Status_NOT_OWNER}
 			break
@@ -154,9 +169,6 @@ func (m *Machine) onPull(p *peer, msg *pb.Message, b *pb.Pull) {
 		if after, started = "", false; left <= 0 {
 			break
 		}
-	}
-	if r.Status == pb.Status_OK && (!b.Started || len(b.Partitions) > 1) {
-		r.Cuts = m.cutRecords() // with the first chunk of each partition
 	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_PullReply{PullReply: r}})
 }
@@ -178,7 +190,9 @@ func (m *Machine) onPullReply(q *peer, msg *pb.Message, b *pb.PullReply) {
 
 // pulled takes a chunk: entries in the order of its partitions, of which some at the beginning are complete with it.
 func (m *Machine) pulled(pl *pull, b *pb.PullReply) {
-	m.applyCuts(b.Cuts)
+	if !m.pulledCuts(pl, b) {
+		return
+	}
 	now, i := m.now(), 0
 	for _, x := range b.Entries {
 		of := ring.PartitionOf(x.Key, len(m.parts))

@@ -87,10 +87,13 @@ func (c *cuts) trim() (freed int64) {
 
 // Cut voids every live entry whose Age is at or below version and that has the tag, or, with all, every one. No Get that begins after it
 // has returned finds one; Sweep frees the memory. The cut is remembered, so that Put refuses what it covers. Tombstones
-// are not touched. When Config.MaxCuts is exceeded, the oldest cuts of tags become one that voids everything with a tag
+// are not touched. One that is covered by what is known already costs next to nothing. When Config.MaxCuts is exceeded, the oldest cuts of tags become one that voids everything with a tag
 // up to their version: more is lost, nothing void is found. An empty tag without all is such a folded cut.
 func (s *Store) Cut(tag string, all bool, version uint64) {
 	c := &s.cuts
+	if c.known(tag, all, version) {
+		return
+	}
 	r := &Entry{Key: tag, Version: version}
 	size := int64(r.Size())
 	kept := !all && tag != "" && size <= c.maxBytes
@@ -133,22 +136,53 @@ func (s *Store) Cut(tag string, all bool, version uint64) {
 	q.mu.Unlock()
 }
 
-// Cuts lists what is remembered, so that another store that is given these cuts in this order refuses what this one does.
-func (s *Store) Cuts() []CutRecord {
+// known tells whether all that a cut voids has been voided before.
+func (c *cuts) known(tag string, all bool, version uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if version <= c.clear.Load() || !all && version <= c.folded.Load() {
+		return true
+	}
+	if all || tag == "" {
+		return false
+	}
+	r := c.tags.find(c.hash(tag), tag)
+	return r != nil && version <= r.Version
+}
+
+// cutOverhead is what Cuts counts a record with beside the text of its tag: what it takes in a message, and to apply.
+const cutOverhead = 64
+
+// Size is what Cuts counts the record with, in bytes.
+func (r CutRecord) Size() int { return len(r.Tag) + cutOverhead }
+
+// Cuts lists what is remembered, so that another store that is given these cuts in this order refuses what this one does: first the
+// latest cut of everything and the folded one, then those of tags, in the order in which they were made. Of the tags only those after the
+// record given, if its Tag is not empty: from the first on again, if that record is there no more. It stops after the record of a tag with
+// which maxBytes (by CutRecord.Size) is reached. done tells that nothing remains. A record made while a list is taken in several parts
+// comes at its end; one that is forgotten meanwhile is covered by the records that precede the tags in the last part.
+func (s *Store) Cuts(after CutRecord, maxBytes int) (out []CutRecord, done bool) {
 	c := &s.cuts
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]CutRecord, 0, c.order.n+2)
 	if v := c.clear.Load(); v != 0 {
 		out = append(out, CutRecord{All: true, Version: v})
 	}
 	if v := c.folded.Load(); v != 0 {
 		out = append(out, CutRecord{Version: v})
 	}
-	for r := c.order.oldest; r != nil; r = r.newer {
-		out = append(out, CutRecord{Tag: r.Key, Version: r.Version})
+	next := c.order.oldest
+	if after.Tag != "" {
+		if r := c.tags.find(c.hash(after.Tag), after.Tag); r != nil && r.Version == after.Version {
+			next = r.newer
+		}
 	}
-	return out
+	for bytes := 0; next != nil && bytes < maxBytes; next = next.newer {
+		r := CutRecord{Tag: next.Key, Version: next.Version}
+		out = append(out, r)
+		bytes += r.Size()
+	}
+	return out, next == nil
 }
 
 // CutSince tells whether a value of that age with these tags would be void: one read at the clock version may be older

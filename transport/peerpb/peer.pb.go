@@ -2555,6 +2555,8 @@ type Pull struct {
 	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	Started       bool                   `protobuf:"varint,3,opt,name=started,proto3" json:"started,omitempty"`
 	MaxBytes      uint32                 `protobuf:"varint,4,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	Cuts          bool                   `protobuf:"varint,5,opt,name=cuts,proto3" json:"cuts,omitempty"`                           // the cuts that the receiver remembers come first, and no entry before the last of them
+	CutsAfter     *CutRecord             `protobuf:"bytes,6,opt,name=cuts_after,json=cutsAfter,proto3" json:"cuts_after,omitempty"` // only those after this one, in its order; none: all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2617,12 +2619,27 @@ func (x *Pull) GetMaxBytes() uint32 {
 	return 0
 }
 
+func (x *Pull) GetCuts() bool {
+	if x != nil {
+		return x.Cuts
+	}
+	return false
+}
+
+func (x *Pull) GetCutsAfter() *CutRecord {
+	if x != nil {
+		return x.CutsAfter
+	}
+	return nil
+}
+
 type PullReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
 	Entries       []*Entry               `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"` // by partition in the order asked for, each in the order of the keys
 	Done          uint32                 `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`      // how many of the partitions, from the first on, are complete
-	Cuts          []*CutRecord           `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	Cuts          []*CutRecord           `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`       // if they were asked for, those of everything and folded ones anew in each answer
+	MoreCuts      bool                   `protobuf:"varint,5,opt,name=more_cuts,json=moreCuts,proto3" json:"more_cuts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2683,6 +2700,13 @@ func (x *PullReply) GetCuts() []*CutRecord {
 		return x.Cuts
 	}
 	return nil
+}
+
+func (x *PullReply) GetMoreCuts() bool {
+	if x != nil {
+		return x.MoreCuts
+	}
+	return false
 }
 
 type PullKey struct {
@@ -3315,19 +3339,23 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"Invalidate\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"\x11\n" +
-	"\x0fInvalidateReply\"s\n" +
+	"\x0fInvalidateReply\"\xc1\x01\n" +
 	"\x04Pull\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\rR\n" +
 	"partitions\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\tR\x05after\x12\x18\n" +
 	"\astarted\x18\x03 \x01(\bR\astarted\x12\x1b\n" +
-	"\tmax_bytes\x18\x04 \x01(\rR\bmaxBytes\"\xaf\x01\n" +
+	"\tmax_bytes\x18\x04 \x01(\rR\bmaxBytes\x12\x12\n" +
+	"\x04cuts\x18\x05 \x01(\bR\x04cuts\x128\n" +
+	"\n" +
+	"cuts_after\x18\x06 \x01(\v2\x19.huddle.peer.v1.CutRecordR\tcutsAfter\"\xcc\x01\n" +
 	"\tPullReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12/\n" +
 	"\aentries\x18\x02 \x03(\v2\x15.huddle.peer.v1.EntryR\aentries\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\rR\x04done\x12-\n" +
-	"\x04cuts\x18\x04 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\"\x1b\n" +
+	"\x04cuts\x18\x04 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\x12\x1b\n" +
+	"\tmore_cuts\x18\x05 \x01(\bR\bmoreCuts\"\x1b\n" +
 	"\aPullKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\"}\n" +
 	"\fPullKeyReply\x12.\n" +
@@ -3495,21 +3523,22 @@ var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	1,  // 56: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
 	24, // 57: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
 	1,  // 58: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 59: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
-	24, // 60: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
-	37, // 61: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 62: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
-	24, // 63: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
-	37, // 64: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 65: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 66: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
-	2,  // 67: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
-	2,  // 68: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
-	68, // [68:69] is the sub-list for method output_type
-	67, // [67:68] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	37, // 59: huddle.peer.v1.Pull.cuts_after:type_name -> huddle.peer.v1.CutRecord
+	1,  // 60: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
+	24, // 61: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
+	37, // 62: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 63: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
+	24, // 64: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
+	37, // 65: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 66: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
+	1,  // 67: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
+	2,  // 68: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
+	2,  // 69: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
+	69, // [69:70] is the sub-list for method output_type
+	68, // [68:69] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_transport_peerpb_peer_proto_init() }

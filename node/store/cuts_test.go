@@ -1,0 +1,94 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// A list of cuts that is taken in parts, while cuts are made, repeated, folded and cleared, is as good as the one that could be taken at once at its end.
+func TestCutsInParts(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // the same each time
+		s, other := New(Config{MaxCuts: 5 + r.IntN(60)}), New(Config{})
+		version := uint64(0)
+		cut := func() {
+			version++
+			switch r.IntN(100) {
+			case 0:
+				s.Cut("", true, version)
+			case 1:
+				s.Cut("", false, version-uint64(r.IntN(int(min(version, 40)))))
+			default:
+				s.Cut(fmt.Sprint("tag", r.IntN(80)), false, version)
+			}
+		}
+		for range r.IntN(100) {
+			cut()
+		}
+		size, parts := 1+r.IntN(10*cutOverhead), 0
+		for last, done := (CutRecord{}), false; !done; parts++ {
+			var cs []CutRecord
+			cs, done = s.Cuts(last, size)
+			bytes := 0
+			for _, c := range cs {
+				other.Cut(c.Tag, c.All, c.Version)
+				if c.Tag != "" {
+					last = c
+					bytes += c.Size()
+				}
+			}
+			if bytes > size+cutOverhead+len("tag00") {
+				t.Fatalf("seed %d: a part of %d bytes, %d were asked for", seed, bytes, size)
+			}
+			if parts > 1000 {
+				t.Fatalf("seed %d: no end", seed)
+			}
+			if !done && parts < 200 {
+				for range r.IntN(4) {
+					cut()
+				}
+				if last.Tag != "" && r.IntN(10) == 0 { // the very one that the next part begins after
+					version++
+					s.Cut(last.Tag, false, version)
+				}
+			}
+		}
+		for v := range version + 2 {
+			if s.CutSince(nil, v) && !other.CutSince(nil, v) {
+				t.Fatalf("seed %d: what has no tag, of version %d, is void, and not where the cuts came in %d parts", seed, v, parts)
+			}
+			for i := range 81 {
+				if tags := []string{fmt.Sprint("tag", i)}; s.CutSince(tags, v) && !other.CutSince(tags, v) {
+					t.Fatalf("seed %d: %v of version %d is void, and not where the cuts came in %d parts", seed, tags, v, parts)
+				}
+			}
+		}
+	}
+}
+
+// A cut that is known costs nothing: no room, no pass over the entries, no memory.
+func TestAKnownCutCostsNothing(t *testing.T) {
+	s := New(Config{MaxBytes: 100_000})
+	for i := range 1000 {
+		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: uint64(1000 + i)})
+	}
+	s.Cut("", true, 10)
+	s.Cut("", false, 20)
+	s.Cut("tag", false, 30)
+	for s.q.sweeping != classes {
+		s.Sweep(1000)
+	}
+	for i := range 1000 { // no room is left
+		s.Put(0, &Entry{Key: fmt.Sprint("more", i), Version: uint64(3000 + i)})
+	}
+	before := s.Stats()
+	for _, c := range []CutRecord{{All: true, Version: 10}, {Version: 20}, {Version: 9}, {Tag: "tag", Version: 30}, {Tag: "tag", Version: 29}, {Tag: "other", Version: 20}} {
+		if n := testing.AllocsPerRun(10, func() { s.Cut(c.Tag, c.All, c.Version) }); n > 0 {
+			t.Errorf("%+v: %v allocations", c, n)
+		}
+		if s.Stats() != before || s.q.sweeping != classes {
+			t.Errorf("%+v: %+v, before %+v; a pass is under way: %v", c, s.Stats(), before, s.q.sweeping != classes)
+		}
+	}
+}
