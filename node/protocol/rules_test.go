@@ -288,6 +288,18 @@ func TestRules(t *testing.T) {
 			}}}))
 			return !b.m.parts[p].complete.Load() && b.m.store.Get(p, keyOf(p)) == nil
 		}},
+		{"own-retention", "what an owner confirms after a revocation has ended is at its copies, whatever their clocks say (11)", func(b *bench) bool {
+			p := partition(b.t, func(p int) bool { h := holdersAmong(b.t, 3, p); return h[0] == 2 && h[1] == 1 })
+			b.enter(2, 3)
+			b.confirm(2, 3)
+			for i, kind := range []pb.Kind{pb.Kind_REVOKED, pb.Kind_LIVE} {
+				b.from(2, b.stamp(uint64(700+i), &pb.Message{Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: &pb.Entry{
+					Key: keyOf(p), Version: 2<<viewShift + uint64(5+i), Kind: kind, Ttl: 60 * sec,
+				}}}}))
+			}
+			e := b.m.store.Get(p, keyOf(p))
+			return e != nil && e.Kind == store.Live
+		}},
 		{"forget-ended", "a fill is refused though the later value that says so has ended (13)", func(b *bench) bool {
 			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 })
 			key := keyOf(p)

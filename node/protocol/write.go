@@ -275,11 +275,21 @@ func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
 	}
 	e := entryFrom(b.Entry, m.now())
 	pt.wrote(e)
+	m.endRevocation(part, e)
 	if cur, ok := m.store.Put(part, e); !ok && e.Kind == store.Live && cur != nil && cur.Kind == store.Live {
 		// Not kept (no room, or cut): then at least nothing older stays.
 		m.store.Remove(part, e.Key, e.Version)
 	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}})
+}
+
+// endRevocation: an owner that writes to a key after it was revoked has found the retention ended, or has given the revocation up for
+// lack of room. On this clock, and counted from when it arrived here, it may go on for a moment; but what the owner confirms is to be here.
+func (m *Machine) endRevocation(part int, e *store.Entry) {
+	cur := m.store.Get(part, e.Key)
+	if cur != nil && cur.Kind == store.Revoked && e.Kind != store.Revoked && e.Version > cur.Version && !m.is("own-retention") {
+		m.store.Remove(part, e.Key, cur.Version)
+	}
 }
 
 func (m *Machine) onCopyReply(p *peer, msg *pb.Message, _ *pb.CopyReply) {
