@@ -371,7 +371,7 @@ func (m *Machine) unstash() {
 			continue
 		}
 		msgs := p.stash
-		p.stash = nil
+		p.stash, p.stashed = nil, 0
 		for _, msg := range msgs {
 			if m.peers[id] == p && p.session != 0 {
 				m.handle(p, msg)

@@ -170,7 +170,7 @@ func (m *Machine) startOver(why string) {
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
 	for _, id := range slices.Clone(old) {
 		p := m.peers[id]
-		p.session, p.proven, p.stash, p.adopted, p.inSync, p.confirm, p.suspects, p.outsideAt = 0, false, nil, 0, 0, 0, nil, 0
+		p.session, p.proven, p.stash, p.stashed, p.adopted, p.inSync, p.confirm, p.suspects, p.outsideAt = 0, false, nil, 0, 0, 0, 0, nil, 0
 		p.lease.until.Store(0)
 		p.near.until.Store(0)
 		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0

@@ -40,7 +40,8 @@ const (
 	ballotLife    = 300 * ms
 	joinEvery     = 200 * ms
 	joinLife      = 1500 * ms
-	stashLimit    = 1 << 14
+	stashLimit    = 1 << 14 // messages of one peer that wait for the view they were sent in,
+	stashBytes    = 32 << 20
 	holdLife      = sec
 )
 
@@ -143,6 +144,7 @@ type peer struct {
 	suspectsAt  int64
 	decidedAt   int64 // when we last sent it our view, or a hint of it
 	stash       []*pb.Message
+	stashed     int // bytes of the stash
 }
 
 // Machine is one node's state. See the package comment for how to drive it.
@@ -356,6 +358,10 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	p.heard = m.now()
 	m.endNear(p)
 	m.askAlive(member.Name)
+	if len(m.byPeer[member.Id]) > 0 && p.adopted < m.lay.number() { // before what it can only keep until it knows the view
+		p.decidedAt = 0
+		m.sendView(p)
+	}
 	m.resend(p)
 	m.resendCuts(p)
 	m.askLease(p)
@@ -370,11 +376,22 @@ func (m *Machine) Down(id, session uint64) {
 		return
 	}
 	p.session, p.proven, p.downAt, p.outsideAt = 0, false, m.now(), 0
-	p.stash = nil
+	p.stash, p.stashed = nil, 0
 	m.endNear(p)
 	m.failOps(id)
 	m.failPulls(id)
 	m.dropIfUseless(id)
+}
+
+// giveUp ends a session and has another made, over which all that was not answered is sent again.
+func (m *Machine) giveUp(p *peer) {
+	id, session := p.member.Id, p.session
+	m.log.Warn("too much has come ahead of the view it was sent in; the session is made anew", "peer", p.member.Name, "messages", len(p.stash), "bytes", p.stashed)
+	m.env.Disconnect(id)
+	m.Down(id, session)
+	if m.peers[id] == p {
+		m.env.Connect(p.member)
+	}
 }
 
 // Barred tells that a peer and this node do not go together, for one of the two refuses the other's settings.
@@ -442,9 +459,12 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 	}
 	switch {
 	case msg.View > m.lay.number() && !m.is("drop-early"): // we are behind, or not in yet: catch up first, then take it
-		if len(p.stash) < stashLimit {
-			p.stash = append(p.stash, msg)
+		if len(p.stash) >= stashLimit || p.stashed >= stashBytes {
+			m.giveUp(p) // to leave one out would lose it: on a session that stands nothing is sent again
+			return
 		}
+		p.stash = append(p.stash, msg)
+		p.stashed += msg.SizeVT()
 		m.ahead = true
 		m.catchUp(m.now())
 		return

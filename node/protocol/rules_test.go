@@ -26,6 +26,7 @@ type bench struct {
 
 	yields int      // how often a reader has given way
 	events []string // their texts
+	ended  []uint64 // whose sessions were given up
 }
 
 type letter struct {
@@ -42,7 +43,7 @@ func (b *bench) Now() int64 {
 }
 func (b *bench) Send(to, _ uint64, m *pb.Message) { b.sent = append(b.sent, letter{to, m}) }
 func (b *bench) Connect(*pb.Member)               {}
-func (b *bench) Disconnect(uint64)                {}
+func (b *bench) Disconnect(id uint64)             { b.ended = append(b.ended, id) }
 func (b *bench) Random() uint64                   { b.ids++; return b.ids }
 func (b *bench) Yield()                           { b.yields++ }
 func (b *bench) Reincarnate(*pb.Member)           {}

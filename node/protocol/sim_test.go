@@ -286,7 +286,13 @@ func (p *simProc) Event(kind, member, text string) {
 func (p *simProc) Announce(chain, view uint64, size int) { p.chain, p.view, p.size = chain, view, size }
 
 func (p *simProc) Connect(m *pb.Member) { p.wants[m.Id] = m; p.s.dial(p, m.Id) }
-func (p *simProc) Disconnect(id uint64) { delete(p.wants, id) }
+func (p *simProc) Disconnect(id uint64) {
+	delete(p.wants, id)
+	if l := p.linkTo(id); l != nil && l.up[l.end(p)] {
+		p.s.breakLink(l)
+		p.down(l, false)
+	}
+}
 func (p *simProc) Reincarnate(self *pb.Member) {
 	old := p.id
 	p.id = self.Id

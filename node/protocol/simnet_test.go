@@ -72,6 +72,15 @@ func (s *sim) linksOf(p *simProc) []*simLink {
 	return out
 }
 
+// linkTo is the session with id, or nil.
+func (p *simProc) linkTo(id uint64) *simLink {
+	q := p.s.byIDs[id]
+	if q == nil {
+		return nil
+	}
+	return p.s.links[pair(p, q)]
+}
+
 func pair(a, b *simProc) [2]*simProc {
 	if a.slot < b.slot || a.slot == b.slot && a.born < b.born {
 		return [2]*simProc{a, b}
