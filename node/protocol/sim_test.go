@@ -293,6 +293,7 @@ func (p *simProc) Disconnect(id uint64) {
 		p.down(l, false)
 	}
 }
+
 func (p *simProc) Reincarnate(self *pb.Member) {
 	old := p.id
 	p.id = self.Id
