@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -254,7 +255,7 @@ func TestStreamRules(t *testing.T) {
 	rb.wait("all sessions to end", func() bool { return len(rb.up) == 0 })
 }
 
-// rawStream opens a stream without a Transport.
+// rawStream opens a stream without a Transport. It ends with the test, or when that has waited for too long.
 func rawStream(t *testing.T, addr string) peerpb.Peer_LinkClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -266,7 +267,9 @@ func rawStream(t *testing.T, addr string) peerpb.Peer_LinkClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cc.Close() })
-	stream, err := peerpb.NewPeerClient(cc).Link(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	stream, err := peerpb.NewPeerClient(cc).Link(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -338,6 +338,9 @@ func TestBothSidesLearnThatAProcessIsGone(t *testing.T) {
 		a.Connect(b.Self())
 		b.Connect(a.Self())
 		session := ra.session(2)
+		if id > 2 {
+			comesToRest(t, a, 2)
+		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -348,6 +351,21 @@ func TestBothSidesLearnThatAProcessIsGone(t *testing.T) {
 		}
 		if d := time.Since(began); d > time.Second {
 			t.Errorf("that was noticed after %v", d)
+		}
+	}
+}
+
+// comesToRest waits until the link of the side that does not dial has seen that there is a session, and waits for its end.
+func comesToRest(t *testing.T, tr *Transport, peer uint64) {
+	t.Helper()
+	tr.mu.RLock()
+	l := tr.links[peer]
+	tr.mu.RUnlock()
+	for range 3 { // the channel has room for one; the one before was taken at rest, and was followed by another look
+		select {
+		case l.wake <- struct{}{}:
+		case <-time.After(patience):
+			t.Fatal("the link does not come to rest")
 		}
 	}
 }
