@@ -11,10 +11,12 @@ import (
 func TestWhatIsLoggedAsAWarning(t *testing.T) {
 	var log bytes.Buffer
 	e := &env{log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	for _, kind := range []string{"view", "regained", "left", "name-taken", "lost-majority", "started-over"} {
+	for kind, want := range map[string]bool{
+		"view": false, "ready": false, "regained": false, "left": false, "refused": false,
+		"name-taken": true, "lost-majority": true, "forgotten": true, "started-over": true,
+	} {
+		log.Reset()
 		e.Event(kind, "", "text")
-	}
-	for kind, want := range map[string]bool{"view": false, "regained": false, "left": false, "name-taken": true, "lost-majority": true, "started-over": true} {
 		if strings.Contains(log.String(), "event="+kind+"\n") != want {
 			t.Errorf("%s: want %v in\n%s", kind, want, log.String())
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,21 @@ func ctxT(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// eventually waits until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
 }
 
 func TestZeroConfig(t *testing.T) {
@@ -232,26 +248,45 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// TestStrangersAreRefused: another ring, label, number of copies or key does not join, and does no harm.
+// TestStrangersAreRefused: another ring, label, number of copies or key does not join, and does no harm. That it is for this reason is what
+// the stranger says itself; one that is no stranger does join.
 func TestStrangersAreRefused(t *testing.T) {
 	key := []byte("0123456789abcdef0123456789abcdef")
 	a := start(t, node.Config{Name: "a", Key: key})
 	<-a.Ready()
-	for name, cfg := range map[string]node.Config{
-		"ring": {Partitions: 263, VirtualNodes: 40, Key: key}, "label": {Cluster: "other", Key: key},
-		"copies": {Replicas: 3, Key: key}, "key": {Key: []byte("0123456789abcdef0123456789abcdeX")}, "no key": {},
+	for name, c := range map[string]struct {
+		cfg  node.Config
+		says []string // one of them
+	}{
+		"ring":   {node.Config{Partitions: 263, VirtualNodes: 40, Key: key}, []string{"settings differ"}},
+		"label":  {node.Config{Cluster: "other", Key: key}, []string{"another cluster label", "or the cluster label"}},
+		"copies": {node.Config{Replicas: 3, Key: key}, []string{"replicas differ: this node has 3, the other 2"}},
+		"key":    {node.Config{Key: []byte("0123456789abcdef0123456789abcdeX")}, []string{"another key", "does not accept the key"}},
+		"no key": {node.Config{}, []string{"a key that this node lacks"}},
 	} {
-		cfg.Name, cfg.Join = "b", []string{a.Addr()}
-		b := start(t, cfg)
-		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
-		if err := b.Set(ctx, "k", []byte("v")); err == nil {
-			t.Errorf("%s: a stranger writes", name)
-		}
-		cancel()
-		b.Close()
+		t.Run(name, func(t *testing.T) {
+			c.cfg.Name, c.cfg.Join = "b", []string{a.Addr()}
+			b := start(t, c.cfg)
+			eventually(t, fmt.Sprintf("it says one of %q", c.says), func() bool {
+				said := b.Stats().Waiting
+				return slices.ContainsFunc(c.says, func(s string) bool { return strings.Contains(said, s) })
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if err := b.Set(ctx, "k", []byte("v")); !errors.Is(err, node.ErrUnavailable) {
+				t.Errorf("a stranger writes: %v", err)
+			}
+			if n := a.Stats().Members; n != 1 {
+				t.Errorf("%d members", n)
+			}
+		})
 	}
-	if err := a.Set(ctxT(t), "k", []byte("v")); err != nil || a.Stats().Members != 1 {
-		t.Fatal(err, a.Stats().Members)
+	if err := a.Set(ctxT(t), "k", []byte("v")); err != nil {
+		t.Error(err)
+	}
+	b := start(t, node.Config{Name: "b", Join: []string{a.Addr()}, Key: key})
+	if err := b.Set(ctxT(t), "k", []byte("v")); err != nil || a.Stats().Members != 2 {
+		t.Errorf("who fits: %v; %d members", err, a.Stats().Members)
 	}
 }
 
@@ -317,9 +352,7 @@ func TestWithoutMajorityWritesAreRefused(t *testing.T) {
 		keys[n.Locate(k).Owner] = k
 	}
 	c.Isolate(0)
-	for n.Stats().Acting {
-		time.Sleep(10 * time.Millisecond) // until its lease has ended, by the clock
-	}
+	eventually(t, "its lease has ended", func() bool { return !n.Stats().Acting })
 	for owner, key := range keys {
 		for what, write := range map[string]func(ctx context.Context) error{
 			"Set":   func(ctx context.Context) error { return n.Set(ctx, key, []byte("v")) },
@@ -370,9 +403,7 @@ func TestWritesWhoseOwnerIsGone(t *testing.T) {
 	if !errors.Is(set, node.ErrUnavailable) && !errors.Is(set, node.ErrUnconfirmed) || strings.Contains(set.Error(), "majority") {
 		t.Errorf("Set: %v", set)
 	}
-	for n.Stats().Late == 0 {
-		time.Sleep(10 * time.Millisecond) // until the deletion has gone on
-	}
+	eventually(t, "the deletion has gone on", func() bool { return n.Stats().Late > 0 })
 	if v, found, err := n.Get(t.Context(), key); found || err != nil {
 		t.Errorf("after the deletion: %q, %v, %v", v, found, err)
 	}
@@ -393,9 +424,7 @@ func leaveBoth(t *testing.T, late bool) {
 	left := make(chan error, 2)
 	go func() { left <- a.Leave(ctx) }()
 	if late { // when the first has gone from the view, and hands over to the second
-		for len(b.Members()) > 1 && b.Members()[0].State != "leaving" {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, "it leaves", func() bool { return len(b.Members()) < 2 || b.Members()[0].State == "leaving" })
 	}
 	go func() { left <- b.Leave(ctx) }()
 	for range 2 {
