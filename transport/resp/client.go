@@ -36,6 +36,7 @@ type client struct {
 	leaves  bool          // it is being closed in favour of another; under Server.mu
 	loginBy time.Time     // when a client that is not authed is cut off
 	proto   int           // 2 or 3
+	misled  *int64        // the database of a SELECT that was refused; nil: it uses database 0
 	quit    bool
 	silent  bool // CLIENT REPLY OFF
 	skip    int  // replies to leave out: CLIENT REPLY SKIP
@@ -337,6 +338,8 @@ func (c *client) atOnce(cmd *command, args [][]byte) bool {
 		return true // an error
 	case c.tx.open && !cmd.direct:
 		return true // put into the queue
+	case c.misled != nil && !cmd.keyless:
+		return true // an error
 	case cmd.reads && len(c.ahead) > 0:
 		return !c.takesLong(cmd, args)
 	case cmd.reads:

@@ -42,19 +42,35 @@ func cmdReset(c *client, _ [][]byte) {
 	c.tx.reset()
 	c.proto, c.silent, c.skip = 2, false, 0
 	c.setAuthed(c.srv.cfg.Password == "")
+	c.misled = nil
 	c.name.Store(new(string))
 	c.writeSimple("RESET")
 }
 
+// cmdSelect takes 0 alone. Many clients do not look at the error, or raise it somewhere else and go on: what they then send is meant
+// for another database. To run it in this one would let a FLUSHDB of a cache end all sessions.
 func cmdSelect(c *client, args [][]byte) {
 	switch n, ok := parseInt(args[1]); {
 	case !ok:
 		c.writeError(errNotInt)
 	case n != 0:
-		c.writeError("ERR DB index is out of range")
+		c.report("a client selects another database than 0: its commands are refused")
+		c.misled = &n
+		c.writeError("ERR DB index is out of range: huddle has database 0 only")
 	default:
+		c.misled = nil
 		c.writeOK()
 	}
+}
+
+// refuseMisled answers a command on a connection whose SELECT was refused, unless it touches neither a key nor the keyspace.
+func (c *client) refuseMisled(cmd *command) bool {
+	if c.misled == nil || cmd.keyless {
+		return false
+	}
+	c.writeError("ERR huddle: not carried out, because SELECT " + strconv.FormatInt(*c.misled, 10) +
+		" was refused before: there is database 0 only. Use another cluster for other data, or SELECT 0")
+	return true
 }
 
 func cmdAuth(c *client, args [][]byte) {

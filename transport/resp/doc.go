@@ -13,7 +13,8 @@
 //
 // # Differences from Redis
 //
-//   - There is one database: SELECT takes 0 alone. FLUSHDB and FLUSHALL clear the whole cluster, whatever ASYNC or SYNC says.
+//   - There is one database: SELECT takes 0 alone. After another, what names keys, lists or clears them is refused on that connection until
+//     SELECT 0 or RESET, for it is meant for another database. FLUSHDB and FLUSHALL clear the whole cluster, whatever ASYNC or SYNC says.
 //   - A key set without an expiry gets the default TTL of the node, if that has one. A TTL is held to 100 years.
 //   - TTLs travel as time remaining, so PEXPIRETIME may be some milliseconds off what PEXPIREAT was given, and EXPIRE GT with the very
 //     time that a key has may answer 1. DBSIZE never counts what has ended; Redis may for a moment.

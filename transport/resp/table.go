@@ -18,6 +18,7 @@ type command struct {
 	atOnce            bool // takes next to no time, and logs nothing
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	walks             bool // reads, and goes through all of a hash
+	keyless           bool // touches neither a key nor the keyspace
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
 }
@@ -77,7 +78,7 @@ func commandTable() map[string]*command {
 		command{name: "echo", arity: 2, atOnce: true, run: cmdEcho},
 		command{name: "hello", arity: -1, open: true, run: cmdHello},
 		command{name: "auth", arity: -2, open: true, run: cmdAuth},
-		command{name: "select", arity: 2, atOnce: true, run: cmdSelect},
+		command{name: "select", arity: 2, run: cmdSelect},
 		command{name: "client", arity: -2, run: cmdClient},
 		command{name: "command", arity: -1, run: cmdCommand},
 		command{name: "info", arity: -1, run: cmdInfo},
@@ -172,6 +173,12 @@ func commandTable() map[string]*command {
 	} {
 		table[name].plan = plan
 	}
+	for _, name := range []string{
+		"ping", "echo", "hello", "auth", "select", "client", "command", "info", "config", "quit", "reset", "readonly", "readwrite", "time",
+		"multi", "exec", "discard", "unwatch",
+	} {
+		table[name].keyless = true
+	}
 	return table
 }
 
@@ -202,6 +209,8 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 		return
 	case c.tx.open && !cmd.direct:
 		c.enqueue(args)
+		return
+	case c.refuseMisled(cmd):
 		return
 	}
 	if len(c.ahead) > 0 && !cmd.reads {

@@ -162,7 +162,9 @@ func cmdExec(c *client, _ [][]byte) {
 	c.writeArray(len(queue))
 	for _, args := range queue {
 		c.ran++
-		c.srv.find(args[0]).run(c, args)
+		if cmd := c.srv.find(args[0]); !c.refuseMisled(cmd) {
+			cmd.run(c, args)
+		}
 		if c.tx.conflict && c.tx.writes == 0 {
 			c.out, c.over = c.out[:mark], nil
 			c.writeNullArray()

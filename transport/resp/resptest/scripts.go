@@ -19,7 +19,6 @@ foo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 foo 11111111112222222222333333333344444444445555555555666666666677777777778888888888999999999900000000001111111111222 b c d
 select 0
 select abc
-select 99
 select
 auth x
 auth default x
