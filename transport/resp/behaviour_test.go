@@ -549,8 +549,9 @@ func TestCloseLeavesTheSocketOfAnother(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
-	t.Parallel()
+// selfSigned returns the TLS configurations of a server and of its clients.
+func selfSigned(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -566,11 +567,17 @@ func TestTLS(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
-	s := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}})
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	server, client := selfSigned(t)
+	s := start(t, Config{TLS: server})
 	plainText := dial(t, s.Addr())
 	plainText.send("ping\r\n")
 	w := dial(t, s.Addr())
-	w.conn = tls.Client(w.conn, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})
+	w.conn = tls.Client(w.conn, client)
 	w.r.Reset(w.conn)
 	if got := w.do("set", "k", "v") + w.do("get", "k"); got != "+OK\r\n$1\r\nv\r\n" {
 		t.Error(got)

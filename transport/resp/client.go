@@ -4,8 +4,10 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +28,7 @@ type client struct {
 	batch  [][][]byte // its commands
 	out    []byte     // replies not yet sent
 	sendBy time.Time  // the write deadline of Conn
+	early  early      // what was received while replies had to wait
 	over   error      // why the present reply cannot be given: errOver or errCrowded
 	dead   bool       // sending failed
 	held   int        // bytes of buffers that the server accounts for
@@ -94,7 +97,10 @@ func (c *client) serve() {
 		if err != nil {
 			return
 		}
-		n, err := c.Conn.Read(room)
+		n := c.early.take(room)
+		if n == 0 {
+			n, err = c.Conn.Read(room)
+		}
 		if c.frames.received(n); err != nil && n == 0 {
 			return
 		}
@@ -248,7 +254,11 @@ func (c *client) flush() {
 	if err != nil {
 		c.dead = true
 		_ = c.Conn.Close()
-		c.srv.log.Debug("client does not take its replies", "client", c.id, "error", err)
+		if errors.Is(err, errSlowReader) || errors.Is(err, os.ErrDeadlineExceeded) {
+			c.report("a client is cut off: it does not take its replies", "bytes", len(c.out)-sent, "received_meanwhile", c.early.size)
+		} else {
+			c.srv.log.Debug("cannot send replies", "client", c.id, "error", err)
+		}
 	}
 	if c.blocked() && !c.dead {
 		c.out = c.out[:copy(c.out, c.out[sent:])]
@@ -261,17 +271,22 @@ func (c *client) flush() {
 
 func (c *client) send() (sent int, err error) {
 	if c.polled != nil {
-		return c.polled.send(c.out, c.srv.cfg.WriteTimeout)
+		return c.polled.send(c)
 	}
 	// To set a deadline takes a good part of what sending takes, so each is used for half as long again.
-	if now, timeout := time.Now(), c.srv.cfg.WriteTimeout; c.sendBy.Sub(now) < timeout {
-		c.sendBy = now.Add(timeout + timeout/2)
-		err = c.SetWriteDeadline(c.sendBy)
+	if now := time.Now(); c.sendBy.Sub(now) < c.srv.cfg.WriteTimeout {
+		err = c.sendWithin(now)
 	}
 	if err == nil {
-		_, err = c.Conn.Write(c.out)
+		c.besideWrite(func() { sent, err = c.Conn.Write(c.out) })
 	}
-	return len(c.out), err
+	return sent, err
+}
+
+// sendWithin sets the write deadline, for now and what is sent in the next half of WriteTimeout.
+func (c *client) sendWithin(now time.Time) error {
+	c.sendBy = now.Add(c.srv.cfg.WriteTimeout + c.srv.cfg.WriteTimeout/2)
+	return c.SetWriteDeadline(c.sendBy)
 }
 
 // run executes the commands of rest; on a loop, as far as none has to wait.

@@ -53,7 +53,8 @@ type Config struct {
 	// Timeout bounds each command; the commands of one EXEC together. Default 5 s.
 	Timeout time.Duration
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
-	// disconnected. Default 10 s.
+	// disconnected. What it sends meanwhile is received, as far as the limits of memory below let it, and gives it so much time
+	// anew for each MiB: most clients send all of a pipeline before they read. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set or a hash in its stored form too. A whole command
 	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. All that

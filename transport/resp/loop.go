@@ -38,19 +38,19 @@ type loop struct {
 
 // polled is what a client of a loop has beside what every client has.
 type polled struct {
-	loop     *loop
-	sock     socket
-	state    atomic.Uint32
-	local    bool  // it is the loop that serves the client just now
-	hup      bool  // there will be no more news: what is there now has to be read to its end
-	heard    heard // what the loop has received in this turn
-	begun    begun
-	again    bool          // what was begun for the next command has to be asked again, by a goroutine
-	turn     int           // commands that the loop has run for the client in this turn
-	blocked  bool          // the socket takes no more for now; what is left is in client.out
-	writable chan struct{} // the socket may take more; made when first waited for, under loop.mu
-	login    *time.Timer   // ends with the time that the password may take
-	one      [1]lookup     // room for client.ahead
+	loop    *loop
+	sock    socket
+	state   atomic.Uint32
+	local   bool  // it is the loop that serves the client just now
+	hup     bool  // there will be no more news: what is there now has to be read to its end
+	heard   heard // what the loop has received in this turn
+	begun   begun
+	again   bool          // what was begun for the next command has to be asked again, by a goroutine
+	turn    int           // commands that the loop has run for the client in this turn
+	blocked bool          // the socket takes no more for now; what is left is in client.out
+	stirred chan struct{} // there are news, also for who waits until it can send; made when first waited for, under loop.mu
+	login   *time.Timer   // ends with the time that the password may take
+	one     [1]lookup     // room for client.ahead
 }
 
 // Values of polled.state.
@@ -124,14 +124,14 @@ func (l *loop) run() {
 func (l *loop) news(fd int, what uint32) {
 	l.mu.Lock()
 	c := l.clients[fd]
-	var writable chan struct{}
-	if c != nil && what&pollWrite != 0 {
-		writable = c.polled.writable
+	var stirred chan struct{}
+	if c != nil {
+		stirred = c.polled.stirred
 	}
 	l.mu.Unlock()
-	if writable != nil {
+	if stirred != nil {
 		select {
-		case writable <- struct{}{}:
+		case stirred <- struct{}{}:
 		default:
 		}
 	}
@@ -235,7 +235,10 @@ func (c *client) receive() heard {
 	if err != nil {
 		return heard{end: true}
 	}
-	n, err := c.polled.sock.read(room)
+	n := c.early.take(room)
+	if n == 0 {
+		n, err = c.polled.sock.read(room)
+	}
 	if err != nil {
 		return heard{end: true}
 	}
@@ -375,46 +378,60 @@ func (p *polled) hangUp(c *client) {
 	}
 }
 
-// send sends b: on the loop as much as goes now, which is what it returns, on a goroutine all.
-func (p *polled) send(b []byte, timeout time.Duration) (sent int, err error) {
+// send sends the replies of c: on the loop as much as goes now, on a goroutine all.
+func (p *polled) send(c *client) (sent int, err error) {
 	p.blocked = false
-	sent, err = p.sock.write(b)
-	if err != nil || sent == len(b) {
+	sent, err = p.sock.write(c.out)
+	if err != nil || sent == len(c.out) {
 		return sent, err
 	}
 	if p.local {
 		p.blocked = true
 		return sent, nil
 	}
-	return sent, p.wait(b[sent:], timeout)
+	return p.wait(c, sent)
 }
 
-// wait sends b as the socket takes it.
-func (p *polled) wait(b []byte, timeout time.Duration) error {
+// wait sends what is left of the replies of c as the socket takes it, and receives meanwhile.
+func (p *polled) wait(c *client, sent int) (int, error) {
 	p.loop.mu.Lock()
-	if p.writable == nil {
-		p.writable = make(chan struct{}, 1)
+	if p.stirred == nil {
+		p.stirred = make(chan struct{}, 1)
 	}
 	p.loop.mu.Unlock()
+	// Once is enough: all that is tried below is tried until the socket has no more, which makes what comes then news.
+	if err := p.loop.poll.watchWrites(int(p.sock), true); err != nil {
+		return sent, err
+	}
+	timeout := c.srv.cfg.WriteTimeout
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
-		if err := p.loop.poll.watchWrites(int(p.sock), true); err != nil {
-			return err
+		h, more := c.receiveEarly(p.sock.read)
+		if more {
+			timer.Reset(timeout)
+		}
+		n, err := p.sock.write(c.out[sent:])
+		if sent += n; err != nil {
+			return sent, err
+		}
+		if sent == len(c.out) {
+			return sent, p.loop.poll.watchWrites(int(p.sock), false)
+		}
+		var again <-chan time.Time
+		switch h {
+		case heardSome:
+			continue
+		case crowded:
+			again = time.After(crowdedPause)
 		}
 		select {
-		case <-p.writable:
+		case <-p.stirred:
+		case <-again:
 		case <-timer.C:
-			return errSlowReader
+			return sent, errSlowReader
 		case <-p.loop.srv.ctx.Done():
-			return p.loop.srv.ctx.Err()
-		}
-		n, err := p.sock.write(b)
-		if err != nil {
-			return err
-		}
-		if b = b[n:]; len(b) == 0 {
-			return p.loop.poll.watchWrites(int(p.sock), false)
+			return sent, p.loop.srv.ctx.Err()
 		}
 	}
 }

@@ -19,7 +19,7 @@ const (
 
 // account counts what the buffers of the client take among those of all. True: they have grown, and all are over the limit.
 func (c *client) account() (over bool) {
-	size := cap(c.frames.buf) + cap(c.out) + headerSize*(cap(c.args)+cap(c.batch)) + c.tx.size + c.tx.watchedSize
+	size := cap(c.frames.buf) + cap(c.out) + c.early.size + headerSize*(cap(c.args)+cap(c.batch)) + c.tx.size + c.tx.watchedSize
 	if size <= smallBuffers {
 		size = 0
 	}

@@ -23,11 +23,8 @@ type poller struct {
 	events []unix.EpollEvent
 }
 
-// The news of a socket.
-const (
-	pollHup   = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-	pollWrite = unix.EPOLLOUT | unix.EPOLLHUP | unix.EPOLLERR
-)
+// pollHup is, among the news of a socket, that there will be no more to read.
+const pollHup = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)

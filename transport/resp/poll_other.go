@@ -10,10 +10,7 @@ import (
 // poller is for Linux alone. Elsewhere each connection has a goroutine of its own.
 type poller struct{}
 
-const (
-	pollHup   = 1
-	pollWrite = 2
-)
+const pollHup = 1
 
 func newPoller() (*poller, error)                  { return nil, errors.ErrUnsupported }
 func (*poller) run(func(int, uint32), func() bool) {}

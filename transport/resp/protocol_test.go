@@ -247,8 +247,10 @@ func TestSlowReader(t *testing.T) {
 	w.do("set", "k", strings.Repeat("x", 1<<20))
 	sent := make(chan error, 1)
 	go func() {
-		for range 1_000_000 { // nothing is read; the server stops to take commands, and then hangs up
-			if _, err := io.WriteString(w.conn, cmd("get", "k")); err != nil {
+		many := strings.Repeat(cmd("get", "k"), 10_000)
+		for range 1000 { // nothing is read; the server stops to take commands, and then hangs up
+			w.wait()
+			if _, err := io.WriteString(w.conn, many); err != nil {
 				sent <- err
 				return
 			}

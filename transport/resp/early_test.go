@@ -1,0 +1,179 @@
+package resp
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The buffers of a unix socket are small, and do not grow: a client that sends more before it reads fills them.
+const (
+	pairs     = 100
+	pairValue = 20_000
+)
+
+// sendPairs sends a pipeline of SETs and GETs, all of it before the first reply is read.
+func sendPairs(t *testing.T, w *wire) (want string) {
+	t.Helper()
+	var sent, replies strings.Builder
+	for i := range pairs {
+		value := fmt.Sprintf("%0*d", pairValue, i)
+		sent.WriteString(cmd("set", "k", value) + cmd("get", "k"))
+		fmt.Fprintf(&replies, "+OK\r\n$%d\r\n%s\r\n", pairValue, value)
+	}
+	w.send(sent.String())
+	return replies.String()
+}
+
+func takePairs(t *testing.T, w *wire, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(w.r, got); err != nil || string(got) != want {
+		t.Errorf("%d bytes of %d: %v", n, len(want), err)
+	}
+}
+
+// A client that sends all of a pipeline before it takes a reply is answered, however large both are.
+func TestPipelineLargerThanTheBuffersOfSockets(t *testing.T) {
+	for _, way := range []string{"loops", "goroutines", "TLS"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			cfg := Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: way == "goroutines"}
+			var client *tls.Config
+			if way == "TLS" {
+				cfg.TLS, client = selfSigned(t)
+			}
+			s := start(t, cfg)
+			for range 3 { // it is the same again on the same connection
+				w := dial(t, s.Addr())
+				if client != nil {
+					w.conn = tls.Client(w.conn, client)
+					w.r.Reset(w.conn)
+				}
+				for range 3 {
+					takePairs(t, w, sendPairs(t, w))
+				}
+				if got := w.do("ping"); got != "+PONG\r\n" {
+					t.Error(got)
+				}
+			}
+			eventually(t, "nothing is counted for buffers that are empty", func() bool { return s.buffered.Load() <= clientBuffers*int64(clientsOf(s)) })
+		})
+	}
+}
+
+// clientBuffers is what a client may keep at rest.
+const clientBuffers = 128<<10 + 256<<10
+
+// When all clients together take too much, one waits to send more until there is room.
+func TestPipelineWhileOthersTakeTheRoom(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		s := start(t, Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: noLoops, maxBuffered: 16 << 20})
+		const others = 12 << 20
+		s.buffered.Add(others)
+		w := dial(t, s.Addr())
+		want := make(chan string)
+		go func() { want <- sendPairs(t, w) }()
+		eventually(t, "something is received", func() bool { return s.buffered.Load() > others })
+		if h, _ := newClient(s, nil).receiveEarly(nil); h != crowded {
+			t.Errorf("there is room: %v", h)
+		}
+		select {
+		case <-want:
+			t.Error("too much is received")
+		default:
+		}
+		s.buffered.Add(-others)
+		takePairs(t, w, <-want)
+	}
+}
+
+// Who never takes a reply is cut off, and takes no more than it may until then. Its source is logged once.
+func TestWhoTakesNoReplyIsCutOff(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		const limit = 8 << 20
+		var log lines
+		s := start(t, Config{noLoops: noLoops, WriteTimeout: 100 * time.Millisecond, maxBuffered: limit, Logger: log.logger()})
+		other := dial(t, s.Addr())
+		other.do("set", "k", strings.Repeat("v", 100_000))
+		many := strings.Repeat(cmd("get", "k"), 10_000)
+		for range 2 {
+			w := dial(t, s.Addr())
+			for {
+				w.wait()
+				if _, err := io.WriteString(w.conn, many); err != nil {
+					if isTimeout(err) {
+						t.Error("it is not cut off")
+					}
+					break
+				}
+				if got := s.buffered.Load(); got > limit {
+					t.Fatalf("%d bytes are held", got)
+				}
+			}
+		}
+		if got := other.do("ping"); got != "+PONG\r\n" {
+			t.Error(got)
+		}
+		eventually(t, "they are gone", func() bool { return clientsOf(s) == 1 })
+		if n := strings.Count(log.text(), "does not take its replies"); n != 1 {
+			t.Errorf("it is logged %d times: %s", n, log.text())
+		}
+	}
+}
+
+// What is received early comes out as it went in, and is bounded for each client, together with its replies. More time is given for
+// what is received, not for asking.
+func TestWhatIsReceivedEarlyIsBounded(t *testing.T) {
+	s := start(t, Config{})
+	c := newClient(s, nil)
+	c.out = make([]byte, 0, 10<<20)
+	noise := rand.NewChaCha8([32]byte{1})
+	rng := rand.New(noise)
+	var in, out bytes.Buffer
+	extended := 0
+	for {
+		h, more := c.receiveEarly(func(b []byte) (int, error) {
+			n := rng.IntN(len(b) + 1)
+			_, _ = noise.Read(b[:n]) // never fails
+			in.Write(b[:n])
+			return n, nil
+		})
+		if more {
+			extended++
+		}
+		if h == noRoom {
+			break
+		}
+	}
+	if all := c.early.size + cap(c.out); all > maxReplyBytes || all < maxReplyBytes-earlyChunk || in.Len() > c.early.size || in.Len() < c.early.size-earlyChunk {
+		t.Errorf("%d bytes are received and take %d, beside %d", in.Len(), c.early.size, cap(c.out))
+	}
+	if most := in.Len() / earlyStep; extended > most || extended < most-2 {
+		t.Errorf("more time is given %d times for %d bytes", extended, in.Len())
+	}
+	c.quit = true // it is not to be received from any more
+	if h, _ := c.receiveEarly(nil); h != noRoom {
+		t.Error(h)
+	}
+	c.account()
+	if got := s.buffered.Load(); got < int64(c.early.size+cap(c.out)) {
+		t.Errorf("%d bytes are counted", got)
+	}
+	for b := make([]byte, 1000); ; {
+		n := c.early.take(b[:1+rng.IntN(len(b))])
+		if n == 0 {
+			break
+		}
+		out.Write(b[:n])
+	}
+	if !bytes.Equal(in.Bytes(), out.Bytes()) || c.early.size != 0 || c.early.chunks != nil {
+		t.Errorf("%d of %d bytes come out", out.Len(), in.Len())
+	}
+}
