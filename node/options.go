@@ -30,7 +30,7 @@ func WithoutTTL() SetOption { return func(o *setOptions) { o.noEnd = true } }
 // WithKeepTTL keeps the TTL that the present entry has.
 func WithKeepTTL() SetOption { return func(o *setOptions) { o.keepTTL = true } }
 
-// WithTags attaches tags, by which InvalidateTags finds the entry.
+// WithTags attaches tags, by which InvalidateTags finds the entry: at most 64, each of 1 to 1024 bytes of UTF-8.
 func WithTags(tags ...string) SetOption {
 	return func(o *setOptions) { o.tags = append(o.tags, tags...) }
 }

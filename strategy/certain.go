@@ -34,14 +34,15 @@ func WithStoreWait(d time.Duration) StoreOption {
 	}
 }
 
-// WithReusableKeys lets a key be set again after it was deleted or revoked, as those need who keep more than sessions in the
-// store: counters, cached pages. Default: a deleted key stays dead for the node's Retention, and a key that was found here
+// WithReusableKeys lets a key be set again after it was deleted or revoked: for stores that hold more than sessions (rate limits,
+// cached pages). Default: a deleted key stays dead for the node's Retention, and a key that was found here
 // is saved only while it is still there, so that the slow request that saves its session after the log-out fails with
 // ErrRevoked.
 func WithReusableKeys() StoreOption { return func(o *storeOptions) { o.reusable = true } }
 
-// WithUserOf tells the store whose session the data is, "" for nobody's, so that RevokeUser finds it. It is called for each
-// write, from any goroutine, and must not keep or change the data.
+// WithUserOf tells the store whose session the data is, "" for nobody's, so that RevokeUser finds it, and what ends the user's
+// sessions in all stores and caches: see UserTag. The ID is UTF-8 and at most 1015 bytes, less the prefix of the store; with a longer one the
+// write fails with ErrTooLarge. userOf is called for each write, from any goroutine, and must not keep or change the data.
 func WithUserOf(userOf func(data []byte) string) StoreOption {
 	return func(o *storeOptions) { o.userOf = userOf }
 }
@@ -181,7 +182,7 @@ func (c *certain) write(ctx context.Context, token string, data []byte, ttl time
 	tags := []string{c.scope}
 	if c.userOf != nil {
 		if user := c.userOf(data); user != "" {
-			tags = append(tags, c.userTag(user))
+			tags = append(tags, c.ownUserTag(user), UserTag(user))
 		}
 	}
 	return c.on.Set(ctx, key, bytes.Clone(data), setParams{TTL: ttl, Endless: ttl == 0, Tags: tags, IfPresent: onlyPresent})
@@ -197,17 +198,18 @@ func (c *certain) remove(ctx context.Context, token string, revoke bool) error {
 	return c.on.Delete(ctx, key, revoke)
 }
 
-// revokeUser ends every session of a user.
+// revokeUser ends every session that a user has in this store.
 func (c *certain) revokeUser(ctx context.Context, userID string) error {
 	if c.userOf == nil || userID == "" {
 		return fmt.Errorf("%w: no user id, or a store without WithUserOf", ErrInvalid)
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	return c.on.InvalidateTags(ctx, c.userTag(userID))
+	return c.on.InvalidateTags(ctx, c.ownUserTag(userID))
 }
 
-func (c *certain) userTag(user string) string { return c.scope + "/" + userTag(user) }
+// ownUserTag finds the sessions of a user in this store alone.
+func (c *certain) ownUserTag(user string) string { return c.scope + "/" + UserTag(user) }
 
 // all returns the data of every token of this store.
 func (c *certain) all(ctx context.Context) (map[string][]byte, error) {

@@ -79,8 +79,9 @@ func (f *FiberStorage) ResetWithContext(ctx context.Context) error {
 	return nil
 }
 
-// RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
-// anew at once. It needs WithUserOf and fails with ErrInvalid without it.
+// RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
+// user may log in anew at once. It needs WithUserOf and fails with ErrInvalid without it. To end the user's sessions in all stores
+// and caches of the cluster, invalidate UserTag.
 func (f *FiberStorage) RevokeUser(ctx context.Context, userID string) error {
 	if err := f.revokeUser(ctx, userID); err != nil {
 		return fmt.Errorf("session storage: revoke user: %w", err)

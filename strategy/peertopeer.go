@@ -140,13 +140,14 @@ func (p *PeerToPeer) Clear(ctx context.Context) error {
 	return nil
 }
 
-// RevokeUser removes every session of one user on every replica, and voids loads under way. It does not refuse a later
-// Set of these tokens, see UserRevoker. userID is the text of the user's ID; an empty one is ErrInvalid.
+// RevokeUser removes every session of one user on every replica, and voids loads under way; as Typed.RevokeUser it does so in every
+// cache and store that has UserTag. It does not refuse a later Set of these tokens, see UserRevoker. userID is the text of the user's
+// ID; an empty one is ErrInvalid.
 func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 	if userID == "" {
 		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
 	}
-	if err := p.on.InvalidateTags(ctx, userTag(userID)); err != nil {
+	if err := p.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
 		return fmt.Errorf("session cache: revoke user: %w", err)
 	}
 	return nil
@@ -203,7 +204,7 @@ func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {
 	}
 	l := loaded{value: value, ttl: p.lifetime(session.Expires)}
 	if id := session.UserID(); id != "" {
-		l.tags = []string{userTag(id)}
+		l.tags = []string{UserTag(id)}
 	}
 	return l, nil
 }

@@ -60,8 +60,9 @@ func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, s.wrap("all", err)
 }
 
-// RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
-// anew at once. It needs WithUserOf and fails with ErrInvalid without it.
+// RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
+// user may log in anew at once. It needs WithUserOf and fails with ErrInvalid without it. To end the user's sessions in all stores
+// and caches of the cluster, invalidate UserTag.
 func (s *SCSStore) RevokeUser(ctx context.Context, userID string) error {
 	return s.wrap("revoke user", s.revokeUser(ctx, userID))
 }

@@ -58,7 +58,7 @@ var (
 	ErrInvalid = node.ErrInvalid
 )
 
-// userTagPrefix makes the tag by which all sessions of a user are found. The Redis front gives its sessions the same one.
-const userTagPrefix = "user:"
-
-func userTag(userID string) string { return userTagPrefix + userID }
+// UserTag is the tag that all caches and stores of this package, those of gorilla/sessions and gin, and the Redis front give to the
+// sessions of a user. Invalidating it with node.InvalidateTags ends every session of the user in all of them: so do "huddle
+// revoke-user", and RevokeUser of PeerToPeer and Typed. What shares a cluster must mean the same user by an ID.
+func UserTag(userID string) string { return "user:" + userID }

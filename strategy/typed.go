@@ -123,12 +123,13 @@ func (t *Typed[T]) Clear(ctx context.Context) error {
 	return nil
 }
 
-// RevokeUser removes every entry of one user, in every cache that tags its entries with the user's ID: PeerToPeer too.
+// RevokeUser removes every entry of one user, in every cache and store that tags its entries with the user's ID, see UserTag: also the
+// sessions in a PeerToPeer, and those in an SCSStore or FiberStorage with WithUserOf, which logs the user out.
 func (t *Typed[T]) RevokeUser(ctx context.Context, userID string) error {
 	if userID == "" {
 		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
 	}
-	if err := t.on.InvalidateTags(ctx, userTag(userID)); err != nil {
+	if err := t.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
 		return fmt.Errorf("session cache: revoke user: %w", err)
 	}
 	return nil
@@ -165,7 +166,7 @@ func (t *Typed[T]) encode(item Item[T]) (loaded, error) {
 	}
 	l := loaded{value: data, ttl: t.lifetime(item.Expires), tags: []string{t.scope}}
 	if item.UserID != "" {
-		l.tags = append(l.tags, userTag(item.UserID))
+		l.tags = append(l.tags, UserTag(item.UserID))
 	}
 	return l, nil
 }

@@ -142,6 +142,16 @@ func TestService(t *testing.T) {
 		want(i, "/me", http.StatusOK, "<nil>")
 	}
 
+	// What revoke-user does ends these sessions too.
+	jar.SetCookies(site, nil)
+	want(1, "/login?user=ada", http.StatusOK, "done")
+	if err := c.Node(0).InvalidateTags(t.Context(), strategy.UserTag("ada")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range urls {
+		want(i, "/me", http.StatusOK, "<nil>")
+	}
+
 	// A replica that is cut off does not say that nobody is logged in.
 	jar.SetCookies(site, nil)
 	want(1, "/login?user=bob", http.StatusOK, "done")

@@ -54,7 +54,8 @@ func New(n *node.Node, keyPairs [][]byte, opts ...strategy.StoreOption) *Store {
 	return s
 }
 
-// WithUser tells the store whose session it is by its values, "" for nobody's, so that RevokeUser finds it.
+// WithUser tells the store whose session it is by its values, "" for nobody's, so that RevokeUser finds it, and what ends the user's
+// sessions in all stores and caches: see strategy.UserTag and strategy.WithUserOf.
 func WithUser(userOf func(values map[any]any) string) strategy.StoreOption {
 	return strategy.WithUserOf(func(data []byte) string {
 		values, err := decode(data)
@@ -170,8 +171,8 @@ func (s *Store) Renew(ctx context.Context, session *sessions.Session) error {
 	return nil
 }
 
-// RevokeUser ends every session of one user on every replica, also those whose requests are under way; the user may log in
-// anew at once. It needs WithUser.
+// RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
+// user may log in anew at once. It needs WithUser.
 func (s *Store) RevokeUser(ctx context.Context, userID string) error {
 	return s.sessions.RevokeUser(ctx, userID)
 }

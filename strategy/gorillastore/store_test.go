@@ -187,7 +187,8 @@ func TestLogOut(t *testing.T) {
 }
 
 func TestRevokeUser(t *testing.T) {
-	s := stores(nodetest.Start(t, 2), gorillastore.WithUser(func(values map[any]any) string {
+	nodes := nodetest.Start(t, 2)
+	s := stores(nodes, gorillastore.WithUser(func(values map[any]any) string {
 		user, _ := values["user"].(string)
 		return user
 	}))
@@ -210,6 +211,11 @@ func TestRevokeUser(t *testing.T) {
 	}
 	laptop.set(t, s[0], "user", "ada")
 	laptop.want(t, s[1], "user", "ada")
+	if err := nodes.Node(1).InvalidateTags(t.Context(), strategy.UserTag("ada")); err != nil { // as revoke-user does
+		t.Fatal(err)
+	}
+	laptop.wantNone(t, s[0])
+	bob.want(t, s[0], "user", "bob")
 	if err := newStore(nil).RevokeUser(t.Context(), "ada"); !errors.Is(err, strategy.ErrInvalid) {
 		t.Errorf("RevokeUser without WithUser = %v, want ErrInvalid", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/huddle-cache/huddle/cmd/internal/admin"
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/strategy"
 	"github.com/huddle-cache/huddle/transport/resp"
 )
 
@@ -330,5 +331,5 @@ func (b *adminBackend) Remove(ctx context.Context, key string, revoke bool) (boo
 
 // RevokeUser implements admin.Backend.
 func (b *adminBackend) RevokeUser(ctx context.Context, userID string) error {
-	return b.InvalidateTags(ctx, userTag(userID))
+	return b.InvalidateTags(ctx, strategy.UserTag(userID))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/huddle-cache/huddle/node/nodetest"
+	"github.com/huddle-cache/huddle/strategy"
 )
 
 // TestWatchOfAPresentKeyNoticesACut: the entry that was watched is gone with it, so what was read before is not stored in its place.
@@ -17,7 +18,7 @@ func TestWatchOfAPresentKeyNoticesACut(t *testing.T) {
 	const adas, bobs = `{"user":{"id":"ada"}}`, `{"user":{"id":"bob"}}`
 	for about, cut := range map[string]func() error{
 		"cleared":          func() error { return c.FlushDB(ctx).Err() },
-		"its user revoked": func() error { return n.InvalidateTags(ctx, userTag("ada")) },
+		"its user revoked": func() error { return n.InvalidateTags(ctx, strategy.UserTag("ada")) },
 	} {
 		if err := c.Set(ctx, "k", adas, 0).Err(); err != nil {
 			t.Fatal(err)

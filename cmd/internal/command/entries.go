@@ -313,6 +313,13 @@ type revokeUserCmd struct {
 	target
 }
 
+// Help is the long form of the help.
+func (revokeUserCmd) Help() string {
+	return "Finds the sessions that are tagged with the user: those of package strategy, of scs, Fiber, gorilla and gin if the store was told " +
+		"how to find the user (WithUserOf, WithUser), and sessions in JSON with a user that were set through the Redis protocol or this program. " +
+		"Hashes, and sessions whose user is not known, are not found."
+}
+
 // Run ends every session of a user.
 func (c *revokeUserCmd) Run(io *streams) error {
 	if c.User == "" {
