@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -92,13 +91,13 @@ func (c *benchCmd) config() (cfg bench.Config, err error) {
 	return cfg, c.check(cfg)
 }
 
-// checkAlone refuses flags that only a cluster of its own heeds. --replicas may be in the environment for the sake of serve.
+// checkAlone refuses flags that only a cluster of its own heeds.
 func (c *benchCmd) checkAlone() error {
 	for _, f := range []struct {
 		flag  string
 		given bool
 	}{
-		{"--nodes", c.Nodes != nil}, {"--replicas", c.Replicas != nil && os.Getenv("HUDDLE_REPLICAS") == ""}, {"--via", len(c.Via) > 0},
+		{"--nodes", c.Nodes != nil}, {"--replicas", c.Replicas != nil}, {"--via", len(c.Via) > 0},
 	} {
 		if f.given && !c.SelfContained {
 			return usage("%s is for a cluster of its own: give --self-contained too", f.flag)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/app"
 )
 
@@ -25,6 +26,8 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitAbsent  = 3
+	exitUnsure  = 4
 )
 
 // streams are what a command reads and writes.
@@ -60,7 +63,7 @@ type grammar struct {
 }
 
 // Main runs the command that args name and returns the exit code: 0 when it worked, 1 when it failed, 2 when it was asked for
-// wrongly.
+// wrongly; of get and touch 3 when there certainly is no such entry, and 4 when that is not known just now.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	var g grammar
 	io := &streams{in: in, out: out, err: errOut}
@@ -70,6 +73,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		kong.Name("huddle"),
 		kong.Description("A session cache that lives inside the service it serves."),
 		kong.DefaultEnvars("HUDDLE"),
+		onlyShared(),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { ended = code; panic(exitNow{}) }),
 		kong.Bind(io),
@@ -167,11 +171,15 @@ func hint(err error) string {
 func exitCode(err error, errOut io.Writer) int {
 	var usage *app.UsageError
 	var quiet *quietError
+	var about *entryError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &quiet):
 		return exitFailure
+	case errors.As(err, &about):
+		fmt.Fprintf(errOut, "huddle: %v\n", err)
+		return about.code
 	case errors.As(err, &usage):
 		fmt.Fprintf(errOut, "huddle: %v\n", err)
 		return exitUsage
@@ -181,6 +189,29 @@ func exitCode(err error, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "huddle: %v\n", err)
 		return exitFailure
 	}
+}
+
+// entryError is the end of a command about one entry that has an exit code of its own.
+type entryError struct {
+	error
+	code int
+}
+
+// Unwrap returns the cause.
+func (e *entryError) Unwrap() error { return e.error }
+
+// ofEntry gives the answer that there is no such entry, or that this is not known, an exit code of its own.
+func ofEntry(err error) error {
+	var refused *api.Error
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case api.CodeAbsent:
+			return &entryError{err, exitAbsent}
+		case api.CodeUnsure:
+			return &entryError{err, exitUnsure}
+		}
+	}
+	return err
 }
 
 // quietError ends with a failure about which all has been said.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/client"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
+	"github.com/huddle-cache/huddle/node"
 )
 
 // target names the node that a command speaks to.
@@ -98,6 +100,13 @@ type getCmd struct {
 	target
 }
 
+// Help is the long form of the help.
+func (getCmd) Help() string {
+	return "The exit code is 0 if the value was printed, 3 if there certainly is no such entry, 4 if that is not known just now (try again), 1 if " +
+		"no node answered, or refused to. With --json what failed is printed to standard output too: \"code\" is absent, unsure, no_answer if no " +
+		"node answered, or another of the admin interface's, and \"error\" says more. \"value\" is null for a value that is no text: it is in \"value_base64\"."
+}
+
 // Run prints a value as it is; a line end is added on a terminal only.
 func (c *getCmd) Run(io *streams) error {
 	if err := checkKeys(c.Key); err != nil {
@@ -111,24 +120,18 @@ func (c *getCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	e, err := cl.Get(ctx, c.Key)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return err
-	}
-	if c.JSON {
-		out := struct {
-			Key     string   `json:"key"`
-			Value   string   `json:"value,omitempty"`
-			Bytes   []byte   `json:"value_base64,omitempty"` // when the value is no text
-			Version uint64   `json:"version,string"`
-			TTL     float64  `json:"ttl_seconds,omitempty"` // absent: no end
-			Tags    []string `json:"tags,omitempty"`
-		}{Key: c.Key, Version: e.Version, TTL: e.TTL.Seconds(), Tags: e.Tags}
-		if utf8.Valid(e.Value) {
-			out.Value = string(e.Value)
-		} else {
-			out.Bytes = e.Value
+	case err != nil:
+		if c.JSON {
+			if err := c.say(io, failed(c.Key, err), ""); err != nil {
+				return err
+			}
 		}
-		return c.say(io, out, "")
+		return ofEntry(err)
+	case c.JSON:
+		return c.say(io, entryInJSON(c.Key, e), "")
 	}
 	if _, err := io.out.Write(e.Value); err != nil {
 		return err
@@ -137,6 +140,44 @@ func (c *getCmd) Run(io *streams) error {
 		_, err = fmt.Fprintln(io.out)
 	}
 	return err
+}
+
+// entry is what get prints of an entry with --json.
+type entry struct {
+	Key     string   `json:"key"`
+	Value   *string  `json:"value"`                  // null: it is no text
+	Bytes   []byte   `json:"value_base64,omitempty"` // of a value that is no text
+	Version uint64   `json:"version,string"`
+	TTL     float64  `json:"ttl_seconds,omitempty"` // absent: no end
+	Tags    []string `json:"tags,omitempty"`
+}
+
+func entryInJSON(key string, e node.Entry) entry {
+	out := entry{Key: key, Version: e.Version, TTL: e.TTL.Seconds(), Tags: e.Tags}
+	if utf8.Valid(e.Value) {
+		text := string(e.Value)
+		out.Value = &text
+	} else {
+		out.Bytes = e.Value
+	}
+	return out
+}
+
+// codeNoAnswer is of what no node has answered to.
+const codeNoAnswer = "no_answer"
+
+// failure is what get prints with --json when it has no value.
+type failure struct {
+	Key string `json:"key"`
+	api.Error
+}
+
+func failed(key string, err error) failure {
+	var refused *api.Error
+	if errors.As(err, &refused) {
+		return failure{key, *refused}
+	}
+	return failure{key, api.Error{Code: codeNoAnswer, Text: err.Error()}}
 }
 
 type setCmd struct {
@@ -221,6 +262,9 @@ type touchCmd struct {
 	target
 }
 
+// Help is the long form of the help.
+func (touchCmd) Help() string { return "The exit code is 3 if there is no such entry." }
+
 // Run gives a key a new time to live.
 func (c *touchCmd) Run(io *streams) error {
 	if err := checkKeys(c.Key); err != nil {
@@ -237,7 +281,7 @@ func (c *touchCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Touch(ctx, c.Key, c.TTL); err != nil {
-		return err
+		return ofEntry(err)
 	}
 	return c.say(io, api.Done{OK: true}, "touched")
 }

@@ -63,7 +63,7 @@ type serveCmd struct {
 
 // Help is the long form of the help.
 func (serveCmd) Help() string {
-	return "Every flag can also be given in the environment: --max-memory as HUDDLE_MAX_MEMORY. The exit code is 0 after a full hand-over, " +
+	return "Every flag of serve can also be given in the environment: --max-memory as HUDDLE_MAX_MEMORY. The exit code is 0 after a full hand-over, " +
 		"1 if the node failed, or ended before all was handed over, 2 if a flag is not usable."
 }
 
