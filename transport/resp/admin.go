@@ -165,10 +165,17 @@ func commandGetKeys(c *client, args [][]byte) {
 	switch cmd := c.srv.find(args[0]); {
 	case cmd == nil || cmd.run == nil:
 		c.writeError("ERR Invalid command specified")
-	case cmd.first == 0:
+	case cmd.first == 0 && !cmd.counted:
 		c.writeError("ERR The command has no key arguments")
 	case !cmd.fits(len(args)):
 		c.writeError("ERR Invalid number of arguments specified for command")
+	case cmd.counted:
+		counted, _, _ := countedKeys(args) // none if they are counted wrongly
+		keys := make([]string, 0, len(counted))
+		for _, key := range counted {
+			keys = append(keys, string(key))
+		}
+		c.writeKeys(keys)
 	default:
 		var keys []string
 		for i := cmd.first; i <= cmd.lastKey(args); i += cmd.step {

@@ -10,6 +10,7 @@
 // DBSIZE RANDOMKEY FLUSHDB FLUSHALL.
 // Sets: SADD SREM SMEMBERS SISMEMBER SMISMEMBER SCARD SSCAN.
 // Transactions: MULTI EXEC DISCARD WATCH UNWATCH.
+// Locks: EVAL EVALSHA SCRIPT.
 //
 // # Differences from Redis
 //
@@ -34,6 +35,9 @@
 //   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
 //     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
 //   - INCR, HSET, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.
+//   - There is no Lua. EVAL, EVALSHA and SCRIPT LOAD, EXISTS and FLUSH know the scripts by which clients take, extend and release locks: see
+//     lockscripts.go. EVALSHA knows some of them before they are sent. A script that sees to several keys is refused with more than one. If
+//     the backend is an UnsetBackend, what a script removes can be set again.
 //   - A hash is one entry, and with all its fields bounded by Config.MaxValueBytes; a field that changes costs the writing of all. The
 //     order of its fields is that of a small hash in Redis, whatever its size, and HSCAN returns all fields in its first answer. If the
 //     backend is an UnsetBackend, the HDEL of the last field is not final.

@@ -27,6 +27,7 @@ type Server struct {
 	many     ManyBackend     // nil: the backend writes one key at a time
 	later    LaterBackend    // nil: each operation that takes time needs a goroutine
 	commands map[string]*command
+	scripts  *scripts
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	started  time.Time
@@ -66,6 +67,7 @@ func Listen(cfg Config) (*Server, error) {
 		log:      cfg.Logger,
 		ln:       ln,
 		commands: commandTable(),
+		scripts:  newScripts(),
 		started:  time.Now(),
 		rate:     rate{at: time.Now()},
 		clients:  make(map[*client]struct{}),

@@ -12,6 +12,7 @@ type command struct {
 	arity int // arguments with the name; negative: at least so many
 	// The keys, as COMMAND tells them: positions of the first and last, and the step between. 0: none.
 	first, last, step int
+	counted           bool // the keys begin at 3, and at 2 is how many there are
 	write             bool // for COMMAND
 	open              bool // allowed before the password is given
 	direct            bool // not queued by MULTI
@@ -103,6 +104,10 @@ func commandTable() map[string]*command {
 		command{name: "renamenx", arity: 3, first: 1, last: 2, step: 1, write: true, run: cmdRenamenx},
 		command{name: "exists", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
 		command{name: "touch", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
+
+		command{name: "eval", arity: -3, counted: true, write: true, run: cmdEval},
+		command{name: "evalsha", arity: -3, counted: true, write: true, run: cmdEvalsha},
+		command{name: "script", arity: -2, run: cmdScript},
 
 		command{name: "scan", arity: -2, run: cmdScan},
 		command{name: "keys", arity: 2, run: cmdKeys},

@@ -39,6 +39,28 @@ func CompareScripts(t *testing.T, redis, ours string) {
 	}
 }
 
+// CompareCommands sends commands, in RESP2 or in RESP3, to a Redis and to the server at the address ours. Replies are compared as same makes
+// of them. The first that differs ends the test.
+func CompareCommands(t *testing.T, redis, ours, proto string, commands [][]string, same func(args []string, reply string) string) {
+	t.Helper()
+	a, b := dial(t, redis), dial(t, ours)
+	a.do("hello", proto)
+	b.do("hello", proto)
+	for some := range slices.Chunk(commands, 50) {
+		var raw strings.Builder
+		for _, args := range some {
+			raw.WriteString(Command(args...))
+		}
+		a.send(raw.String())
+		b.send(raw.String())
+		for _, args := range some {
+			if want, got := same(args, a.reply()), same(args, b.reply()); got != want {
+				t.Fatalf("%q: %q, Redis: %q", args, got, want)
+			}
+		}
+	}
+}
+
 // Options change what CompareRandom sends.
 type Options struct {
 	// Seed determines the commands. With an odd one they are sent in RESP3.
