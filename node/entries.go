@@ -18,8 +18,6 @@ type Entry struct {
 	Version uint64        // grows with every write of the key
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string
-	// Size is what the entry takes in memory, in bytes: of Config.MaxBytes and, with Config.HashTokens, for the Value that was opened.
-	Size int
 	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
 	// this version. It is nil where another node had to be asked.
 	Memo *Memo
@@ -136,10 +134,7 @@ func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
-	out := Entry{Value: value, Version: e.Version, Tags: e.Tags, Size: e.Size()}
-	if n.tokens != nil {
-		out.Size += len(value)
-	}
+	out := Entry{Value: value, Version: e.Version, Tags: e.Tags}
 	if e.Expires != 0 {
 		out.TTL = max(time.Duration(e.Expires-now), 1)
 	}

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/huddle-cache/huddle/node"
 )
@@ -21,43 +22,118 @@ type decoded struct {
 	left node.Notes // those in the line whose entries have been replaced or have gone
 }
 
-// decodedSession is what a memo holds. Of is the item that it is the value of.
+// decodedSession is what a memo holds. Of is the item that it is the value of, and Left tells who bounds it.
 type decodedSession struct {
 	node.Note
-	prefix int // the length of the key's part that is not the token
-	kept
-	memo *node.Memo // where it is
-	by   *decoded   // who bounds it
-	gone bool       // from the line; under the lock
+	packed
+	places  uint16         // how many lie behind the item, for the channels
+	prefix  uint16         // the length of the key's part that is not the token
+	gone    bool           // from the line; under the lock
+	general *CachedSession // the session, if it could not be packed
+}
+
+// decodedItem is one of them with its place in the line.
+type decodedItem = item[decodedSession]
+
+// withPlaces is an item and the places behind it, in one allocation: a reader waits for memory once, and not for each.
+type withPlaces[P any] struct {
+	item   decodedItem
+	places P
+}
+
+// mostPlaces is how many places there can be behind an item.
+const mostPlaces = 216
+
+// newDecodedItem returns an item with so many places behind it, mostPlaces at most, and its size.
+func newDecodedItem(places int) (it *decodedItem, size int64) {
+	switch { // sizes that the allocator has
+	case places == 0:
+		return new(decodedItem), int64(unsafe.Sizeof(*it))
+	case places <= 6:
+		return newWithPlaces[[6]place]()
+	case places <= 10:
+		return newWithPlaces[[10]place]()
+	case places <= 18:
+		return newWithPlaces[[18]place]()
+	case places <= 42:
+		return newWithPlaces[[42]place]()
+	case places <= 90:
+		return newWithPlaces[[90]place]()
+	}
+	return newWithPlaces[[mostPlaces]place]()
+}
+
+func newWithPlaces[P any]() (*decodedItem, int64) {
+	r := new(withPlaces[P])
+	return &r.item, int64(unsafe.Sizeof(*r))
+}
+
+// behind returns the places behind an item.
+func behind(it *decodedItem) []place {
+	if it.value.places == 0 {
+		return nil
+	}
+	return unsafe.Slice((*place)(unsafe.Add(unsafe.Pointer(it), unsafe.Sizeof(*it))), it.value.places)
+}
+
+// newDecoded returns an item with a session that was read from value. within: all of its texts lie there.
+func newDecoded(s *CachedSession, value string, within bool) *decodedItem {
+	if places := s.places(); within && places <= mostPlaces {
+		it, size := newDecodedItem(places)
+		it.value.places = uint16(places)
+		if it.weight = size; it.value.pack(s, value, behind(it)) {
+			return it
+		}
+	}
+	own := s.Clone()
+	it := &decodedItem{value: decodedSession{general: &own}}
+	if it.weight = int64(s.structs()); !within {
+		it.weight = int64(s.weight())
+	}
+	it.weight += int64(len(value)) // which texts that lie there keep in memory
+	return it
+}
+
+// copyOf makes to a copy of the session of an item that was read from value. It shares nothing with the item that can be changed.
+func copyOf(it *decodedItem, value string, to *CachedSession) {
+	if it.value.general != nil {
+		*to = it.value.general.Clone()
+		return
+	}
+	it.value.unpack(to, value, behind(it))
 }
 
 // decodedIn returns the session that a memo holds for caches whose keys have a prefix of that length, or nil.
-func decodedIn(memo *node.Memo, prefix int) *item[decodedSession] {
+func decodedIn(memo *node.Memo, prefix int) *decodedItem {
 	if note := memo.Load(); note != nil {
-		if it, ok := note.Of.(*item[decodedSession]); ok && it.value.prefix == prefix {
+		if it, ok := note.Of.(*decodedItem); ok && int(it.value.prefix) == prefix {
 			return it
 		}
 	}
 	return nil
 }
 
-// keep puts a copy of a session into the memo of its entry. weight is what it takes, with the entry, which it keeps in memory.
-func (d *decoded) keep(memo *node.Memo, prefix int, session CachedSession, weight int64) {
-	if memo == nil || d.maxCount == 0 || weight > d.maxBytes {
+// keep puts a session that was decoded from the value of an entry into the memo of the entry. within: all of its texts lie in the value.
+func (d *decoded) keep(memo *node.Memo, prefix int, s *CachedSession, value string, within bool) {
+	if memo == nil || d.maxCount == 0 || d.maxBytes == 0 {
 		return
 	}
-	it := &item[decodedSession]{value: decodedSession{prefix: prefix, kept: keep(session), memo: memo, by: d}, weight: weight}
-	it.value.Note = node.Note{Of: it, Left: &d.left}
+	it := newDecoded(s, value, within)
+	if it.weight > d.maxBytes {
+		return
+	}
+	it.value.prefix = uint16(prefix) // of a key
+	it.value.Of, it.value.Left = it, &d.left
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if decodedIn(memo, prefix) != nil || !memo.Swap(memo.Load(), &it.value.Note) {
+	if decodedIn(memo, prefix) != nil || !memo.Put(memo.Load(), &it.value.Note) {
 		return // somebody else has just decoded it
 	}
 	d.line.push(it)
 	d.count++
-	d.bytes += weight
+	d.bytes += it.weight
 	for note := d.left.Take(); note != nil; note = d.left.Take() {
-		d.drop(note.Of.(*item[decodedSession]))
+		d.drop(note.Of.(*decodedItem))
 	}
 	for d.count > d.maxCount || d.bytes > d.maxBytes {
 		d.drop(d.line.victim(it))
@@ -68,7 +144,7 @@ func (d *decoded) keep(memo *node.Memo, prefix int, session CachedSession, weigh
 func (d *decoded) forget(memo *node.Memo, prefix int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if it := decodedIn(memo, prefix); it != nil && it.value.by == d {
+	if it := decodedIn(memo, prefix); it != nil && it.value.Left == &d.left {
 		d.drop(it)
 	}
 }
@@ -82,12 +158,12 @@ func (d *decoded) forgetAll() {
 	}
 }
 
-func (d *decoded) drop(it *item[decodedSession]) {
+func (d *decoded) drop(it *decodedItem) {
 	if it.value.gone {
 		return
 	}
 	it.value.gone = true
-	it.value.memo.Swap(&it.value.Note, nil)
+	it.value.Remove()
 	d.line.remove(it)
 	d.count--
 	d.bytes -= it.weight

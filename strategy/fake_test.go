@@ -123,7 +123,7 @@ func (n *fakeNode) Set(ctx context.Context, key string, value []byte, how strate
 	}
 	n.clock++
 	n.changed[key] = n.clock
-	n.entries[key] = node.Entry{Value: bytes.Clone(value), Version: n.clock, TTL: how.TTL, Tags: how.Tags, Size: len(key) + len(value), Memo: new(node.Memo)}
+	n.entries[key] = node.Entry{Value: bytes.Clone(value), Version: n.clock, TTL: how.TTL, Tags: how.Tags, Memo: new(node.Memo)}
 	delete(n.ends, key)
 	if how.TTL > 0 {
 		n.ends[key] = time.Now().Add(how.TTL)

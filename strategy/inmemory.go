@@ -48,12 +48,14 @@ type InMemory struct {
 
 // held is a session kept. It is not changed once it is stored, but for its places in the indexes.
 type held struct {
-	kept
+	session CachedSession
 	expires time.Time
 	index   int // in ends
 
 	next, prev *held // of the same user
 }
+
+func (h *held) key() string { return h.session.Token }
 
 // userIndex is what the session of a user takes in the index of users.
 const userIndex = 80
@@ -81,7 +83,7 @@ func NewInMemory(cfg InMemoryConfig) *InMemory {
 		dead:    newDeadTokens(cfg.MaxBytes / 4),
 		loading: map[string]map[*pending]struct{}{},
 	}
-	c.items = newSieve(cfg.MaxEntries, cfg.MaxBytes, func(_ string, h *held) { c.unlist(h) })
+	c.items = newSieve(cfg.MaxEntries, cfg.MaxBytes, c.unlist)
 	return c
 }
 
@@ -104,7 +106,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	if err := session.Validate(); err != nil {
 		return err
 	}
-	h := &held{kept: keep(session)}
+	h := &held{session: session.Clone()}
 	h.session.own()
 	weight := h.session.weight()
 	if h.session.UserID() != "" {
@@ -130,7 +132,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 		return nil
 	}
 	c.list(h)
-	c.items.putLocked(h.session.Token, h, int64(weight))
+	c.items.putLocked(h, int64(weight))
 	c.arm(now)
 	return nil
 }
@@ -153,7 +155,8 @@ func (c *InMemory) Get(_ context.Context, token string) (session CachedSession, 
 	if !ok || h.over(time.Now()) {
 		return session, false, nil
 	}
-	h.copyTo(&session)
+	session = h.session
+	session.User = session.User.clone()
 	return session, true, nil
 }
 

@@ -28,7 +28,7 @@ func newOptions(prefix string, opts []Option) options {
 		fillWait:     time.Second,
 		loadLock:     2 * time.Second,
 		logger:       slog.Default(),
-		decodedCount: 1 << 16,
+		decodedCount: 1 << 18,
 		decodedBytes: 64 << 20,
 	}
 	for _, opt := range opts {
@@ -76,7 +76,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by
-// bytes (estimated). Default 65536 and 64 MiB, beside the node's MaxBytes. 0 keeps none.
+// bytes. Default 262,144 and 64 MiB, beside the node's MaxBytes: one whose user has up to nine permissions in a channel takes 192 bytes or so, and
+// one with a text that is written with escapes as much as its JSON and its structs. 0 keeps none.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
 }

@@ -110,7 +110,7 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 		return true, true
 	}
 	it.visit()
-	it.value.copyTo(session)
+	copyOf(it, text(e.Value), session)
 	return true, true
 }
 
@@ -209,9 +209,12 @@ func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {
 	return l, nil
 }
 
+// text is raw, which must not change any more.
+func text(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), len(raw)) }
+
 // parse returns the session that raw, which must not change any more, holds, and whether it takes no memory for texts beside it.
 func (p *PeerToPeer) parse(token string, raw []byte) (session CachedSession, within bool, err error) {
-	session, within, err = decodeSession(unsafe.String(unsafe.SliceData(raw), len(raw)))
+	session, within, err = decodeSession(text(raw))
 	if err == nil && session.Token != token {
 		return CachedSession{}, false, fmt.Errorf("%w: another token than the key's", ErrInvalid)
 	}
@@ -233,11 +236,7 @@ func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
 	if err != nil {
 		return CachedSession{}, err
 	}
-	weight := session.structs()
-	if !within {
-		weight = session.weight()
-	}
-	p.decoded.keep(e.Memo, len(p.prefix), session, int64(weight+e.Size))
+	p.decoded.keep(e.Memo, len(p.prefix), &session, text(e.Value), within)
 	return session, nil
 }
 

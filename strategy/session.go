@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unsafe"
 )
 
 // CachedSession is a session as Vendure caches it. Its JSON has Vendure's names; fields that this type does not know
@@ -70,90 +69,39 @@ func (u *CachedSessionUser) clone() *CachedSessionUser {
 	if u == nil {
 		return nil
 	}
-	return u.roomed().user()
-}
-
-// kept is a session of which others get copies.
-type kept struct {
-	session CachedSession
-	room    userRoom // where session.User is; nil if there is none
-}
-
-// keep returns a copy of s, to be kept.
-func keep(s CachedSession) kept {
-	k := kept{session: s}
-	if s.User != nil {
-		k.room = s.User.roomed()
-		k.session.User = k.room.user()
+	permissions := 0
+	for i := range u.ChannelPermissions {
+		permissions += len(u.ChannelPermissions[i].Permissions)
 	}
-	return k
+	to, channels, flat := roomForUser(len(u.ChannelPermissions), permissions)
+	u.into(to, channels, flat)
+	return to
 }
 
-// copyTo makes to a copy that shares nothing with k that can be changed.
-func (k *kept) copyTo(to *CachedSession) {
-	*to = k.session
-	if k.room != nil {
-		to.User = k.room.again()
-	}
-}
-
-// userRoom is what a user takes, with all that belongs to it.
-type userRoom interface {
-	user() *CachedSessionUser
-	again() *CachedSessionUser // a copy
-}
-
-// roomFor is what a user with one channel, which is what most have, and its permissions take, in one allocation.
-type roomFor[P any] struct {
-	its         CachedSessionUser
+// userRoom is what a user with one channel, which is what most have, and its permissions take, in one allocation.
+type userRoom[P any] struct {
+	user        CachedSessionUser
 	channel     [1]ChannelPermissions
-	permissions P
+	permissions P // an array of strings
 }
 
-func (r *roomFor[P]) user() *CachedSessionUser { return &r.its }
-
-func (r *roomFor[P]) again() *CachedSessionUser {
-	n := new(roomFor[P])
-	*n = *r
-	n.its.ChannelPermissions = n.channel[:]
-	if p := r.channel[0].Permissions; p != nil {
-		n.channel[0].Permissions = unsafe.Slice((*string)(unsafe.Pointer(&n.permissions)), len(p)) // P is an array of at least so many
-	}
-	return &n.its
-}
-
-// otherRoom is that of any other user.
-type otherRoom struct{ its CachedSessionUser }
-
-func (r *otherRoom) user() *CachedSessionUser  { return &r.its }
-func (r *otherRoom) again() *CachedSessionUser { return r.its.clone() }
-
-// roomed returns a copy in a room of its own.
-func (u *CachedSessionUser) roomed() userRoom {
-	if len(u.ChannelPermissions) == 1 {
+// roomForUser returns memory for a user with so many channels, which have so many permissions together.
+func roomForUser(channels, permissions int) (*CachedSessionUser, []ChannelPermissions, []string) {
+	if channels == 1 {
 		// What is allocated has a fixed type, hence the steps.
-		switch n := len(u.ChannelPermissions[0].Permissions); {
-		case n <= 4:
-			room := new(roomFor[[4]string])
-			u.into(&room.its, room.channel[:], room.permissions[:0])
-			return room
-		case n <= 8:
-			room := new(roomFor[[8]string])
-			u.into(&room.its, room.channel[:], room.permissions[:0])
-			return room
-		case n <= 16:
-			room := new(roomFor[[16]string])
-			u.into(&room.its, room.channel[:], room.permissions[:0])
-			return room
+		switch {
+		case permissions <= 4:
+			r := new(userRoom[[4]string])
+			return &r.user, r.channel[:], r.permissions[:]
+		case permissions <= 8:
+			r := new(userRoom[[8]string])
+			return &r.user, r.channel[:], r.permissions[:]
+		case permissions <= 16:
+			r := new(userRoom[[16]string])
+			return &r.user, r.channel[:], r.permissions[:]
 		}
 	}
-	total := 0
-	for i := range u.ChannelPermissions {
-		total += len(u.ChannelPermissions[i].Permissions)
-	}
-	room := new(otherRoom)
-	u.into(&room.its, make([]ChannelPermissions, len(u.ChannelPermissions)), make([]string, 0, total))
-	return room
+	return new(CachedSessionUser), make([]ChannelPermissions, channels), make([]string, permissions)
 }
 
 // into copies u to to, its channels to channels, which are as many, and their permissions to flat, which has room for them.
@@ -167,9 +115,8 @@ func (u *CachedSessionUser) into(to *CachedSessionUser, channels []ChannelPermis
 		from, ch := &u.ChannelPermissions[i], &channels[i]
 		*ch = *from
 		if from.Permissions != nil {
-			start := len(flat)
-			flat = append(flat, from.Permissions...)
-			ch.Permissions = flat[start:len(flat):len(flat)]
+			n := copy(flat, from.Permissions)
+			ch.Permissions, flat = flat[:n:n], flat[n:]
 		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 // they came in, a hand walks from the oldest to the newest, spares those that were read since it last passed, and takes
 // the first that was not. A read only sets a flag, so reads run in parallel, and a flood of entries that are never read
 // again, such as the anonymous sessions of bad tokens, does not push out those in use, as it would with LRU.
-type sieve[V any] struct {
+type sieve[V keyed] struct {
 	maxCount  int
 	maxWeight int64
-	onEvict   func(key string, v V) // called under the lock; may be nil
+	onEvict   func(v V) // called under the lock
 
 	mu     sync.RWMutex
 	items  map[string]*item[V]
@@ -20,10 +20,12 @@ type sieve[V any] struct {
 	weight int64
 }
 
+// keyed is what knows the key that it is found by.
+type keyed interface{ key() string }
+
 type item[V any] struct {
 	value        V // first: whoever has it at hand looks at it before all else
 	visited      atomic.Bool
-	key          string
 	weight       int64
 	newer, older *item[V]
 }
@@ -95,7 +97,7 @@ func (it *item[V]) visit() {
 	}
 }
 
-func newSieve[V any](maxCount int, maxWeight int64, onEvict func(string, V)) *sieve[V] {
+func newSieve[V keyed](maxCount int, maxWeight int64, onEvict func(V)) *sieve[V] {
 	return &sieve[V]{maxCount: maxCount, maxWeight: maxWeight, onEvict: onEvict, items: map[string]*item[V]{}}
 }
 
@@ -115,16 +117,16 @@ func (s *sieve[V]) get(key string) (V, bool) {
 }
 
 // putLocked stores v and evicts what no longer fits. An entry that weighs more than the whole bound is not kept.
-func (s *sieve[V]) putLocked(key string, v V, weight int64) {
-	it, ok := s.items[key]
+func (s *sieve[V]) putLocked(v V, weight int64) {
+	it, ok := s.items[v.key()]
 	if ok {
 		s.weight += weight - it.weight
 		it.value, it.weight = v, weight
 		it.visited.Store(true)
 	} else {
-		it = &item[V]{key: key, value: v, weight: weight}
+		it = &item[V]{value: v, weight: weight}
 		s.line.push(it)
-		s.items[key] = it
+		s.items[v.key()] = it
 		s.weight += weight
 	}
 	s.shrinkLocked(it)
@@ -139,14 +141,12 @@ func (s *sieve[V]) shrinkLocked(keep *item[V]) {
 
 func (s *sieve[V]) drop(it *item[V]) {
 	s.unlink(it)
-	if s.onEvict != nil {
-		s.onEvict(it.key, it.value)
-	}
+	s.onEvict(it.value)
 }
 
 func (s *sieve[V]) unlink(it *item[V]) {
 	s.line.remove(it)
-	delete(s.items, it.key)
+	delete(s.items, it.value.key())
 	s.weight -= it.weight
 }
 

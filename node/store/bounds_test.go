@@ -496,13 +496,23 @@ func TestMemoEndsWithItsEntry(t *testing.T) {
 		e := &Entry{Key: "k", Version: 1}
 		s.Put(0, e)
 		note := &Note{Of: 1}
-		if !e.Memo.Swap(nil, note) || e.Memo.Load() != note {
+		if !e.Memo.Put(nil, note) || e.Memo.Load() != note {
 			t.Fatalf("%s: nothing can be kept", name)
 		}
+		if note.Remove(); e.Memo.Load() != nil {
+			t.Fatalf("%s: what has been removed is still there", name)
+		}
+		if note = (&Note{Of: 2}); !e.Memo.Put(nil, note) {
+			t.Fatalf("%s: nothing can be kept after another", name)
+		}
 		end(s)
-		if e.Memo.Load() != nil || e.Memo.Swap(e.Memo.Load(), note) {
+		if e.Memo.Load() != nil || e.Memo.Put(e.Memo.Load(), &Note{Of: 3}) {
 			t.Errorf("%s: something is kept, or can be", name)
 		}
+		if note.in.Load() != nil {
+			t.Errorf("%s: the note keeps the entry in memory", name)
+		}
+		note.Remove()
 	}
 }
 
@@ -517,7 +527,7 @@ func TestNotesOfEntriesThatLeft(t *testing.T) {
 			for i := range each {
 				e := &Entry{Key: "k", Version: uint64(i + 1)}
 				s.Put(w, e)
-				if !e.Memo.Swap(nil, &Note{Of: [2]int{w, i}, Left: &left}) {
+				if !e.Memo.Put(nil, &Note{Of: [2]int{w, i}, Left: &left}) {
 					t.Error("nothing can be kept")
 				}
 			}

@@ -117,9 +117,17 @@ type Memo struct{ p atomic.Pointer[Note] }
 // Note is what a Memo holds. Where it is part of what Of points to, a reader finds both with one load from memory.
 type Note struct {
 	Of any
-	// Left, if not nil, gets the note when the entry leaves its store with it.
+	// Left, if not nil, gets the note when the entry leaves its store with it. It does not keep the entry in memory then.
 	Left *Notes
 	next *Note
+	in   atomic.Pointer[Memo] // where it is; nil once the entry has left
+}
+
+// Remove takes the note out of the memo that it is in, if it is in one.
+func (n *Note) Remove() {
+	if m := n.in.Load(); m != nil {
+		m.p.CompareAndSwap(n, nil)
+	}
 }
 
 // Notes are notes whose entries have left their store. They are safe for concurrent use, and nobody waits.
@@ -147,7 +155,12 @@ func (ns *Notes) add(n *Note) {
 var closed Note // what is in a memo where nothing can be kept any more
 
 func (m *Memo) close() {
-	if n := m.p.Swap(&closed); n != nil && n != &closed && n.Left != nil {
+	n := m.p.Swap(&closed)
+	if n == nil || n == &closed {
+		return
+	}
+	n.in.Store(nil)
+	if n.Left != nil {
 		n.Left.add(n)
 	}
 }
@@ -163,8 +176,14 @@ func (m *Memo) Load() *Note {
 	return nil
 }
 
-// Swap puts another note, or nil for none, in the place of old, and tells whether old was there.
-func (m *Memo) Swap(old, note *Note) bool { return m != nil && m.p.CompareAndSwap(old, note) }
+// Put puts a note that has been in no memo in the place of old, which may be nil, and tells whether old was there.
+func (m *Memo) Put(old, note *Note) bool {
+	if m == nil {
+		return false
+	}
+	note.in.Store(m)
+	return m.p.CompareAndSwap(old, note)
+}
 
 // Bits of Entry.state; above them is the number of the partition. An Entry is 128 bytes, a size that the allocator has:
 // one word more would cost two.
