@@ -85,12 +85,16 @@ func (n *Node) value(key string, e *store.Entry) ([]byte, bool, error) {
 // Peek is Lookup without asking anybody: ok tells whether this node's memory alone could answer.
 func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 	e, _, out, now := n.read(key)
-	if out == protocol.Hit {
-		entry, err := n.entry(key, e, now)
-		entry.Memo = &e.Memo
-		return entry, err == nil, err == nil
+	if out != protocol.Hit {
+		return Entry{}, false, out == protocol.Absent
 	}
-	return Entry{}, false, out == protocol.Absent
+	value, err := n.opened(key, e)
+	if err != nil {
+		return Entry{}, false, false
+	}
+	// It is filled where it is returned: a copy would take as long as all else here.
+	entry.Value, entry.Version, entry.TTL, entry.Tags, entry.Memo = value, e.Version, remains(e, now), e.Tags, &e.Memo
+	return entry, true, true
 }
 
 // Lookup is Get with version, TTL and tags.
@@ -130,15 +134,27 @@ func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Tic
 
 // entry is what callers see of an entry at the time now.
 func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
-	value, err := n.tokens.open(key, e.Bytes())
+	value, err := n.opened(key, e)
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
-	out := Entry{Value: value, Version: e.Version, Tags: e.Tags}
-	if e.Expires != 0 {
-		out.TTL = max(time.Duration(e.Expires-now), 1)
+	return Entry{Value: value, Version: e.Version, TTL: remains(e, now), Tags: e.Tags}, nil
+}
+
+// opened is the value of an entry.
+func (n *Node) opened(key string, e *store.Entry) ([]byte, error) {
+	if n.tokens == nil {
+		return e.Bytes(), nil
 	}
-	return out, nil
+	return n.tokens.open(key, e.Bytes())
+}
+
+// remains is how long an entry still has at the time now; 0: no end.
+func remains(e *store.Entry, now int64) time.Duration {
+	if e.Expires == 0 {
+		return 0
+	}
+	return max(time.Duration(e.Expires-now), 1)
 }
 
 // deadline turns a context's end into one on the node's clock.

@@ -94,9 +94,15 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 	if len(p.prefix)+len(token) > peekKey || token == "" {
 		return false, false
 	}
-	var key [peekKey]byte
-	copy(key[copy(key[:], p.prefix):], token)
-	e, found, known := p.peekAt(unsafe.String(&key[0], len(p.prefix)+len(token))) // which does not keep it
+	var buf [peekKey]byte
+	copy(buf[copy(buf[:], p.prefix):], token)
+	key := unsafe.String(&buf[0], len(p.prefix)+len(token))
+	var e node.Entry
+	if p.local != nil {
+		e, found, known = p.local.Peek(key) // the compiler sees that a node does not keep it
+	} else {
+		e, found, known = p.on.Peek(strings.Clone(key))
+	}
 	if !found {
 		return false, known
 	}
@@ -219,15 +225,6 @@ func (p *PeerToPeer) parse(token string, raw []byte) (session CachedSession, wit
 		return CachedSession{}, false, fmt.Errorf("%w: another token than the key's", ErrInvalid)
 	}
 	return session, within, err
-}
-
-// peekAt is on.Peek for a key that lies on the stack of its caller: the compiler sees that a node does not keep it, but of a backend that
-// may be anything it does not know.
-func (p *PeerToPeer) peekAt(key string) (node.Entry, bool, bool) {
-	if p.local == nil {
-		return p.on.Peek(strings.Clone(key))
-	}
-	return p.local.Peek(key)
 }
 
 // decode returns the session of an entry, as the caller's own, and keeps it decoded.
