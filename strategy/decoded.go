@@ -37,8 +37,8 @@ type decodedItem = item[decodedSession]
 
 // withPlaces is an item and the places behind it, in one allocation: a reader waits for memory once, and not for each.
 type withPlaces[P any] struct {
-	item   decodedItem
-	places P
+	item decodedItem
+	_    P
 }
 
 // mostPlaces is how many places there can be behind an item.

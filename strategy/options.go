@@ -75,9 +75,10 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by
-// bytes. Default 262,144 and 64 MiB, beside the node's MaxBytes: one whose user has up to nine permissions in a channel takes 192 bytes or so, and
-// one with a text that is written with escapes as much as its JSON and its structs. 0 keeps none.
+// WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by bytes. Default 262,144
+// and 64 MiB, beside the node's MaxBytes. A session whose user has up to five permissions in one channel takes 192 bytes at most, each further
+// permission 4; one with a text that its JSON writes with escapes, or with more than 64 KiB or 200 permissions, as much as its JSON and its structs.
+// 0 keeps none.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
 }
