@@ -231,6 +231,13 @@ func TestTTLForms(t *testing.T) {
 		{"?ttl=0", "", SetArgs{NoTTL: true}, 200},
 		{"?ttl=-1s", "", SetArgs{}, 400},
 		{"?ttl=soon", "", SetArgs{}, 400},
+		{"", "1799.964", SetArgs{TTL: 1799964 * time.Millisecond}, 200},
+		{"", "0.000", SetArgs{NoTTL: true}, 200},
+		{"", "1e-15", SetArgs{TTL: 1}, 200},
+		{"", "-0.5", SetArgs{}, 400},
+		{"", "NaN", SetArgs{}, 400},
+		{"", "Inf", SetArgs{}, 400},
+		{"", "4294967296", SetArgs{}, 400},
 	} {
 		f.last = SetArgs{}
 		req, _ := http.NewRequest("PUT", ts.URL+"/api/v1/entries/k"+c.query, strings.NewReader("v"))
@@ -244,6 +251,34 @@ func TestTTLForms(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != c.status || f.last.TTL != c.want.TTL || f.last.NoTTL != c.want.NoTTL {
 			t.Errorf("%q %q: status %d, %+v", c.query, c.header, resp.StatusCode, f.last)
+		}
+	}
+}
+
+// The time to live that GET gives can be given to PUT, also just before its end.
+func TestTTLOfGetIsTakenByPut(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	for given, want := range map[time.Duration]time.Duration{
+		1799*time.Second + 964123*time.Microsecond: 1799*time.Second + 964*time.Millisecond, 5: time.Millisecond, time.Hour: time.Hour, 0: 0,
+	} {
+		f.entries["k"] = node.Entry{Value: []byte("v"), TTL: given}
+		got, err := http.Get(ts.URL + "/api/v1/entries/k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		req, _ := http.NewRequest(http.MethodPut, ts.URL+"/api/v1/entries/k", strings.NewReader("w"))
+		if ttl := got.Header.Get(api.HeaderTTL); ttl != "" {
+			req.Header.Set(api.HeaderTTL, ttl)
+		}
+		put, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put.Body.Close()
+		if put.StatusCode != http.StatusOK || f.last.TTL != want || f.last.NoTTL {
+			t.Errorf("%v came as %q: status %d, %+v", given, got.Header.Get(api.HeaderTTL), put.StatusCode, f.last)
 		}
 	}
 }

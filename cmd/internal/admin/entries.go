@@ -54,8 +54,8 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
 	h.Set(api.HeaderVersion, strconv.FormatUint(e.Version, 10))
-	if e.TTL > 0 {
-		h.Set(api.HeaderTTL, strconv.FormatFloat(e.TTL.Seconds(), 'f', 3, 64))
+	if e.TTL > 0 { // one that is nearly over must not read as no end
+		h.Set(api.HeaderTTL, strconv.FormatFloat(max(e.TTL, time.Millisecond).Seconds(), 'f', 3, 64))
 	}
 	if len(e.Tags) > 0 {
 		if tags, err := json.Marshal(e.Tags); err == nil {
@@ -168,7 +168,10 @@ func (s *Server) listEntries(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, api.Keys{Keys: keys, Next: next})
 }
 
-// requestTTL reads ?ttl= or the header Huddle-Ttl: a duration such as 30m, or a number of seconds; 0 is no end.
+// maxSeconds bounds a time that is given as a number of seconds. The node cuts it to 100 years.
+const maxSeconds = 1<<32 - 1
+
+// requestTTL reads ?ttl= or the header Huddle-Ttl: a duration such as 30m, or a number of seconds, which may have a fraction; 0 is no end.
 func requestTTL(r *http.Request) (ttl time.Duration, given bool, err error) {
 	text := r.URL.Query().Get("ttl")
 	if text == "" {
@@ -178,8 +181,12 @@ func requestTTL(r *http.Request) (ttl time.Duration, given bool, err error) {
 	if text == "" {
 		return 0, false, nil
 	}
-	if seconds, numErr := strconv.ParseUint(text, 10, 32); numErr == nil {
-		return time.Duration(seconds) * time.Second, true, nil
+	if seconds, numErr := strconv.ParseFloat(text, 64); numErr == nil && seconds >= 0 && seconds <= maxSeconds {
+		ttl = time.Duration(seconds * float64(time.Second))
+		if seconds > 0 {
+			ttl = max(ttl, 1)
+		}
+		return ttl, true, nil
 	}
 	ttl, err = time.ParseDuration(text)
 	if err != nil || ttl < 0 {
