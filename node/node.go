@@ -127,13 +127,13 @@ func (cfg Config) withDefaults() (Config, error) {
 	if err := p.Validate(); err != nil {
 		return bad("%v", err)
 	}
-	host, _, err := net.SplitHostPort(cfg.Listen)
+	_, _, err := net.SplitHostPort(cfg.Listen)
 	switch {
 	case err != nil:
 		return bad("Listen %q: want host:port", cfg.Listen)
 	case cfg.secrets().Validate() != nil:
 		return bad("%v", cfg.secrets().Validate())
-	case !cfg.secrets().Secured() && !cfg.Insecure && !loopback(host):
+	case !cfg.secrets().Secured() && !cfg.Insecure && !transport.Loopback(cfg.Listen):
 		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
 	case cfg.HashTokens && len(cfg.TokenKey) == 0 && len(cfg.Key) == 0:
 		return bad("HashTokens needs a Key, or a TokenKey")
@@ -168,14 +168,6 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 	}
 	return cfg, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Start starts a node. It returns once the node listens; Ready tells when it is in sync. ctx bounds the start only.

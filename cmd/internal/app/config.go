@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/transport"
 )
 
 // Config describes a serving node.
@@ -74,7 +74,7 @@ func (cfg Config) Check() error {
 	if err := cfg.Files.check(); err != nil {
 		return err
 	}
-	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" && !cfg.Node.Insecure {
+	if !transport.Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" && !cfg.Node.Insecure {
 		return usagef("--listen %s can be reached from other machines, so it needs a key: make one with \"huddle keygen FILE\", "+
 			"give every node the same --key-file FILE, or --tls-cert, --tls-key and --tls-ca, or say --insecure", cfg.Node.Listen)
 	}
@@ -84,7 +84,7 @@ func (cfg Config) Check() error {
 	if cfg.Files.RESPCert != "" && tcpOnly(cfg.RESP) == "" {
 		return usagef("--resp-tls-cert is for a --resp of host:port")
 	}
-	if addr := tcpOnly(cfg.RESP); addr != "" && !Loopback(addr) && cfg.Password == "" && !cfg.Node.Insecure {
+	if addr := tcpOnly(cfg.RESP); addr != "" && !transport.Loopback(addr) && cfg.Password == "" && !cfg.Node.Insecure {
 		return usagef("--resp %s can be reached from other machines, so it needs a password: give --resp-password-file FILE, "+
 			"or say --insecure", addr)
 	}
@@ -139,23 +139,6 @@ func tcpOnly(addr string) string {
 		return ""
 	}
 	return addr
-}
-
-// Loopback tells whether addr ("host:port", or empty) is reached from this machine only. A name other than localhost is taken
-// to be reached from outside.
-func Loopback(addr string) bool {
-	if addr == "" {
-		return true
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // explainListen says what to do about an address that cannot be listened on.

@@ -17,6 +17,7 @@ import (
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/metrics"
 	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/transport"
 	"github.com/huddle-cache/huddle/transport/resp"
 )
 
@@ -90,7 +91,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 		return errors.Join(err, n.Close())
 	}
 	cfg.Logger.Info("node started", "name", n.Name(), "listen", n.Addr(), "resp", orOff(fronts.respAddr()), "admin", orOff(fronts.adminURL()))
-	if !Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" {
+	if !transport.Loopback(cfg.Node.Listen) && cfg.Files.Key == "" && cfg.Files.Cert == "" {
 		cfg.Logger.Warn("nothing secures the traffic between nodes; whoever reaches this address can read and change all sessions", "listen", n.Addr())
 	}
 	watchCtx, stopWatch := context.WithCancel(context.Background())
