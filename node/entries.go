@@ -289,7 +289,9 @@ func (n *Node) Set(ctx context.Context, key string, value []byte, opts ...SetOpt
 func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, error) {
 	var o setOptions
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	if err := checkKey(key); err != nil {
 		return nil, fmt.Errorf("set: %w", err)
@@ -346,7 +348,9 @@ func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bo
 func (n *Node) newRemove(key string, opts []DeleteOption) (*pb.Write, error) {
 	var o deleteOptions
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	if err := checkKey(key); err != nil {
 		return nil, fmt.Errorf("delete: %w", err)

@@ -9,7 +9,7 @@ import (
 // A zero Ticket is none: a Set with it fails with ErrStaleFill. What it holds is for nodes alone.
 type Ticket struct{ Clock, Chain uint64 }
 
-// SetOption changes a Set.
+// SetOption changes a Set. One that is nil changes nothing.
 type SetOption func(*setOptions)
 
 type setOptions struct {
@@ -55,7 +55,7 @@ func WithTicket(t Ticket) SetOption {
 	return func(o *setOptions) { o.ticket, o.hasTick = t, true }
 }
 
-// DeleteOption changes a Delete.
+// DeleteOption changes a Delete. One that is nil changes nothing.
 type DeleteOption func(*deleteOptions)
 
 type deleteOptions struct {
