@@ -107,8 +107,8 @@ func (c *certain) insist(ctx context.Context, read func(context.Context) error) 
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := read(ctx)
 		switch {
-		case err == nil, errors.Is(err, ErrTooLarge), errors.Is(err, ErrInvalid), errors.Is(err, node.ErrClosed):
-			return err
+		case err == nil, errors.Is(err, ErrTooLarge), errors.Is(err, ErrInvalid), errors.Is(err, node.ErrClosed), errors.Is(err, node.ErrHashed):
+			return err // it will not change
 		case ctx.Err() != nil:
 			return unsure(err, ctx.Err())
 		}

@@ -67,7 +67,7 @@ func (c *core) fill(
 			return r // there is no telling what happened to the key meanwhile: not stored
 		}
 		how.TTL, how.Tags = l.ttl, l.tags
-		fillCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.fillWait)
+		fillCtx, cancel := c.filling(ctx)
 		err = c.on.Set(fillCtx, key, l.value, how)
 		cancel()
 		switch {
@@ -85,6 +85,15 @@ func (c *core) fill(
 			return r
 		}
 	}
+}
+
+// filling returns the context of a write that goes on when nobody waits for the load any more.
+func (c *core) filling(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = context.WithoutCancel(ctx)
+	if c.fillWait == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.fillWait)
 }
 
 // miss looks for key. On a sure miss it returns how a fill is to be written, so that it loses to whatever comes between.
@@ -137,7 +146,7 @@ func (c *core) lock(
 		cancel()
 		switch {
 		case err == nil:
-			*unlock = func() { c.unlock(context.WithoutCancel(ctx), lockKey, holder) }
+			*unlock = func() { c.unlock(ctx, lockKey, holder) }
 			return c.miss(ctx, key, usable) // somebody may have filled it while the lock was taken
 		case !errors.Is(err, node.ErrCondition):
 			return how, nil, false, true
@@ -159,7 +168,7 @@ func (c *core) lock(
 
 // unlock gives the lock up if it is still this holder's. It is best effort: the lock ends by itself.
 func (c *core) unlock(ctx context.Context, lockKey string, holder []byte) {
-	ctx, cancel := context.WithTimeout(ctx, c.fillWait)
+	ctx, cancel := c.filling(ctx)
 	defer cancel()
 	e, found, err := c.on.Lookup(ctx, lockKey)
 	if err != nil || !found || string(e.Value) != string(holder) {

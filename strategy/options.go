@@ -55,7 +55,7 @@ func WithMaxTTL(d time.Duration) Option { return func(o *options) { o.maxTTL = m
 func WithReadWait(d time.Duration) Option { return func(o *options) { o.readWait = max(d, 0) } }
 
 // WithFillWait bounds how long Load waits until what it loaded is stored. Default 1 s. When it is over, Load returns the
-// loaded value all the same.
+// loaded value all the same. 0 leaves it to the node's WriteTimeout.
 func WithFillWait(d time.Duration) Option { return func(o *options) { o.fillWait = max(d, 0) } }
 
 // WithLoadLock bounds how long a Load waits for the same load on another replica. Default 2 s. With 0 each replica loads

@@ -54,7 +54,8 @@ func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
 }
 
 // AllCtx returns the data of all tokens in the cluster. It asks for each by itself: meant for maintenance, not for requests.
-// A session that is written or deleted meanwhile may be in the answer or not.
+// A session that is written or deleted meanwhile may be in the answer or not. Where tokens are hashed (node.Config.HashTokens) nobody can
+// list them, and it fails with node.ErrHashed.
 func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	all, err := s.all(ctx)
 	return all, s.wrap("all", err)
