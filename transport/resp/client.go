@@ -353,7 +353,7 @@ func (c *client) atOnce(cmd *command, args [][]byte) bool {
 		return true // an error
 	case c.tx.open && !cmd.direct:
 		return true // put into the queue
-	case c.misled != nil && !cmd.keyless:
+	case c.astray(cmd):
 		return true // an error
 	case cmd.reads && len(c.ahead) > 0:
 		return !c.takesLong(cmd, args)

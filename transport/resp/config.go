@@ -50,7 +50,7 @@ type Config struct {
 	Backend Backend
 	// WhenUnsure is Wait or Miss. Default Wait.
 	WhenUnsure string
-	// Timeout bounds each command; the commands of one EXEC together. Default 5 s.
+	// Timeout bounds each command, those of an EXEC too. When one of these has run out of time, those after it are not carried out. Default 5 s.
 	Timeout time.Duration
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
 	// disconnected. What it sends meanwhile is received, as far as the limits of memory below let it, and gives it so much time

@@ -63,14 +63,13 @@ func cmdSelect(c *client, args [][]byte) {
 	}
 }
 
-// refuseMisled answers a command on a connection whose SELECT was refused, unless it touches neither a key nor the keyspace.
-func (c *client) refuseMisled(cmd *command) bool {
-	if c.misled == nil || cmd.keyless {
-		return false
-	}
+// astray tells whether a command is not for database 0: the connection's SELECT was refused, and it touches a key, or the keyspace.
+func (c *client) astray(cmd *command) bool { return c.misled != nil && !cmd.keyless }
+
+// refuseAstray answers such a command.
+func (c *client) refuseAstray() {
 	c.writeError("ERR huddle: not carried out, because SELECT " + strconv.FormatInt(*c.misled, 10) +
 		" was refused before: there is database 0 only. Use another cluster for other data, or SELECT 0")
-	return true
 }
 
 func cmdAuth(c *client, args [][]byte) {

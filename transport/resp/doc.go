@@ -23,7 +23,9 @@
 //   - A read that the node cannot answer with certainty just now waits up to Config.Timeout and then fails with TRYAGAIN; with
 //     Config.WhenUnsure "miss" it is answered as absent. A write without a majority fails with CLUSTERDOWN, one that was not
 //     confirmed in time with UNCONFIRMED (it may still take effect), one of a revoked key with REVOKED, one too many with BUSY.
-//   - The commands of one EXEC run one after the other, and none of the same connection comes between. Commands of others may:
+//   - The commands of one EXEC run one after the other, and none of the same connection comes between; but SETs and DELs of one key each that
+//     stand next to each other, of keys that differ and are not watched, are made at the same time. Once a command has run out of time
+//     (Config.Timeout) those after it are not carried out, and are answered so. Commands of others may come between:
 //     EXEC is neither isolated nor all-or-nothing. WATCH compares the versions of the watched keys when EXEC starts, and the
 //     first write to a watched key inside the EXEC is made on condition that it is still of that version. So WATCH, GET, MULTI,
 //     SET, EXEC of one key loses no update. If that condition fails before anything was written, EXEC answers null, as Redis

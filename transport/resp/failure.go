@@ -18,6 +18,9 @@ var errOver = errors.New("reply over the size limit")
 // errCrowded: all clients together would take too much memory.
 var errCrowded = errors.New("too much memory for all clients")
 
+// errLate: a command was not begun, for the time of others before it has run out.
+var errLate = errors.New("not begun in time")
+
 // fail answers with the reply that belongs to an error of the backend. Of an error that is not known the types are logged,
 // and nothing is passed on: its text may contain a key.
 func (c *client) fail(err error) {
@@ -29,6 +32,8 @@ func (c *client) fail(err error) {
 		c.writeError(errWrongType)
 	case errors.Is(err, errOver), errors.Is(err, errCrowded):
 		c.over = err // run answers
+	case errors.Is(err, errLate):
+		c.writeError("ERR huddle: not carried out, because a command before it took longer than " + c.srv.cfg.Timeout.String())
 	case errors.Is(err, errMatching):
 		c.writeError("ERR huddle: to match the pattern takes too long")
 	case errors.Is(err, ErrUnsure):

@@ -65,8 +65,11 @@ func (c *client) begin(cmd *command, args [][]byte) {
 	}
 }
 
-// removable tells whether a planned removal is one for the loop: of what is known not to be a set.
+// removable tells whether a planned write is one for the loop: it removes nothing but what is known not to be a set.
 func (c *client) removable(p *plannedWrite) bool {
+	if !p.remove {
+		return true
+	}
 	before, ok := c.srv.now(p.key)
 	k, _ := unwrap(before.entry.Value)
 	return ok && (!before.found || k == plain || k == hash)

@@ -215,7 +215,8 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 	case c.tx.open && !cmd.direct:
 		c.enqueue(args)
 		return
-	case c.refuseMisled(cmd):
+	case c.astray(cmd):
+		c.refuseAstray()
 		return
 	}
 	if len(c.ahead) > 0 && !cmd.reads {
@@ -223,7 +224,7 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 	}
 	c.ran++
 	switch {
-	case len(c.made) > 0, cmd.plan != nil && c.writeAhead(cmd, args):
+	case len(c.made) > 0, cmd.plan != nil && c.writeAhead(cmd, args, c.rest):
 		c.answerMade()
 	default:
 		cmd.run(c, args)

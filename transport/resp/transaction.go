@@ -1,6 +1,9 @@
 package resp
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // transaction is the state of MULTI and WATCH of one client.
 type transaction struct {
@@ -47,7 +50,7 @@ func (t *transaction) unchanged(key []byte, version uint64) bool {
 
 // wrote notes a write inside EXEC.
 func (t *transaction) wrote(key []byte, err error) {
-	if t.running && !errors.Is(err, ErrCondition) {
+	if t.running && !errors.Is(err, ErrCondition) && !errors.Is(err, errLate) {
 		t.writes++
 		delete(t.watched, string(key))
 	}
@@ -160,17 +163,37 @@ func cmdExec(c *client, _ [][]byte) {
 	defer func() { c.rest = rest }()
 	mark := len(c.out)
 	c.writeArray(len(queue))
-	for _, args := range queue {
+	c.endContext() // that was for the comparison
+	late := false
+	for i, args := range queue {
 		c.ran++
-		if cmd := c.srv.find(args[0]); !c.refuseMisled(cmd) {
+		switch cmd := c.srv.find(args[0]); {
+		case len(c.made) > 0:
+			c.answerMade()
+		case late:
+			c.fail(errLate)
+		case c.astray(cmd):
+			c.refuseAstray()
+		case cmd.plan != nil && c.writeAhead(cmd, args, queue[i+1:]):
+			c.answerMade()
+		default:
 			cmd.run(c, args)
 		}
+		late = c.endQueued() || late
 		if c.tx.conflict && c.tx.writes == 0 {
 			c.out, c.over = c.out[:mark], nil
 			c.writeNullArray()
 			return
 		}
 	}
+}
+
+// endQueued ends a command of an EXEC, and tells whether its time has run out. Each has a time of its own, for there may be thousands of
+// them; but once one has needed all of its time no more are begun, or the client might wait so long for each.
+func (c *client) endQueued() (late bool) {
+	late = c.ctx != nil && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
+	c.endContext()
+	return late
 }
 
 // watchedUnchanged compares the versions of the watched keys.

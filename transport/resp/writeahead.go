@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -29,10 +31,14 @@ const (
 // mostAhead bounds the writes of a pipeline that are made at the same time.
 const mostAhead = 256
 
-// perform makes a planned write. It is not for use within EXEC.
+// perform makes a planned write. Within EXEC it is not for a key that is watched.
 func (c *client) perform(p *plannedWrite) {
 	b := c.srv.cfg.Backend
 	ctx := c.context()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		p.err = errLate
+		return
+	}
 	if !p.remove {
 		p.err = asUnconfirmed(b.Set(ctx, string(p.key), p.stored, p.args))
 		return
@@ -55,21 +61,30 @@ func (c *client) performMany(all []plannedWrite) {
 	}
 }
 
-// writeAhead makes the write of a command and those of the commands that follow it in the pipeline, as long as they are of the same
-// sort and of other keys. If they take time they are made at the same time. Their outcomes are left in c.made. False: the command
-// is to be run as any other.
-func (c *client) writeAhead(cmd *command, args [][]byte) bool {
-	if len(c.rest) == 0 {
+// writeAhead makes the write of a command and those of the commands that follow it in the pipeline, or in the EXEC, as long as they are of
+// the same sort and of other keys, none of which is watched. If they take time they are made at the same time. Their outcomes are
+// left in c.made. False: the command is to be run as any other.
+func (c *client) writeAhead(cmd *command, args [][]byte, following [][][]byte) bool {
+	if len(following) == 0 {
 		return false
 	}
-	all := c.plans(cmd, args, c.rest, nil)
+	all := c.plans(cmd, args, following, (*client).unwatched)
 	if len(all) < 2 {
 		return false
 	}
+	c.makeAll(all)
+	for i := range all {
+		c.tx.wrote(all[i].key, all[i].err)
+	}
+	c.made = all
+	return true
+}
+
+// makeAll makes planned writes of different keys, at the same time if they take time.
+func (c *client) makeAll(all []plannedWrite) {
 	if c.srv.many != nil && !slices.ContainsFunc(all, func(p plannedWrite) bool { return p.remove }) {
 		c.performMany(all)
-		c.made = all
-		return true
+		return
 	}
 	i := 0
 	for ; i < len(all) && c.slowWrites < slowTwice; i++ {
@@ -93,17 +108,21 @@ func (c *client) writeAhead(cmd *command, args [][]byte) bool {
 			c.slowWrites = 0
 		}
 	}
-	c.made = all
-	return true
 }
 
-// plans returns the planned write of a command and those of the commands that follow it, as long as they are of other keys and
-// removable, if it is given, agrees to what they remove.
-func (c *client) plans(cmd *command, args [][]byte, following [][][]byte, removable func(*client, *plannedWrite) bool) []plannedWrite {
+// unwatched tells whether a planned write has no condition of its client's EXEC.
+func (c *client) unwatched(p *plannedWrite) bool {
+	_, watched := c.tx.guards(p.key)
+	return !watched
+}
+
+// plans returns the planned write of a command and those of the commands that follow it, as long as they are of other keys and may
+// agrees to them.
+func (c *client) plans(cmd *command, args [][]byte, following [][][]byte, may func(*client, *plannedWrite) bool) []plannedWrite {
 	var all []plannedWrite
 	for {
 		p, ok := cmd.plan(args)
-		if !ok || holdsKey(all, p.key) || p.remove && removable != nil && !removable(c, &p) {
+		if !ok || holdsKey(all, p.key) || !may(c, &p) {
 			return all
 		}
 		all = append(all, p)

@@ -1,0 +1,201 @@
+package resp
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Writes of an EXEC that stand next to each other are under way at the same time, unless their keys are watched.
+func TestWritesOfAnExecAreMadeAtOnce(t *testing.T) {
+	t.Parallel()
+	const n = 16
+	f := newFake()
+	var under atomic.Int64
+	all := make(chan struct{})
+	f.write = func(ctx context.Context, key string) error {
+		switch {
+		case strings.HasPrefix(key, "first"):
+			time.Sleep(2 * slowWrite)
+			return nil
+		case key == "watched":
+			return nil
+		}
+		if under.Add(1) == n {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w := dial(t, start(t, Config{Backend: fastFake{f}, Timeout: 10 * time.Second}).Addr())
+	batch := cmd("watch", "watched") + cmd("multi") + cmd("set", "first", "x") + cmd("set", "first too", "x")
+	want := "+OK\r\n+OK\r\n"
+	for i := range n / 4 {
+		batch += cmd("set", fmt.Sprint("a", i), "x", "ex", "10") + cmd("setex", fmt.Sprint("b", i), "10", "x")
+		batch += cmd("setnx", fmt.Sprint("c", i), "x") + cmd("del", fmt.Sprint("d", i))
+		want += "+OK\r\n+OK\r\n:1\r\n:0\r\n"
+	}
+	w.send(batch + cmd("set", "watched", "x") + cmd("set", "a0", "y") + cmd("get", "a0") + cmd("exec"))
+	for range n + 7 {
+		w.reply()
+	}
+	if got, want := w.reply(), fmt.Sprintf("*%d\r\n%s+OK\r\n+OK\r\n$1\r\ny\r\n", n+5, want); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A transaction on a backend whose writes take any time, or that makes several at a time, comes to what it does on one that is fast.
+func TestExecKeepsTheOrderOfAKey(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		rnd := rand.New(rand.NewPCG(seed, 4))
+		f, g := newFake(), newFake()
+		f.write = func(_ context.Context, key string) error {
+			time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
+			if key == "refused" {
+				return ErrUnavailable
+			}
+			return nil
+		}
+		g.write = func(_ context.Context, key string) error {
+			if key == "refused" {
+				return ErrUnavailable
+			}
+			return nil
+		}
+		var backend Backend = f
+		var calls atomic.Int64
+		if seed%2 == 1 {
+			backend = manyFake{fastFake{f}, &calls}
+		}
+		slow, quick := dial(t, start(t, Config{Backend: backend}).Addr()), dial(t, start(t, Config{Backend: g}).Addr())
+		for range 30 {
+			key := func() string {
+				if rnd.IntN(20) == 0 {
+					return "refused"
+				}
+				return fmt.Sprint("k", rnd.IntN(12))
+			}
+			sent := [][]string{{"watch", key(), key()}}
+			if rnd.IntN(4) == 0 {
+				sent = append(sent, []string{"set", key(), "changed"})
+			}
+			sent = append(sent, []string{"multi"})
+			for range 1 + rnd.IntN(40) {
+				k, v := key(), fmt.Sprint(rnd.IntN(100))
+				sent = append(sent, [][]string{
+					{"set", k, v},
+					{"set", k, v},
+					{"set", k, v, "nx"},
+					{"set", k, v, "xx"},
+					{"set", k, v, "get"},
+					{"setnx", k, v},
+					{"setex", k, "100", v},
+					{"setex", k, "0", v},
+					{"del", k},
+					{"del", k, "k1"},
+					{"get", k},
+					{"incr", k},
+					{"sadd", k, v},
+					{"mset", k, v, "k2", v},
+				}[rnd.IntN(14)])
+			}
+			sent = append(sent, []string{"exec"}, []string{"mget", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9", "k10", "k11"})
+			for i, args := range sent {
+				got, want := slow.do(args...), quick.do(args...)
+				if got != want {
+					t.Fatalf("seed %d, command %d of %q: %q, want %q", seed, i, sent, got, want)
+				}
+			}
+		}
+		if seed%2 == 1 && calls.Load() == 0 {
+			t.Error("nothing was written many at a time")
+		}
+	}
+}
+
+// Each command of an EXEC has a time of its own. Once one has needed all of it none is begun any more, and the answers say so.
+func TestTimeOfAnExec(t *testing.T) {
+	t.Parallel()
+	t.Run("of each", func(t *testing.T) {
+		f := newFake()
+		const timeout = time.Minute
+		var ended time.Time // the last write
+		f.write = func(ctx context.Context, key string) error {
+			if until, ok := ctx.Deadline(); !ok || until.Before(ended.Add(timeout)) {
+				t.Errorf("%s has until %v, and was begun at %v", key, until, ended)
+			}
+			ended = time.Now()
+			return nil
+		}
+		w := dial(t, start(t, Config{Backend: fastFake{f}, Timeout: timeout}).Addr())
+		w.do("watch", "other")
+		w.do("multi")
+		for i := range 10 {
+			w.do("incr", fmt.Sprint(i))
+		}
+		if got := w.do("exec"); got != "*10\r\n"+strings.Repeat(":1\r\n", 10) {
+			t.Error(got)
+		}
+	})
+	const late = "-ERR huddle: not carried out, because a command before it took longer than 1s\r\n"
+	const unconfirmed = "-UNCONFIRMED huddle: not confirmed in time, the write may still take effect\r\n"
+	for name, tc := range map[string]struct {
+		commands string
+		want     []string
+	}{
+		"of one": {
+			"incr a\nincr slow\nincr late\nget late\nset late x\nset late2 x",
+			[]string{":1\r\n", unconfirmed, late, late, late, late},
+		},
+		"of several": {
+			"set a x\nset slow x\nset slow2 x\nset b x\nincr late\nset late x",
+			[]string{"+OK\r\n", unconfirmed, "", "", late, late},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, many := range []bool{false, true} {
+				f := newFake()
+				f.write = func(ctx context.Context, key string) error {
+					switch {
+					case strings.HasPrefix(key, "late"):
+						t.Errorf("%s is begun", key)
+					case strings.HasPrefix(key, "slow"):
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					return nil
+				}
+				var backend Backend = fastFake{f}
+				if many {
+					backend = manyFake{fastFake{f}, new(atomic.Int64)}
+				}
+				w := dial(t, start(t, Config{Backend: backend, Timeout: time.Second}).Addr())
+				w.do("multi")
+				for line := range strings.Lines(tc.commands) {
+					w.do(strings.Fields(line)...)
+				}
+				w.send(cmd("exec"))
+				if got, err := w.r.ReadString('\n'); got != fmt.Sprintf("*%d\r\n", len(tc.want)) {
+					t.Fatal(got, err)
+				}
+				for i, want := range tc.want {
+					if got := w.reply(); want != "" && got != want {
+						t.Errorf("many %t: reply %d: %q, want %q", many, i, got, want)
+					}
+				}
+				if got := w.do("incr", "a2"); got != ":1\r\n" {
+					t.Errorf("afterwards: %q", got)
+				}
+			}
+		})
+	}
+}
