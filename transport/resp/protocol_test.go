@@ -275,7 +275,7 @@ func TestTransactionLimits(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if got := w.do("ping"); got != "-ERR huddle: transaction over the size limit\r\n" {
+	if got := w.do("ping"); got != "-ERR huddle: transaction over the size limit of 3 commands or 5242880 bytes of memory: send it in parts, or as a pipeline without MULTI\r\n" {
 		t.Error(got)
 	}
 	if got := w.do("exec"); !strings.HasPrefix(got, "-EXECABORT") {

@@ -258,6 +258,14 @@ func (c *client) unknown(args [][]byte) {
 		return
 	}
 	c.tx.broken = c.tx.broken || c.tx.open
+	if strings.EqualFold(name, "cluster") { // so a Redis that is none answers, and clients of a Redis Cluster pass it on
+		if len(args) == 1 {
+			c.writeArity("cluster")
+			return
+		}
+		c.writeError("ERR This instance has cluster support disabled")
+		return
+	}
 	var begin strings.Builder
 	for _, arg := range args[1:] {
 		if begin.Len() >= most {
@@ -265,7 +273,19 @@ func (c *client) unknown(args [][]byte) {
 		}
 		begin.WriteString("'" + cString(arg, most-begin.Len()) + "' ")
 	}
-	c.writeError("ERR unknown command '" + cString(args[0], most) + "', with args beginning with: " + begin.String())
+	c.writeError("ERR unknown command '" + cString(args[0], most) + "', with args beginning with: " + begin.String() + lacking(name))
+}
+
+// lacking says why there is no command of a name, if it is one that clients of Redis expect. It is put behind Redis's text, by whose
+// beginning clients know it.
+func lacking(name string) string {
+	switch strings.ToLower(name) {
+	case "script", "eval_ro", "evalsha_ro", "fcall", "fcall_ro", "function":
+		return ", huddle has no scripts"
+	case "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe", "publish", "spublish", "pubsub":
+		return ", huddle has no Pub/Sub"
+	}
+	return ""
 }
 
 // cString is what C prints of b with a precision of n bytes.
@@ -276,5 +296,10 @@ func cString(b []byte, n int) string {
 
 // unknownSub answers a subcommand that there is not.
 func (c *client) unknownSub(args [][]byte) {
-	c.writeError("ERR unknown subcommand '" + cString(args[1], 128) + "'. Try " + strings.ToUpper(string(args[0])) + " HELP.")
+	name, why := strings.ToUpper(string(args[0])), ""
+	switch strings.ToLower(name + " " + string(args[1])) {
+	case "client tracking", "client trackinginfo", "client caching", "client getredir":
+		why = " huddle has no client-side caching"
+	}
+	c.writeError("ERR unknown subcommand '" + cString(args[1], 128) + "'. Try " + name + " HELP." + why)
 }

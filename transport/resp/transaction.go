@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // transaction is the state of MULTI and WATCH of one client.
@@ -96,7 +97,8 @@ func cmdWatch(c *client, args [][]byte) {
 		}
 		c.tx.watchedSize += watchedCost + len(key)
 		if len(c.tx.watched) >= c.srv.cfg.MaxPipeline || c.tx.watchedSize > c.srv.cfg.maxCommandBytes() {
-			c.writeError("ERR huddle: too many watched keys")
+			c.writeError(fmt.Sprintf("ERR huddle: too many watched keys: more than %d, or than %d bytes of memory",
+				c.srv.cfg.MaxPipeline, c.srv.cfg.maxCommandBytes()))
 			return
 		}
 		c.tx.watched[string(key)] = watched{l.entry.Version, l.ticket}
@@ -118,7 +120,8 @@ func (c *client) enqueue(args [][]byte) {
 	size := queuedCost + argumentCost*len(args) + content
 	if len(c.tx.queue) >= c.srv.cfg.MaxPipeline || c.tx.size+size > c.srv.cfg.maxCommandBytes() {
 		c.tx.broken = true
-		c.writeError("ERR huddle: transaction over the size limit")
+		c.writeError(fmt.Sprintf("ERR huddle: transaction over the size limit of %d commands or %d bytes of memory: "+
+			"send it in parts, or as a pipeline without MULTI", c.srv.cfg.MaxPipeline, c.srv.cfg.maxCommandBytes()))
 		return
 	}
 	if !c.srv.mayBuffer(size) && c.tx.size+size > smallBuffers {

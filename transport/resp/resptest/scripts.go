@@ -20,6 +20,11 @@ foo 1111111111222222222233333333334444444444555555555566666666667777777777888888
 select 0
 select abc
 select
+cluster
+cluster slots
+cluster shards
+CLUSTER nodes
+cluster info
 auth x
 auth default x
 auth other x
