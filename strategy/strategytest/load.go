@@ -64,11 +64,15 @@ func (s suite) loadOnce(t *testing.T) {
 	var loads atomic.Int32
 	var wg sync.WaitGroup
 	release := make(chan struct{})
+	var all []*waiter
 	for i := range 24 {
 		l := s.loader(t, i)
+		waits := newWaiter(s.ctx)
+		all = append(all, waits)
 		wg.Go(func() {
-			got, err := l.Load(s.ctx, "t1", func(context.Context) (strategy.CachedSession, error) {
+			got, err := l.Load(waits, "t1", func(context.Context) (strategy.CachedSession, error) {
 				loads.Add(1)
+				waits.note()
 				<-release
 				return want, nil
 			})
@@ -77,10 +81,13 @@ func (s suite) loadOnce(t *testing.T) {
 			}
 		})
 	}
+	for _, waits := range all {
+		waits.wait()
+	}
 	for loads.Load() == 0 {
 		wait(s.ctx, time.Millisecond)
 	}
-	wait(s.ctx, 50*time.Millisecond) // time for a second load to begin, were there one
+	wait(s.ctx, 50*time.Millisecond) // a second load, were there one, may yet begin on behalf of those that wait
 	close(release)
 	wg.Wait()
 	if n := loads.Load(); n != 1 {
@@ -175,16 +182,42 @@ func (s suite) loadJoiner(t *testing.T) {
 		t.Error(err)
 	}
 	gone := errors.New("no such session")
+	waits := newWaiter(s.ctx)
 	wg.Go(func() {
-		_, err := s.loader(t, 0).Load(s.ctx, "t1", func(context.Context) (strategy.CachedSession, error) {
+		_, err := s.loader(t, 0).Load(waits, "t1", func(context.Context) (strategy.CachedSession, error) {
+			waits.note() // it does not join the first
 			return strategy.CachedSession{}, gone
 		})
 		if !errors.Is(err, gone) {
 			t.Errorf("Load that began after the deletion = %v, want its own loader's answer", err)
 		}
 	})
-	wait(s.ctx, 20*time.Millisecond) // the second may join the first; if it comes later the test holds all the same
+	waits.wait()
 	close(release)
 	wg.Wait()
 	s.wantMiss(t, "t1")
+}
+
+// waiter is a context that tells when somebody is about to wait for its end: so does a call that joins another's load.
+type waiter struct {
+	context.Context
+	once sync.Once
+	does chan struct{}
+}
+
+func newWaiter(ctx context.Context) *waiter { return &waiter{Context: ctx, does: make(chan struct{})} }
+
+func (w *waiter) note() { w.once.Do(func() { close(w.does) }) }
+
+func (w *waiter) Done() <-chan struct{} {
+	w.note()
+	return w.Context.Done()
+}
+
+// wait waits for that. A cache that does not look at its callers' contexts is given a second.
+func (w *waiter) wait() {
+	select {
+	case <-w.does:
+	case <-time.After(time.Second):
+	}
 }

@@ -217,7 +217,16 @@ func TestNewsWhileAClientWaits(t *testing.T) {
 			_ = conn.(*net.TCPConn).CloseWrite()
 		}
 	}
-	time.Sleep(20 * time.Millisecond) // the loop should have seen it; if it has not, this tests less
+	eventually(t, "the loop has seen it of all", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.clients {
+			if c.polled.state.Load() != news {
+				return false
+			}
+		}
+		return len(s.clients) == n
+	})
 	close(held)
 	for i, conn := range all {
 		want := "+OK\r\n"
