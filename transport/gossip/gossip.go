@@ -18,10 +18,8 @@ import (
 
 // Config describes the gossip of one process. Transport and Self are required.
 type Config struct {
-	// Transport carries the gossip; Close shuts it down.
+	// Transport carries the gossip, and says at which address others send it; Close shuts it down.
 	Transport memberlist.NodeAwareTransport
-	// Advertise is the address ("host:port") that others send gossip to. Default: what the transport says.
-	Advertise string
 	// Cluster labels the gossip. Others are not heard.
 	Cluster string
 	// Self is announced first.
@@ -87,9 +85,9 @@ func Start(cfg Config) (*Gossip, error) {
 		}
 		joins = append(joins, j)
 	}
-	host, port, err := advertised(cfg)
+	host, port, err := cfg.Transport.FinalAdvertiseAddr("", 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	// A name of its own for each run of a process: under it, nothing can be at odds with an earlier run's address.
 	name := cfg.Self.Member.GetName() + "#" + strconv.FormatUint(cfg.Self.Member.GetId(), 16)
@@ -116,36 +114,6 @@ func Start(cfg Config) (*Gossip, error) {
 	g.wg.Go(g.announce)
 	g.wg.Go(g.finder.run)
 	return g, nil
-}
-
-// advertised returns the address that others are told.
-func advertised(cfg Config) (net.IP, int, error) {
-	host, port := "", 0
-	if cfg.Advertise != "" {
-		h, p, err := net.SplitHostPort(cfg.Advertise)
-		if err != nil {
-			return nil, 0, fmt.Errorf("gossip: advertise %q: %w", cfg.Advertise, err)
-		}
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 || h == "" {
-			return nil, 0, fmt.Errorf("gossip: advertise %q: it takes host:port", cfg.Advertise)
-		}
-		host, port = h, int(n)
-	}
-	if host != "" && net.ParseIP(host) == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-		defer cancel()
-		found, err := cfg.Resolver.LookupHost(ctx, host)
-		if err != nil || len(found) == 0 {
-			return nil, 0, fmt.Errorf("gossip: look up the advertised host %q: %w", host, err)
-		}
-		host = found[0]
-	}
-	ip, port, err := cfg.Transport.FinalAdvertiseAddr(host, port)
-	if err != nil {
-		return nil, 0, fmt.Errorf("gossip: %w", err)
-	}
-	return ip, port, nil
 }
 
 // Announce spreads new words about this process, in the background. The id may be a new one. If self cannot be announced,

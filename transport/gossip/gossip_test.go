@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"github.com/huddle-cache/huddle/transport"
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
 
@@ -256,9 +257,15 @@ func portOf(tr memberlist.Transport) string {
 
 // A process that listens everywhere may be told to join itself by another of its addresses.
 func TestReachedAloneByAnotherAddress(t *testing.T) {
-	tr := port(t, 1, "0.0.0.0:0")
+	tr, err := transport.Listen(transport.Config{
+		Listen: "0.0.0.0:0", Advertise: "127.0.0.1:0", Self: &peerpb.Member{Name: "node", Id: 1}, Handler: silent{}, Logger: discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Start()
+	t.Cleanup(func() { _ = tr.Close() })
 	p := begin(t, tr, func(cfg *Config) {
-		cfg.Advertise = "127.0.0.1:" + portOf(cfg.Transport)
 		cfg.Join = []string{"127.0.0.3:" + portOf(cfg.Transport)}
 	})
 	p.finder.round()
@@ -370,6 +377,13 @@ func TestPartsThatWereCutOffMeetAgain(t *testing.T) {
 	}
 }
 
+// unknownHost is a transport that is told to advertise a name without an address.
+type unknownHost struct{ memberlist.NodeAwareTransport }
+
+func (u unknownHost) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return u.NodeAwareTransport.FinalAdvertiseAddr("nowhere.invalid", 1)
+}
+
 func TestStartErrors(t *testing.T) {
 	tr := port(t, 1, "")
 	good := func() Config { return Config{Transport: tr.Gossip(), Self: Peer{Member: tr.Self()}} }
@@ -379,8 +393,7 @@ func TestStartErrors(t *testing.T) {
 		"Config.Transport is missing":         func(cfg *Config) { cfg.Transport = nil },
 		"the member has no id":                func(cfg *Config) { cfg.Self = Peer{} },
 		"the name has 201 bytes; at most 200": func(cfg *Config) { cfg.Self.Member = &peerpb.Member{Name: strings.Repeat("x", 201), Id: 1} },
-		`advertise "x"`:                       func(cfg *Config) { cfg.Advertise = "x" },
-		"look up the advertised host":         func(cfg *Config) { cfg.Advertise, cfg.Resolver = "nowhere:1", &names{} },
+		"look up the advertised host":         func(cfg *Config) { cfg.Transport = unknownHost{cfg.Transport} },
 	} {
 		cfg := good()
 		change(&cfg)
