@@ -40,8 +40,8 @@ type Outcome struct {
 }
 
 // Begin begins several operations and does not wait for them: who has thousands under way needs no goroutine for each. ended is
-// called once for each, with its index, when it has ended: in any order, perhaps before Begin returns, and with ErrUnsure or
-// ErrUnconfirmed if the node is closed first. It is called by goroutines that have other work to do, so it must not block, and must
+// called once for each, with its index, when it has ended: in any order, perhaps before Begin returns, and with ErrClosed, as that says,
+// if the node is closed first. It is called by goroutines that have other work to do, so it must not block, and must
 // not call the node. Begin does not keep ops; values are kept as by Set.
 //
 // A deletion whose time is up goes on, as that of Remove does.

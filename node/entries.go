@@ -207,6 +207,8 @@ func (n *Node) readResult(r protocol.Result, err error) (*store.Entry, Ticket, e
 	switch {
 	case errors.Is(err, ErrClosed):
 		return nil, Ticket{}, err
+	case r.Closed:
+		return nil, Ticket{}, fmt.Errorf("get: %w", ErrClosed)
 	case err != nil:
 		return nil, Ticket{}, fmt.Errorf("get: %w: %w", ErrUnsure, err)
 	case r.Status == pb.Status_OK:
@@ -234,7 +236,8 @@ func newWaiter() *waiter {
 	return w
 }
 
-// wait submits under the lock and waits without it: also when ctx has ended, for a revocation goes on without its caller.
+// wait submits under the lock and waits without it: also when ctx has ended, for a revocation goes on without its caller. ErrClosed is that nothing has
+// been submitted; what has been, Close ends.
 func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))) (protocol.Result, error) {
 	w, ok := n.waiters.Get().(*waiter)
 	if !ok {
@@ -263,8 +266,6 @@ func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))
 		n.lock()
 		defer n.unlock()
 		return protocol.Result{Tried: true, NoMajority: n.m.NoMajority()}, ctx.Err()
-	case <-n.closed:
-		return protocol.Result{}, ErrClosed
 	}
 }
 
@@ -453,6 +454,10 @@ func statusError(r protocol.Result, goesOn bool) error {
 		return ErrOverload
 	}
 	switch {
+	case r.Closed && r.Tried:
+		return fmt.Errorf("%w: %w", ErrClosed, ErrUnconfirmed)
+	case r.Closed:
+		return ErrClosed
 	case goesOn && r.NoMajority:
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, ErrUnavailable)
 	case goesOn, r.Tried:

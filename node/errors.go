@@ -4,7 +4,8 @@ import "errors"
 
 // Errors that callers test for with errors.Is. They keep their identity across the wire.
 var (
-	// ErrClosed: the node has been closed or has left the cluster.
+	// ErrClosed: the node has been closed or has left the cluster. A change that was under way then, and may take effect, fails with ErrUnconfirmed
+	// too, and nothing of it goes on by itself.
 	ErrClosed = errors.New("huddle: node closed")
 	// ErrUnavailable: the node has lost touch with the majority of its cluster, or is not yet part of one, and refuses writes; or the key's
 	// owner is out of reach and nobody has taken over yet. Nothing was written. Of a Delete, Clear or InvalidateTags, which go on by

@@ -125,8 +125,6 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 		case <-g.ready:
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-n.closed:
-			err = ErrClosed
 		}
 	}
 	n.lock()
@@ -138,6 +136,8 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, g.results[i], nil)
 		case !g.submitted[i] && errors.Is(err, ErrOverload):
 			out[i] = fmt.Errorf("%s: %w", what, err)
+		case g.submitted[i] && errors.Is(err, ErrClosed): // others were not; Close is about to end this one
+			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{Closed: true, Tried: true}, nil)
 		case errors.Is(err, ErrOverload): // others had no room; this one was under way
 			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, ctx.Err())
 		default:

@@ -348,7 +348,7 @@ func (e *env) Announce(chain, view uint64, size int) {
 	e.outMu.Lock()
 	defer e.outMu.Unlock()
 	e.view.Store(view)
-	e.meta = gossip.Peer{Member: e.transport.Self(), Chain: chain, View: view, Size: size}
+	e.meta = gossip.Peer{Member: e.transport.Self(), Chain: chain, View: view, Size: size, Leaving: e.meta.Leaving}
 	if g := e.gossip.Load(); g != nil {
 		g.Announce(e.meta)
 	}
@@ -367,7 +367,7 @@ func (e *env) Event(kind, member, text string) {
 // Ready is closed once the node is in sync with its cluster for the first time.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
-// InSync tells whether the node is a member of a view with a majority and holds all it should hold.
+// InSync tells whether the node is a member of a view with a majority, holds all it should hold, and does not leave.
 func (n *Node) InSync() bool {
 	n.lock()
 	defer n.unlock()
@@ -395,46 +395,19 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-// Leave hands everything over, then leaves the cluster and closes the node. It is bounded by ctx: at its end the node is
-// closed in any case, and the error says that the hand-over was not complete.
-func (n *Node) Leave(ctx context.Context) error {
-	n.lock()
-	n.m.Leave()
-	n.unlock()
-	t := time.NewTicker(tickEvery)
-	defer t.Stop()
-	for {
-		n.lock()
-		left := n.m.Left()
-		n.unlock()
-		if left {
-			if g := n.gossip.Load(); g != nil {
-				g.Leave()
-			}
-			return n.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("leave: hand-over not complete: %w", ctx.Err()), n.Close())
-		case <-n.closed:
-			return ErrClosed
-		case <-t.C:
-		}
-	}
-}
-
-// Close stops the node at once, without hand-over. Its goroutines have ended when it returns.
+// Close stops the node at once, without hand-over. Its goroutines have ended when it returns. Operations under way end with ErrClosed, and with
+// ErrUnconfirmed too if they are changes that may take effect.
 func (n *Node) Close() error {
 	n.once.Do(func() {
 		close(n.closed)
+		n.lock()
+		n.m.Abandon() // callers wait for this
+		n.unlock()
 		n.wg.Wait()
 		if g := n.gossip.Load(); g != nil {
 			g.Close()
 		}
 		n.transport.Close()
-		n.lock()
-		n.m.Abandon()
-		n.unlock()
 		n.endSubscriptions()
 	})
 	return nil

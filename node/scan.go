@@ -84,7 +84,10 @@ func (n *Node) scan(ctx context.Context, partitions []uint32, how *pb.Scan) (map
 	for range groups {
 		select {
 		case a := <-answers:
-			if a.Status != pb.Status_OK {
+			switch {
+			case a.Closed:
+				return nil, fmt.Errorf("scan: %w", ErrClosed)
+			case a.Status != pb.Status_OK:
 				return nil, fmt.Errorf("scan: %w", ErrUnsure)
 			}
 			for i, count := range a.Counts {
@@ -96,8 +99,6 @@ func (n *Node) scan(ctx context.Context, partitions []uint32, how *pb.Scan) (map
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("scan: %w: %w", ErrUnsure, ctx.Err())
-		case <-n.closed:
-			return nil, ErrClosed
 		}
 	}
 	return found, nil

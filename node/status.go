@@ -56,6 +56,7 @@ type Stats struct {
 	Members    int    `json:"members"`
 	Acting     bool   `json:"acting"` // has its view lease
 	InSync     bool   `json:"in_sync"`
+	Leaving    bool   `json:"leaving"` // hands over, or has done so: Leave or HandOver has been called
 	Settled    bool   `json:"settled"` // no hand-off is under way in the cluster
 	Partitions int    `json:"partitions"`
 	Owned      int    `json:"owned"`   // partitions owned
@@ -101,7 +102,7 @@ func (n *Node) Stats() Stats {
 	n.unlock()
 	st, c := n.store.Stats(), &n.m.Counters
 	s := Stats{
-		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Settled: v.Settled,
+		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Leaving: v.Leaving, Settled: v.Settled,
 		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending, ToPull: v.ToPull, NameHeldBy: v.NameHeldBy.GetAddr(),
 		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
 		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),

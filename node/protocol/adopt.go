@@ -274,7 +274,7 @@ func contains(s []uint64, x uint64) bool {
 
 // publish makes the route that reads take.
 func (m *Machine) publish() {
-	if m.lay == nil || !m.lay.has(m.self.Id) {
+	if m.lay == nil || !m.lay.has(m.self.Id) || m.left {
 		m.route.Store(nil)
 		return
 	}

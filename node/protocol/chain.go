@@ -37,7 +37,7 @@ func (m *Machine) onJoin(p *peer, member *pb.Member) {
 
 // watchMajority notes when the majority was lost, and starts over when it has been for long enough (P4).
 func (m *Machine) watchMajority(now int64) {
-	if m.lay.has(m.self.Id) && now < m.lease.until.Load() {
+	if m.inTouch() {
 		m.lostAt = 0
 		// Who has come back, or is a member no more, was forgotten for that time only.
 		maps.DeleteFunc(m.forgotten, func(name string, _ bool) bool { return m.forgettable(name) != nil })

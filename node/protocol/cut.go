@@ -8,7 +8,7 @@ import (
 
 // cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
 // highest clock of all members, round two voids the scope at each of them up to a version above it. A change of the view
-// starts it over.
+// starts it over. Who leaves may do one too, from outside the view: it hears all the members.
 type cut struct {
 	id       uint64
 	tags     []string // nil: everything
@@ -19,12 +19,17 @@ type cut struct {
 	number   uint64 // of the message ids of this round
 	waiting  []uint64
 	records  []*pb.CutRecord
+	tried    bool // some of the members may have been told
 	done     func(Result)
 }
 
 // Cut voids all entries that have one of the tags; without tags, all entries. It goes on until giveUp.
 func (m *Machine) Cut(tags []string, deadline, giveUp int64, done func(Result)) {
 	m.Counters.Cuts.Add(1)
+	if m.left || m.parting {
+		done(Result{Status: pb.Status_UNSURE, Closed: true})
+		return
+	}
 	if len(m.cuts) >= mostCuts {
 		done(Result{Status: pb.Status_FULL})
 		return
@@ -40,10 +45,10 @@ const mostCuts = 1 << 13
 func (m *Machine) startCut(c *cut) {
 	delete(m.cutBy, c.number)
 	c.round, c.waiting, c.number = 0, nil, 0
-	if !m.lay.has(m.self.Id) || m.spent() {
+	if m.lay == nil || m.spent() {
 		return
 	}
-	c.round = 1
+	c.round, c.tried = 1, true
 	m.sendCut(c, func() *pb.Message {
 		return &pb.Message{Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}}
 	})
@@ -138,12 +143,19 @@ func (m *Machine) finishCut(c *cut) {
 	if c.round != 2 || len(c.waiting) > 0 || !m.barrierOff && !m.is("cut-without-barrier") || m.cuts[c.id] != c {
 		return
 	}
+	m.endCut(c, Result{Status: pb.Status_OK})
+}
+
+// endCut ends a cut, and tells its caller if that still waits.
+func (m *Machine) endCut(c *cut, r Result) {
 	m.dropCut(c)
-	if c.done != nil {
-		c.done(Result{Status: pb.Status_OK})
-	} else {
-		m.late("cut", true, c.begun)
+	if c.done == nil {
+		m.late("cut", r.Status == pb.Status_OK, c.begun)
+		return
 	}
+	r.Tried = c.tried
+	c.done(r)
+	c.done = nil
 }
 
 func (m *Machine) sortedCuts() []*cut {
@@ -191,9 +203,8 @@ func (m *Machine) tickCuts(now int64) {
 			c.done(Result{Status: pb.Status_UNSURE, Tried: true, NoMajority: m.NoMajority()})
 			c.done = nil
 		}
-		if now >= c.giveUp || m.left {
-			m.dropCut(c)
-			m.late("cut", false, c.begun)
+		if now >= c.giveUp {
+			m.endCut(c, Result{Status: pb.Status_UNSURE})
 		}
 	}
 }

@@ -28,7 +28,6 @@ type founding struct {
 // tickOutside: in no cluster. Ask to be let in, or found one.
 func (m *Machine) tickOutside(now int64) {
 	if m.leaving { // nothing is held here any more
-		m.finishLeave()
 		return
 	}
 	m.watchName(now)

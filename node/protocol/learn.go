@@ -22,17 +22,14 @@ func (m *Machine) learn(v *pb.View) {
 	if m.lay == nil && (!member || m.promisedAway(v.Chain)) {
 		return
 	}
-	if m.lay != nil && !member && !leaver {
-		if m.leaving {
-			m.finishLeave()
-			return
-		}
+	guest := m.leaving && !member && !leaver
+	if m.lay != nil && !member && !leaver && !guest {
 		m.startOver("expelled from the cluster; joining again")
 		return
 	}
 	if m.lay != nil { // a member all along? A set in between without us would mean that we missed writes.
 		for _, s := range v.History {
-			if s.Number > m.lay.number() && !slices.ContainsFunc(s.Members, func(x *pb.Member) bool { return x.Id == m.self.Id }) && !leaver {
+			if s.Number > m.lay.number() && !slices.ContainsFunc(s.Members, func(x *pb.Member) bool { return x.Id == m.self.Id }) && !leaver && !guest {
 				m.startOver("left out of a view in between; joining again")
 				return
 			}

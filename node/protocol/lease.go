@@ -138,8 +138,26 @@ func (m *Machine) leased() bool {
 	return m.now() < m.lease.until.Load() || m.is("no-view-lease")
 }
 
+// inTouch tells whether this node has the majority of its view. One that hands over from outside the view, or has done so, has no lease, needs none
+// to bring operations to their owners, and has the majority as long as it hears one: the members answer its Leave.
+func (m *Machine) inTouch() bool {
+	switch {
+	case m.lay == nil:
+		return false
+	case m.lay.self >= 0:
+		return m.leased()
+	}
+	now, heard := m.now(), 0
+	for _, id := range m.lay.ids {
+		if !m.silent(id, now) {
+			heard++
+		}
+	}
+	return heard >= quorum(len(m.lay.ids))
+}
+
 // NoMajority tells whether this node has lost touch with the majority, or is in no cluster.
-func (m *Machine) NoMajority() bool { return m.lay == nil || !m.leased() }
+func (m *Machine) NoMajority() bool { return !m.inTouch() }
 
 // endNear voids what was read from the peer: the session that would have brought invalidations has ended or is new.
 func (m *Machine) endNear(p *peer) {

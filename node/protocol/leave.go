@@ -4,7 +4,41 @@ import (
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-// The graceful departure: what is held here is handed over first (rule 8).
+// The graceful departure: what is held here is handed over first (rule 8). It has three steps. With Leave the others are asked for a view
+// without this node, which hands over from outside that one until the view settles. From then on (HandedOver) it is a guest: it holds
+// nothing, and goes by the members' views only to bring operations to their owners, as it has done while it handed over. With Part it takes no
+// further operation, and has Left with the end of those under way.
+
+// Leave begins a graceful departure; HandedOver tells when nothing is left to be handed over.
+func (m *Machine) Leave() { m.leaving, m.stirred = true, true }
+
+// HandedOver tells whether a node that leaves holds nothing any more that others have to get: until Part it goes on with operations.
+func (m *Machine) HandedOver() bool {
+	return m.left || m.leaving && (m.lay == nil || m.guest() || m.alone())
+}
+
+// Part ends a departure that has come to HandedOver: operations are refused from now on, and Left tells when those under way have ended.
+func (m *Machine) Part() {
+	if m.HandedOver() {
+		m.parting = true
+		m.tickPart()
+	}
+}
+
+// Left tells whether the departure is complete.
+func (m *Machine) Left() bool { return m.left }
+
+// guest tells whether this node has handed over, and is in the view neither as a member nor as one that leaves.
+func (m *Machine) guest() bool {
+	return m.leaving && m.lay != nil && m.lay.self < 0 && !m.lay.isLeaving(m.self.Id)
+}
+
+// tickPart ends the departure once nothing is under way. Without a cluster nothing can come of what is.
+func (m *Machine) tickPart() {
+	if m.parting && !m.left && m.HandedOver() && (m.lay == nil || len(m.ops)+len(m.cuts) == 0) {
+		m.finishLeave()
+	}
+}
 
 func (m *Machine) finishLeave() {
 	how := "handed over and left the cluster"
@@ -17,17 +51,20 @@ func (m *Machine) finishLeave() {
 			m.log.Warn("no other node was there to hand over to; the entries of this one are gone", "entries", n)
 		}
 	}
-	m.left = true
-	m.lease.until.Store(0)
-	m.route.Store(nil)
+	m.Abandon()
 	m.env.Event("left", m.self.Name, how)
 }
 
-// Leave begins a graceful departure; Left tells when everything has been handed over.
-func (m *Machine) Leave() {
-	m.leaving, m.stirred = true, true
-	if m.lay == nil || m.alone() {
-		m.finishLeave()
+// Abandon ends everything under way; nothing is answered from then on.
+func (m *Machine) Abandon() {
+	m.left = true
+	m.lease.until.Store(0)
+	m.route.Store(nil)
+	for _, o := range m.sortedOps() {
+		m.end(o, Result{Status: pb.Status_UNSURE, Closed: true})
+	}
+	for _, c := range m.sortedCuts() {
+		m.endCut(c, Result{Status: pb.Status_UNSURE, Closed: true})
 	}
 }
 
@@ -35,9 +72,6 @@ func (m *Machine) Leave() {
 func (m *Machine) alone() bool {
 	return len(m.lay.ids) == 1 && m.lay.has(m.self.Id) && len(m.lay.view.Leaving) == 0
 }
-
-// Left tells whether the departure is complete.
-func (m *Machine) Left() bool { return m.left }
 
 // onLeave notes a member that wants to go.
 func (m *Machine) onLeave(id uint64) {
@@ -48,9 +82,9 @@ func (m *Machine) onLeave(id uint64) {
 	m.leavers[id] = now
 }
 
+// askLeaves asks the members to let this node go. Who is not one any more learns by the answers of the views that follow, and whom it hears.
 func (m *Machine) askLeaves(now int64) {
 	if m.alone() {
-		m.finishLeave()
 		return
 	}
 	m.onLeave(m.self.Id)

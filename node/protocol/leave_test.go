@@ -45,6 +45,10 @@ func TestALastNodeSaysWhatIsLost(t *testing.T) {
 			b.m.store.Put(0, &store.Entry{Key: "k", Value: "v", Version: 1})
 		}
 		b.m.Leave()
+		if !b.m.HandedOver() || b.m.Left() {
+			t.Errorf("%s: handed over: %v, left: %v", c.about, b.m.HandedOver(), b.m.Left())
+		}
+		b.m.Part()
 		if !b.m.Left() || !strings.Contains(said, c.says) || strings.Contains(said, "handed over") {
 			t.Errorf("%s: %q", c.about, said)
 		}

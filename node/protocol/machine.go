@@ -228,7 +228,8 @@ type Machine struct {
 	metAt       int64 // when the last new peer was met
 	found       founding
 	reached     bool
-	leaving     bool
+	leaving     bool // Leave has been called,
+	parting     bool // and Part
 	left        bool
 	forgotten   map[string]bool
 	clash       clash
@@ -562,7 +563,7 @@ func (m *Machine) handleReply(p *peer, msg *pb.Message) bool {
 
 // handleRequest takes requests of the present view.
 func (m *Machine) handleRequest(p *peer, msg *pb.Message) {
-	if !m.lay.has(p.member.Id) && !m.lay.isLeaving(p.member.Id) {
+	if !m.lay.has(p.member.Id) && !m.lay.isLeaving(p.member.Id) && !ofOperation(msg) {
 		return
 	}
 	switch b := msg.Body.(type) {
@@ -587,6 +588,16 @@ func (m *Machine) handleRequest(p *peer, msg *pb.Message) {
 	case *pb.Message_Cut:
 		m.onCut(p, msg, b.Cut)
 	}
+}
+
+// ofOperation tells whether a request is one of those by which operations are done. They are taken from everybody that goes by the present view:
+// who is not in it has left it, and passes on what it has been asked for (leave.go).
+func ofOperation(msg *pb.Message) bool {
+	switch msg.Body.(type) {
+	case *pb.Message_Get, *pb.Message_Write, *pb.Message_Scan, *pb.Message_CutClock, *pb.Message_Cut:
+		return true
+	}
+	return false
 }
 
 // reply answers msg.
@@ -629,4 +640,5 @@ func (m *Machine) Tick(next int64) {
 	}
 	m.tickOps(now)
 	m.tickCuts(now)
+	m.tickPart()
 }

@@ -25,6 +25,8 @@ type Result struct {
 	Tried bool
 	// NoMajority tells, of what was not answered, that this node has lost touch with the majority, or is in no cluster.
 	NoMajority bool
+	// Closed tells, of what was not answered, that this node has left or is closed, and carries on nothing.
+	Closed bool
 }
 
 // op is an operation that a caller of this node waits for.
@@ -122,11 +124,11 @@ func (m *Machine) submit(o *op) {
 		m.finish(o, Result{Status: pb.Status_FULL})
 		return
 	}
-	m.ops[o.id] = o
-	if m.left {
-		m.end(o, Result{Status: pb.Status_UNSURE})
+	if m.left || m.parting {
+		m.finish(o, Result{Status: pb.Status_UNSURE, Closed: true})
 		return
 	}
+	m.ops[o.id] = o
 	m.dispatch(o)
 }
 
@@ -182,7 +184,7 @@ func (m *Machine) dispatch(o *op) {
 		m.serveLocal(o)
 		return
 	}
-	if o.write != nil && o.write.Kind == pb.Kind_LIVE && !m.leased() {
+	if o.write != nil && o.write.Kind == pb.Kind_LIVE && !m.inTouch() {
 		m.park(o) // without a majority a write is refused: what is sent may take effect
 		return
 	}
@@ -490,7 +492,7 @@ func (m *Machine) tickOps(now int64) {
 	}
 	var due []*op
 	for _, o := range m.ops {
-		if now >= o.deadline && o.done != nil || now >= o.giveUp || m.left {
+		if now >= o.deadline && o.done != nil || now >= o.giveUp {
 			due = append(due, o)
 		}
 	}
@@ -503,7 +505,7 @@ func (m *Machine) tickOps(now int64) {
 			}
 			m.finish(o, Result{Status: status})
 		}
-		if now >= o.giveUp || m.left {
+		if now >= o.giveUp {
 			m.end(o, Result{Status: pb.Status_UNSURE})
 		}
 	}

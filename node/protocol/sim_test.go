@@ -112,6 +112,7 @@ type simProc struct {
 	view    uint64
 	size    int
 	leaving bool
+	parts   bool                 // has handed over
 	busy    int64                // further time that it takes to make a ring
 	wall    int64                // the clock on the wall less Now
 	heard   map[*simProc]simNews // what gossip has told it
@@ -206,6 +207,16 @@ func (s *sim) start(slot int) *simProc {
 			pace = every - (p.Now()+p.wall+ms)%every + ms
 		}
 		p.m.Tick(pace)
+		if p.m.HandedOver() && !p.parts {
+			p.parts = true
+			s.logf("%s has handed over", p.name)
+			if s.cfg.calm {
+				p.m.Part()
+			} else { // its callers go on for a while; and it waits for what they began only so long
+				s.at(s.between(0, sec/2), p, p.m.Part)
+				s.at(5*sec, p, p.m.Abandon)
+			}
+		}
 		if p.m.Left() && !p.gone {
 			s.logf("%s has left", p.name)
 			s.kill(p, true)

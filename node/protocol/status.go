@@ -10,6 +10,7 @@ type Status struct {
 	Chain, View                uint64
 	Members                    int
 	Acting, InSync, Settled    bool
+	Leaving                    bool // Leave has been called
 	Partitions, Owned, Pending int
 	ToPull                     int        // partitions that were to be pulled when the hand-over under way began
 	Met                        int        // outside: processes within reach by their names, this one among them
@@ -20,7 +21,7 @@ type Status struct {
 
 // Status returns the present summary.
 func (m *Machine) Status() Status {
-	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Pending: m.missing, ToPull: m.toPull}
+	s := Status{Partitions: len(m.parts), InSync: m.InSync(), Leaving: m.leaving, Pending: m.missing, ToPull: m.toPull}
 	if m.clashing(m.now()) {
 		s.NameHeldBy = m.clash.with
 	}
@@ -47,9 +48,9 @@ func (m *Machine) Status() Status {
 	return s
 }
 
-// InSync tells whether this node is an acting member that holds all it should hold.
+// InSync tells whether this node is an acting member that holds all it should hold, and does not leave.
 func (m *Machine) InSync() bool {
-	return m.lay != nil && m.inSyncNow() && m.now() < m.lease.until.Load()
+	return m.lay != nil && !m.leaving && m.inSyncNow() && m.now() < m.lease.until.Load()
 }
 
 // MemberStatus is one member as this node sees it.
@@ -100,14 +101,4 @@ func (m *Machine) Locate(key string) (partition int, owner string, copies []stri
 		}
 	}
 	return partition, owner, copies
-}
-
-// Abandon ends everything under way; nothing is answered from then on.
-func (m *Machine) Abandon() {
-	m.left = true
-	m.lease.until.Store(0)
-	m.route.Store(nil)
-	for _, o := range m.sortedOps() {
-		m.end(o, Result{Status: pb.Status_UNSURE})
-	}
 }

@@ -1,0 +1,84 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// leaveAtLeast is what a departure without a deadline may take beside the transfer of all that a node may hold.
+const leaveAtLeast = 30 * time.Second
+
+// Leave hands everything over, then leaves the cluster and closes the node. Operations go on during the hand-over, from then on they fail with
+// ErrClosed; those under way, and deletions that go on after their callers, are carried out before the node is closed. It is bounded by ctx: at its
+// end the node is closed in any case, and the error says what was not complete. Without a deadline the bound is 30 s and the time that
+// Config.MaxBytes takes at Config.RepairRate: so it ends too where there is no majority, and nobody to hand over to.
+func (n *Node) Leave(ctx context.Context) error {
+	ctx, cancel := n.leaveWithin(ctx)
+	defer cancel()
+	if err := n.HandOver(ctx); err != nil {
+		if errors.Is(err, ErrClosed) {
+			return err
+		}
+		return errors.Join(err, n.Close())
+	}
+	err := n.attain(ctx, "leave: operations under way have not ended", func() bool {
+		n.m.Part()
+		return n.m.Left()
+	})
+	if errors.Is(err, ErrClosed) {
+		return err
+	}
+	if g := n.gossip.Load(); g != nil {
+		g.Leave()
+	}
+	return errors.Join(err, n.Close())
+}
+
+// HandOver is the first part of Leave, for who has a front of its own to end between the two: it returns nil once everything is handed
+// over and the node is no member any more. The node is not in sync from the beginning of it, and does not close: until Leave or Close, one of which is
+// to follow, it has what it is asked for done by the members. The bound is as of Leave, and the error says that the hand-over was not complete.
+func (n *Node) HandOver(ctx context.Context) error {
+	ctx, cancel := n.leaveWithin(ctx)
+	defer cancel()
+	n.lock()
+	n.m.Leave()
+	n.unlock()
+	n.outMu.Lock()
+	n.meta.Leaving = true // nobody is to look for it when it is gone
+	if g := n.gossip.Load(); g != nil {
+		g.Announce(n.meta)
+	}
+	n.outMu.Unlock()
+	return n.attain(ctx, "leave: hand-over not complete", n.m.HandedOver)
+}
+
+func (n *Node) leaveWithin(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx, func() {}
+	}
+	transfer := float64(n.cfg.MaxBytes) / float64(n.cfg.RepairRate) * float64(time.Second)
+	return context.WithTimeout(ctx, leaveAtLeast+time.Duration(min(transfer, float64(maxTTL))))
+}
+
+// attain waits until done, which is called under the lock, is true; not is what the error says otherwise.
+func (n *Node) attain(ctx context.Context, not string, done func() bool) error {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		n.lock()
+		ok := done()
+		n.unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", not, ctx.Err())
+		case <-n.closed:
+			return ErrClosed
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+	"github.com/huddle-cache/huddle/node/nodetest"
+)
+
+// A node that leaves answers as ever while it hands over and after that, until it is closed. From then on all it says is that it is closed:
+// what has been begun before has been carried out.
+func TestOperationsOfANodeThatLeaves(t *testing.T) {
+	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, c *node.Config) { c.Replicas, c.RepairRate = 1, 1<<20 }))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n, other := c.Node(0), c.Node(1)
+	for i := range 300 {
+		if err := n.Set(ctx, fmt.Sprint("k", i), make([]byte, 10_000), node.WithTags("old")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var callers sync.WaitGroup
+	var handing, guest atomic.Int64 // rounds that began while it handed over, and after that
+	var handedOver atomic.Bool
+	for k := range 4 {
+		callers.Go(func() {
+			for i := 0; ; i++ {
+				if st := n.Stats(); handedOver.Load() {
+					guest.Add(1)
+				} else if st.Leaving && !st.Acting {
+					handing.Add(1)
+				}
+				key := fmt.Sprint("c", k, ".", i%10)
+				for what, err := range map[string]error{
+					"Set":            n.Set(ctx, key, []byte("v")),
+					"Get":            second(n.Get(ctx, fmt.Sprint("k", i%300))),
+					"Delete":         n.Delete(ctx, key),
+					"InvalidateTags": n.InvalidateTags(ctx, key),
+				} {
+					switch {
+					case errors.Is(err, node.ErrClosed) && !errors.Is(err, node.ErrUnconfirmed):
+						return
+					case err != nil:
+						t.Errorf("%s: %v", what, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	if err := n.HandOver(ctx); err != nil {
+		t.Error(err)
+	}
+	handedOver.Store(true)
+	if st := n.Stats(); !st.Leaving || n.InSync() {
+		t.Errorf("leaving: %v, in sync: %v", st.Leaving, n.InSync())
+	}
+	for end := time.Now().Add(time.Minute); guest.Load() < 8 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if err := n.InvalidateTags(ctx, "old"); err != nil {
+		t.Error(err)
+	}
+	if err := n.Leave(ctx); err != nil {
+		t.Error(err)
+	}
+	callers.Wait()
+	if handing.Load() == 0 || guest.Load() == 0 {
+		t.Errorf("%d rounds while it handed over, %d after that", handing.Load(), guest.Load())
+	}
+	if err := n.Set(ctx, "k", nil); !errors.Is(err, node.ErrClosed) || errors.Is(err, node.ErrUnconfirmed) {
+		t.Errorf("a Set when it has left: %v", err)
+	}
+	for i := range 300 {
+		if _, found, err := other.Get(ctx, fmt.Sprint("k", i)); found || err != nil {
+			t.Fatalf("k%d, which has been invalidated: %v, %v", i, found, err)
+		}
+	}
+}
+
+func second[A, B, C any](_ A, _ B, c C) C { return c }
+
+// A change that was under way when the node was closed may have been carried out, and its error says so.
+func TestChangesUnderWayAtClose(t *testing.T) {
+	c := nodetest.Start(t, 3)
+	const callers = 64
+	stored := 0
+	for round := 0; round < 50 && stored == 0; round++ {
+		b := c.Node(1)
+		key := func(i int) string { return fmt.Sprint(round, ".", i) }
+		errs := make([]error, callers)
+		many := make([]node.SetItem, callers)
+		var begun, all sync.WaitGroup
+		begun.Add(callers)
+		for i := range errs {
+			many[i] = node.SetItem{Key: key(i) + "many", Options: []node.SetOption{node.IfAbsent()}}
+			all.Go(func() {
+				begun.Done()
+				errs[i] = b.Set(t.Context(), key(i), nil, node.IfAbsent())
+			})
+		}
+		var manyErrs []error
+		all.Go(func() { manyErrs = b.SetMany(t.Context(), many) })
+		begun.Wait()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		c.Restart(1)
+		for i, err := range append(errs, manyErrs...) {
+			k := key(i % callers)
+			if i >= callers {
+				k += "many"
+			}
+			if err == nil || errors.Is(err, node.ErrClosed) && errors.Is(err, node.ErrUnconfirmed) {
+				stored++ // or perhaps
+				continue
+			}
+			if _, found, getErr := c.Node(0).Get(ctxT(t), k); found || getErr != nil || !errors.Is(err, node.ErrClosed) {
+				t.Errorf("%s is stored: %v (%v), and its Set said %v", k, found, getErr, err)
+			}
+		}
+	}
+	if stored == 0 {
+		t.Error("no Set was under way")
+	}
+}
+
+// So does that of a cut.
+func TestACutUnderWayAtClose(t *testing.T) {
+	c := nodetest.Start(t, 2)
+	n := c.Node(0)
+	c.Isolate(0)
+	ended := make(chan error, 1)
+	go func() { ended <- n.Clear(context.Background()) }()
+	for n.Stats().Cuts == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, node.ErrClosed) || !errors.Is(err, node.ErrUnconfirmed) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,194 @@
+package protocol
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/huddle-cache/huddle/ring"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// handingOver is a cluster at rest of which one node holds entries and hands them over slowly. It has just been put outside the view.
+func handingOver(t *testing.T, nodes, entries int) (s *sim, leaver *simProc) {
+	t.Helper()
+	s = rested(t, nodes)
+	for i := range entries {
+		r := Result{Status: -1}
+		s.procs[0].m.Write(&pb.Write{Key: fmt.Sprint("old", i), Value: make([]byte, 1000), Tags: []string{"old"}}, s.procs[0].Now()+5*sec, 0, func(x Result) { r = x })
+		s.until(sec, func() bool { return r.Status == pb.Status_OK })
+	}
+	for _, p := range s.procs {
+		p.m.cfg.RepairRate = 10_000
+	}
+	leaver = s.procs[0]
+	leaver.parts = true // it is the test that says Part
+	leaver.m.Leave()
+	if !s.until(5*sec, func() bool { return leaver.m.lay.isLeaving(leaver.id) }) {
+		t.Fatal("it is not let go")
+	}
+	return s, leaver
+}
+
+// A node that hands over is outside the view and has no lease. It goes on all the same: what it is asked for, the owners and the members do.
+func TestALeaverGoesOn(t *testing.T) {
+	for _, nodes := range []int{2, 3, 5} {
+		s, p := handingOver(t, nodes, 60)
+		began, ended, n, guest := 0, 0, 0, 0
+		do := func(what string, good []pb.Status, op func(done func(Result))) {
+			began++
+			if p.m.HandedOver() {
+				guest++
+			}
+			from, handed := s.now, p.m.HandedOver()
+			op(func(r Result) {
+				if ended++; !slices.Contains(good, r.Status) {
+					t.Errorf("%d nodes: %s, begun at %.3f (handed over: %v), ended at %.3f: %+v", nodes, what, f(from), handed, f(s.now), r)
+				}
+			})
+		}
+		var more func()
+		more = func() {
+			if p.m.parting {
+				return
+			}
+			n++
+			key, at := fmt.Sprint("k", n%20), p.Now()+5*sec
+			ok := []pb.Status{pb.Status_OK}
+			there := []pb.Status{pb.Status_OK, pb.Status_ABSENT}
+			do("a Set", ok, func(d func(Result)) {
+				p.m.Write(&pb.Write{Key: key, Value: []byte("v"), Tags: []string{"t"}}, at, 0, d)
+			})
+			do("a Touch", there, func(d func(Result)) { p.m.Write(&pb.Write{Key: key, Touch: true, Ttl: sec}, at, 0, d) })
+			do("a Set of an absent key", []pb.Status{pb.Status_OK, pb.Status_CONDITION}, func(d func(Result)) {
+				p.m.Write(&pb.Write{Key: key, Value: []byte("v"), IfAbsent: true}, at, 0, d)
+			})
+			do("a Get", there, func(d func(Result)) { p.m.Get(&pb.Get{Key: key, Keep: true}, at, d) })
+			do("a Delete", ok, func(d func(Result)) { p.m.Write(&pb.Write{Key: key, Kind: pb.Kind_TOMBSTONE}, at, at, d) })
+			do("a Scan", ok, func(d func(Result)) { p.m.Scan(&pb.Scan{Partition: uint32(n % simRing.Partitions)}, at, d) })
+			if n%10 == 0 {
+				do("a cut", ok, func(d func(Result)) { p.m.Cut([]string{"t"}, at, at, d) })
+			}
+			s.at(20*ms, p, more)
+		}
+		more()
+		if !s.until(60*sec, func() bool { return p.m.HandedOver() }) {
+			t.Fatalf("%d nodes: nothing is handed over", nodes)
+		}
+		if s.until(sec, func() bool { return p.m.Left() }) {
+			t.Errorf("%d nodes: it has left though nobody said Part", nodes)
+		}
+		p.m.Part()
+		if !s.until(5*sec, p.m.Left) || ended != began || guest == 0 {
+			t.Errorf("%d nodes: %d of %d operations have ended, left: %v; %d were begun after the hand-over", nodes, ended, began, p.m.Left(), guest)
+		}
+		for _, q := range s.procs {
+			if q.m.lost || q.m.Counters.Unconfirmed.Load() > 0 {
+				t.Errorf("%d nodes: %s has lost the majority: %v, not confirmed %d", nodes, q.name, q.m.lost, q.m.Counters.Unconfirmed.Load())
+			}
+		}
+	}
+}
+
+// goes brings the machine of a bench, which leaves, into a view of b and c alone that settles what it has handed over.
+func (b *bench) goes() {
+	b.t.Helper()
+	b.m.Leave()
+	members := benchMembers[1:3]
+	table, err := ring.Build(namesOf(members), 2, benchRing)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.m.Built(namesOf(members), table)
+	b.m.learn(&pb.View{Chain: 9, Number: b.m.lay.number() + 1, Members: members})
+	if !b.m.HandedOver() || b.m.Left() {
+		b.t.Fatalf("handed over: %v, left: %v", b.m.HandedOver(), b.m.Left())
+	}
+}
+
+// Who parts takes nothing more, and has left when what was under way has ended: the deletions and cuts too whose callers have been told that
+// they go on. What has not ended when the node is closed is said to be unfinished, and whether it may take effect.
+func TestPartWaitsForWhatIsUnderWay(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		b := newBench(t, "")
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		b.pass(sec, 2, 3)
+		b.goes()
+		key := keyOf(partition(t, func(p int) bool { return b.m.lay.owner(p) == 2 }))
+		var revoked, parked, cut, late Result
+		ends := 0
+		end := func(to *Result) func(Result) { return func(r Result) { *to = r; ends++ } }
+		b.m.Down(3, 3)
+		other := keyOf(partition(t, func(p int) bool { return b.m.lay.owner(p) == 3 }))
+		b.m.Write(&pb.Write{Key: key, Kind: pb.Kind_REVOKED}, b.now+30*ms, b.now+60*sec, end(&revoked))
+		b.m.Cut(nil, b.now+10*sec, b.now+60*sec, end(&cut))
+		b.m.Write(&pb.Write{Key: other, Value: []byte("v")}, b.now+10*sec, 0, end(&parked))
+		b.m.Part()
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v")}, b.now+sec, 0, end(&late))
+		b.m.Cut(nil, b.now+sec, 0, end(&late))
+		if ends != 2 || !late.Closed || late.Tried {
+			t.Fatalf("what comes after Part: %d ended, %+v", ends, late)
+		}
+		b.pass(100 * ms) // the revocation's caller is told that it goes on
+		if ends != 3 || b.m.Left() {
+			t.Fatalf("%d ended, left: %v", ends, b.m.Left())
+		}
+		if !answered {
+			b.m.Abandon()
+			if ends != 5 || !parked.Closed || parked.Tried || !cut.Closed || !cut.Tried {
+				t.Errorf("%d ended; a Set that was never sent: %+v; a cut: %+v", ends, parked, cut)
+			}
+			continue
+		}
+		w := b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })[0]
+		b.from(2, b.stamp(w.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{}}}))
+		b.m.Up(benchMembers[2], 3)
+		for range 2 { // two rounds, of both members
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCutClock() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}}))
+			}
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetCut() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CutReply{CutReply: &pb.CutReply{}}}))
+			}
+		}
+		b.pass(20 * ms)
+		if cut.Status != pb.Status_OK || cut.Closed || b.m.Left() {
+			t.Errorf("the cut: %+v; left: %v", cut, b.m.Left())
+		}
+		w = b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })[0]
+		b.from(3, b.stamp(w.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{}}}))
+		b.pass(20 * ms)
+		if parked.Status != pb.Status_OK || parked.Closed || !b.m.Left() {
+			t.Errorf("the Set: %+v; left: %v", parked, b.m.Left())
+		}
+	}
+}
+
+// A node that leaves has its majority as long as it hears one; then it is said that it has lost it, and a Set is not sent.
+func TestALeaverThatHearsNobody(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.goes()
+	hear := func(d int64) {
+		for end := b.now + d; b.now < end; {
+			b.pass(100 * ms)
+			b.from(2, b.stamp(0, &pb.Message{}))
+			b.from(3, b.stamp(0, &pb.Message{}))
+		}
+	}
+	hear(10 * sec)
+	if b.m.NoMajority() || b.m.lost {
+		t.Errorf("it hears both: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
+	}
+	b.pass(10 * sec)
+	if !b.m.NoMajority() || !b.m.lost {
+		t.Errorf("it hears nobody: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
+	}
+	hear(sec)
+	if b.m.NoMajority() || b.m.lost {
+		t.Errorf("it hears them again: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
+	}
+}
