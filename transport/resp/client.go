@@ -94,6 +94,9 @@ func (c *client) serve() {
 		if err == nil {
 			err = c.limitLogin()
 		}
+		if c.srv.draining.Load() && err == nil {
+			err = c.SetReadDeadline(time.Now().Add(c.patience()))
+		}
 		if err != nil {
 			return
 		}
@@ -101,7 +104,7 @@ func (c *client) serve() {
 		if n == 0 {
 			n, err = c.Conn.Read(room)
 		}
-		if c.frames.received(n); err != nil && n == 0 {
+		if c.frames.received(n); err != nil && n == 0 && !c.owed(err) {
 			return
 		}
 	}

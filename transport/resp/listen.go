@@ -112,7 +112,7 @@ func (s *Server) accept() {
 	for {
 		conn, err := s.ln.Accept()
 		if err != nil {
-			if s.ctx.Err() != nil {
+			if s.ctx.Err() != nil || s.draining.Load() {
 				return
 			}
 			s.log.Warn("cannot accept a client", "error", err, "pause", pause)

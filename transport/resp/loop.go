@@ -316,6 +316,8 @@ func (l *loop) rest(c *client) {
 	}
 	p := c.polled
 	switch {
+	case l.srv.draining.Load() && c.answered() && p.state.Load() != news:
+		l.srv.ended(c)
 	case !p.state.CompareAndSwap(busy, resting):
 		p.state.Store(busy)
 		go l.work(c)

@@ -41,6 +41,8 @@ type Server struct {
 	serving   sync.WaitGroup // Serve, the loops, and each connection
 	closeOnce sync.Once
 	closeErr  error
+	draining  atomic.Bool  // Drain has been called
+	unlisten  func() error // stops listening, once
 
 	mu      sync.Mutex
 	closed  bool
@@ -82,10 +84,11 @@ func Listen(cfg Config) (*Server, error) {
 	s.many, _ = cfg.Backend.(ManyBackend)
 	s.later, _ = cfg.Backend.(LaterBackend)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.unlisten = sync.OnceValue(ln.Close)
 	return s, nil
 }
 
-// Serve answers connections until Close, and then returns nil. It is called once.
+// Serve answers connections until Close or Drain, and then returns nil. It is called once.
 func (s *Server) Serve() error {
 	s.mu.Lock()
 	if s.closed {
@@ -122,7 +125,7 @@ func (s *Server) Close() error {
 			_ = c.Conn.Close() // unblocks its goroutine; there is nobody to tell about a failure
 		}
 		s.mu.Unlock()
-		s.closeErr = s.ln.Close()
+		s.closeErr = s.unlisten()
 		for _, l := range s.loops { // none is started any more
 			l.poll.close()
 		}
