@@ -9,7 +9,6 @@ func TestWhatIsLackingIsNamed(t *testing.T) {
 		{"cluster slots", "-ERR This instance has cluster support disabled"},
 		{"CLUSTER SHARDS", "-ERR This instance has cluster support disabled"},
 		{"cluster", "-ERR wrong number of arguments for 'cluster' command"},
-		{"script load x", "-ERR unknown command 'script', with args beginning with: 'load' 'x' , huddle has no scripts"},
 		{"FCALL f 0", "-ERR unknown command 'FCALL', with args beginning with: 'f' '0' , huddle has no scripts"},
 		{"subscribe news", "-ERR unknown command 'subscribe', with args beginning with: 'news' , huddle has no Pub/Sub"},
 		{"blpop l 1", "-ERR unknown command 'blpop', with args beginning with: 'l' '1' "},

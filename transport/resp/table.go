@@ -280,7 +280,7 @@ func (c *client) unknown(args [][]byte) {
 // beginning clients know it.
 func lacking(name string) string {
 	switch strings.ToLower(name) {
-	case "script", "eval_ro", "evalsha_ro", "fcall", "fcall_ro", "function":
+	case "eval_ro", "evalsha_ro", "fcall", "fcall_ro", "function":
 		return ", huddle has no scripts"
 	case "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe", "publish", "spublish", "pubsub":
 		return ", huddle has no Pub/Sub"
