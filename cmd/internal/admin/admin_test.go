@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ type fakeNode struct {
 	inSync  bool
 	waiting string // why it is in no cluster
 	heldBy  string // the address of who has this node's name
+	leaving bool
+	other   string // the state of n2; empty: "member"
 	revoked []string
 	users   []string
 	forgot  []string
@@ -51,11 +54,11 @@ func (f *fakeNode) InSync() bool {
 }
 
 func (f *fakeNode) Stats() node.Stats {
-	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021, NameHeldBy: f.heldBy, Waiting: f.waiting}
+	return node.Stats{View: 4, Members: 2, InSync: true, Partitions: 1021, NameHeldBy: f.heldBy, Waiting: f.waiting, Leaving: f.leaving}
 }
 
 func (f *fakeNode) Members() []node.Member {
-	return []node.Member{{Name: "n1", Self: true, State: "member", Share: 0.5}, {Name: "n2", State: "member", Share: 0.5}}
+	return []node.Member{{Name: "n1", Self: true, State: "member", Share: 0.5}, {Name: "n2", State: cmp.Or(f.other, "member"), Share: 0.5}}
 }
 
 func (f *fakeNode) Locate(string) node.Placement {
@@ -458,7 +461,7 @@ func TestForgetSaysWhyNot(t *testing.T) {
 	}
 }
 
-func TestReadinessSaysWhoHasTheName(t *testing.T) {
+func TestReadinessSaysWhyNot(t *testing.T) {
 	f := newFakeNode()
 	_, ts := serve(t, f, Config{}, true)
 	ready := func() (int, string) {
@@ -477,6 +480,15 @@ func TestReadinessSaysWhoHasTheName(t *testing.T) {
 	if code, body := ready(); code != 503 || body != "not in sync: no majority of the cluster is within reach\n" {
 		t.Errorf("%d %q", code, body)
 	}
+	f.leaving = true
+	if code, body := ready(); code != 503 || body != "leaving: handing over\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	f.other = "silent"
+	if code, body := ready(); code != 503 || body != "leaving: no majority of the cluster is within reach to hand over to\n" {
+		t.Errorf("%d %q", code, body)
+	}
+	f.leaving = false
 	f.waiting = "2 of the 3 nodes that are expected are there"
 	if code, body := ready(); code != 503 || body != "not in sync: in no cluster: "+f.waiting+"\n" {
 		t.Errorf("%d %q", code, body)

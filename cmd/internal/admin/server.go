@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 )
 
 // Limits of the server.
@@ -161,6 +163,13 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	why := "no majority of the cluster is within reach"
 	switch st := s.cfg.Backend.Stats(); {
+	case st.Leaving && st.View > 0:
+		why = "handing over"
+		if _, none := api.Silent(s.cfg.Backend.Members(), st.Members); none {
+			why = "no majority of the cluster is within reach to hand over to"
+		}
+		text(w, http.StatusServiceUnavailable, "leaving: "+why)
+		return
 	case st.Waiting != "":
 		why = "in no cluster: " + st.Waiting
 	case st.Acting:

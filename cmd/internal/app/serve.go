@@ -27,9 +27,11 @@ var (
 	ErrCutShort = errors.New("ended at once by a second signal, without hand-over")
 	// ErrNotHandedOver: the time for the hand-over ran out.
 	ErrNotHandedOver = errors.New("left without full hand-over")
+	// ErrUnfinished: all was handed over, and then the time ran out for what clients had begun.
+	ErrUnfinished = errors.New("left with operations under way")
 )
 
-// frontTimeout bounds how long the admin interface may take to end.
+// frontTimeout bounds how long the admin interface may take to end, and how long it may take until each Redis client has its answers.
 const frontTimeout = 2 * time.Second
 
 // lookEvery is how often a node that leaves looks whether anybody is there to hand over to, and one that was out of its cluster
@@ -40,8 +42,10 @@ const lookEvery = 200 * time.Millisecond
 const eventBuffer = 64
 
 // Serve runs a node until the first signal, then leaves the cluster gracefully within cfg.LeaveTimeout. A second signal ends
-// it at once. It returns nil after a leave, and ErrCutShort or ErrNotHandedOver if that was not complete.
+// it at once. It returns nil after a leave, and ErrCutShort, ErrNotHandedOver or ErrUnfinished if that was not complete.
 func Serve(cfg Config, signals <-chan os.Signal) error {
+	// Who reads the log may go first: with a pipe that is closed the process would end at the next line, without hand-over.
+	signal.Ignore(syscall.SIGPIPE)
 	// From the beginning: one that nobody catches ends the process. What it asks for is done once the node runs.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -157,7 +161,7 @@ func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) e
 	begun, entries := time.Now(), n.Stats().Entries
 	alone := warnAlone(cfg, n)
 	left := make(chan error, 1)
-	go func() { left <- n.Leave(ctx) }()
+	go func() { left <- depart(ctx, n, fronts) }()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -169,6 +173,10 @@ func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) e
 				cfg.Logger.Info("left", "took", time.Since(begun).Round(time.Millisecond).String())
 				return fronts.close()
 			}
+			if errors.Is(err, ErrUnfinished) {
+				cfg.Logger.Warn("left with operations under way; they may take effect or not, deletions among them", "error", err)
+				return errors.Join(ErrUnfinished, fronts.close())
+			}
 			text := "left without full hand-over; the other nodes take over from their copies, and what only this node held is gone"
 			if alone {
 				text = "left without hand-over, for no majority was within reach; what only this node held is gone"
@@ -177,9 +185,25 @@ func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) e
 			return errors.Join(ErrNotHandedOver, fronts.close())
 		case <-signals:
 			cancel()
-			return errors.Join(ErrCutShort, n.Close(), fronts.close())
+			err := errors.Join(ErrCutShort, n.Close(), fronts.close())
+			<-left
+			return err
 		}
 	}
+}
+
+// depart hands over while clients are served as ever, for what they want is done by the other nodes. Then the Redis clients are sent elsewhere,
+// each when it has its answers, and only after that does the node refuse to do more.
+func depart(ctx context.Context, n *node.Node, fronts *fronts) error {
+	err := n.HandOver(ctx)
+	fronts.drain()
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	if err = n.Leave(ctx); err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return err
 }
 
 // warnAlone says that there is no majority to hand over to, if so.
@@ -273,6 +297,16 @@ func (f *fronts) adminURL() string {
 		return ""
 	}
 	return "http://" + f.admin.Addr() + "/"
+}
+
+// drain ends the connections of Redis clients that have their answers, and waits for the others for a while.
+func (f *fronts) drain() {
+	if f.resp == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), frontTimeout)
+	defer cancel()
+	_ = f.resp.Drain(ctx) // close cuts off who is left
 }
 
 // close ends both. A client that is cut off in the end is no failure.

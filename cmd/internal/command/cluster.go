@@ -85,6 +85,8 @@ func syncWord(st api.Status, s term.Style) string {
 		return s.Green("in sync")
 	case st.InSync:
 		return s.Green("in sync") + ", " + s.Yellow("shares are moving")
+	case st.Leaving:
+		return s.Yellow("leaving: handing over")
 	case st.Acting:
 		return s.Yellow("catching up")
 	case st.NameHeldBy != "":

@@ -96,6 +96,15 @@ func answering(t *testing.T, answer string) string {
 	return ts.Listener.Addr().String()
 }
 
+func TestStatusSaysThatANodeLeaves(t *testing.T) {
+	var out bytes.Buffer
+	admin := answering(t, `{"name":"a","cluster":"shop","view":5,"members":2,"leaving":true}`)
+	if code := Main([]string{"status", "--admin", admin}, strings.NewReader(""), &out, &out); code != exitOK ||
+		!strings.Contains(out.String(), "leaving: handing over") || strings.Contains(out.String(), "majority") {
+		t.Errorf("code %d\n%s", code, out.String())
+	}
+}
+
 func TestStatusSaysWhyANodeIsOutside(t *testing.T) {
 	var out bytes.Buffer
 	admin := answering(t, `{"name":"a","cluster":"shop","waiting":"2 of the 3 nodes that are expected are there"}`)
