@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"flag"
+	"iter"
 	"maps"
 	"os"
 	"runtime"
@@ -87,29 +88,57 @@ type outcome struct {
 	faults map[string]int
 }
 
-// runSchedules plays n schedules on all cores and returns the failures.
-func runSchedules(n int, seed int64, shape func(int64) simConfig) (failed []error, stats simStats, faults map[string]int) {
-	jobs, out := make(chan int64), make(chan outcome)
+// playEach plays schedules on all cores until there are no more, or each is false.
+func playEach(schedules iter.Seq[simConfig], each func(outcome) (goOn bool)) {
+	jobs, out, enough := make(chan simConfig), make(chan outcome), make(chan struct{})
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for seed := range jobs {
-				s := newSim(shape(seed))
+			for cfg := range jobs {
+				s := newSim(cfg)
 				err := s.run()
 				out <- outcome{err, s.stats, s.faults}
 			}
 		})
 	}
 	go func() {
-		for i := range n {
-			jobs <- seed + int64(i)
+		defer func() {
+			close(jobs)
+			wg.Wait()
+			close(out)
+		}()
+		for cfg := range schedules {
+			select {
+			case jobs <- cfg:
+			case <-enough:
+				return
+			}
 		}
-		close(jobs)
-		wg.Wait()
-		close(out)
 	}()
-	faults = map[string]int{}
+	stopped := false
 	for o := range out {
+		if !stopped && !each(o) {
+			stopped = true
+			close(enough)
+		}
+	}
+}
+
+// seeds are n schedules of a shape.
+func seeds(n int, seed int64, shape func(int64) simConfig) iter.Seq[simConfig] {
+	return func(yield func(simConfig) bool) {
+		for i := range n {
+			if !yield(shape(seed + int64(i))) {
+				return
+			}
+		}
+	}
+}
+
+// runSchedules plays n schedules and returns the failures.
+func runSchedules(n int, seed int64, shape func(int64) simConfig) (failed []error, stats simStats, faults map[string]int) {
+	faults = map[string]int{}
+	playEach(seeds(n, seed, shape), func(o outcome) bool {
 		if o.err != nil {
 			failed = append(failed, o.err)
 		}
@@ -125,7 +154,8 @@ func runSchedules(n int, seed int64, shape func(int64) simConfig) (failed []erro
 		for k, v := range o.faults {
 			faults[k] += v
 		}
-	}
+		return true
+	})
 	slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return failed, stats, faults
 }
@@ -193,28 +223,38 @@ func TestNoLoss(t *testing.T) { play(t, max(1, *simSchedules/4), careful) }
 func TestMutants(t *testing.T) {
 	for mutant, within := range mutants {
 		t.Run(mutant, func(t *testing.T) {
-			shape := func(shape func(int64) simConfig) func(int64) simConfig {
-				return func(seed int64) simConfig {
-					cfg := shape(seed)
-					cfg.mutant = mutant
-					return cfg
-				}
+			played := 0
+			var caught error
+			playEach(broken(mutant, within), func(o outcome) bool {
+				played++
+				caught = o.err
+				return caught == nil
+			})
+			if caught == nil {
+				t.Fatalf("not caught in %d schedules, of %d seeds", played, within)
 			}
-			for seed := int64(1); seed <= int64(within); seed += 20 {
-				failed, _, _ := runSchedules(20, seed, shape(schedule))
-				more, _, _ := runSchedules(10, seed, shape(careful))
-				also, _, _ := runSchedules(20, seed, shape(sharp))
-				if failed = append(append(failed, more...), also...); len(failed) > 0 {
-					t.Logf("caught within %d schedules: %v", seed+19, failed[0])
-					return
-				}
-			}
-			t.Fatalf("not caught within %d schedules", within)
+			t.Logf("caught in %d schedules: %v", played, caught)
 		})
 	}
 }
 
-// mutants are the rules that can be switched off, and the number of schedules within which that must show. What random
+// broken are schedules with a rule switched off: of each seed one of the usual shape and a sharp one, and of each second one a careful one.
+func broken(mutant string, n int) iter.Seq[simConfig] {
+	return func(yield func(simConfig) bool) {
+		for seed := range int64(n) {
+			shapes := []func(int64) simConfig{schedule, sharp, careful}
+			for _, shape := range shapes[:2+seed%2] {
+				cfg := shape(seed + 1)
+				cfg.mutant = mutant
+				if !yield(cfg) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// mutants are the rules that can be switched off, and the number of seeds within which that must show. What random
 // schedules seldom show is in TestRules.
 var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
