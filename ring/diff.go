@@ -22,7 +22,9 @@ type Change struct {
 
 // Diff compares two tables. Either may be nil, which stands for a table
 // without members. Tables that differ in their number of partitions cannot be
-// compared: [ErrPartitions].
+// compared: [ErrPartitions]. The nodes need no Diff: each looks at its own part of
+// both tables. It is for whoever asks what a change of members moves, as the tests
+// of this promise do.
 func Diff(before, after *Table) (Delta, error) {
 	var d Delta
 	if before == nil && after == nil {
