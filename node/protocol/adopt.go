@@ -104,7 +104,7 @@ func (m *Machine) adopt(v *pb.View) {
 	}
 	m.pulls, m.cutPulls, m.waiting, m.missing = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0
 	for p := range m.parts {
-		m.adoptPart(p, old, now)
+		m.adoptPart(p, old)
 	}
 	m.toPull = m.missing
 	m.dropKeyPulls()
@@ -146,7 +146,7 @@ func (m *Machine) between(old *layout) []*layout {
 }
 
 // adoptPart settles this node's part in partition p.
-func (m *Machine) adoptPart(p int, old *layout, now int64) {
+func (m *Machine) adoptPart(p int, old *layout) {
 	pt := &m.parts[p]
 	wasHolder, wasActing, wasOwner := pt.holder, pt.acting, uint64(0)
 	if old != nil {

@@ -15,7 +15,6 @@ import (
 // joiner is a process that asks to be let in.
 type joiner struct {
 	member *pb.Member
-	since  int64
 	at     int64
 }
 
@@ -28,7 +27,7 @@ func (m *Machine) onJoin(p *peer, member *pb.Member) {
 	now := m.now()
 	j := m.joiners[member.Id]
 	if j == nil {
-		j = &joiner{member: member, since: now}
+		j = &joiner{member: member}
 		m.joiners[member.Id] = j
 		m.gatheredAt = now
 	}

@@ -275,16 +275,15 @@ func (m *Machine) halfSpent() bool {
 }
 
 // send stamps a message and puts it on the peer's session, if there is one.
-func (m *Machine) send(p *peer, msg *pb.Message) bool {
+func (m *Machine) send(p *peer, msg *pb.Message) {
 	if p == nil || p.session == 0 {
-		return false
+		return
 	}
 	if m.lay != nil {
 		msg.Chain, msg.View = m.lay.view.Chain, m.lay.view.Number
 	}
 	msg.Clock = m.clock
 	m.env.Send(p.member.Id, p.session, msg)
-	return true
 }
 
 // Found tells of a process that gossip knows, and of the cluster it says it is in.
@@ -635,7 +634,7 @@ func (m *Machine) Tick(next int64) {
 		}
 		m.checkBarrier()
 		m.tickTransfer(now)
-		m.tickWrites(now)
+		m.tickWrites()
 		m.sweepHolders(now, next)
 	}
 	m.tickOps(now)

@@ -436,7 +436,7 @@ func (m *Machine) finishWrites() {
 }
 
 // tickWrites ends the writes whose holders' leases have run out.
-func (m *Machine) tickWrites(int64) {
+func (m *Machine) tickWrites() {
 	if len(m.writes) > 0 {
 		m.finishWrites()
 	}

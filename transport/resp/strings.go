@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// writeValue answers with the plain value of an entry. It is false for a set or a hash, which is answered with an error.
-func (c *client) writeValue(e Entry, found bool) bool {
+// writeValue answers with the plain value of an entry; a set or a hash is answered with an error.
+func (c *client) writeValue(e Entry, found bool) {
 	if !found {
 		c.writeNull()
-		return true
+		return
 	}
 	k, value := unwrap(e.Value)
 	if k != plain {
 		c.writeError(errWrongType)
-		return false
+		return
 	}
 	c.writeBulk(value)
-	return true
 }
 
 func cmdGet(c *client, args [][]byte) {
