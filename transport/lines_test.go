@@ -121,11 +121,11 @@ func TestIdleLineIsGivenUp(t *testing.T) {
 			defer l.mu.Unlock()
 			return len(l.to)
 		}
-		time.Sleep(lineIdle - 1)
+		time.Sleep(lineIdle - time.Nanosecond)
 		if left() != 1 {
 			t.Error("it is given up early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if left() != 0 {
 			t.Error("it is never given up")
 			g.end()
