@@ -350,75 +350,6 @@ func (x *Member) GetAddr() string {
 	return ""
 }
 
-// Meta is what a process says of itself by gossip.
-type Meta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Chain         uint64                 `protobuf:"fixed64,2,opt,name=chain,proto3" json:"chain,omitempty"` // cluster it is in; 0: none
-	View          uint64                 `protobuf:"varint,3,opt,name=view,proto3" json:"view,omitempty"`
-	Size          uint32                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"` // members of that view
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Meta) Reset() {
-	*x = Meta{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Meta) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Meta) ProtoMessage() {}
-
-func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Meta.ProtoReflect.Descriptor instead.
-func (*Meta) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Meta) GetMember() *Member {
-	if x != nil {
-		return x.Member
-	}
-	return nil
-}
-
-func (x *Meta) GetChain() uint64 {
-	if x != nil {
-		return x.Chain
-	}
-	return 0
-}
-
-func (x *Meta) GetView() uint64 {
-	if x != nil {
-		return x.View
-	}
-	return 0
-}
-
-func (x *Meta) GetSize() uint32 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
 type MemberSet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // number of the view that had this set
@@ -429,7 +360,7 @@ type MemberSet struct {
 
 func (x *MemberSet) Reset() {
 	*x = MemberSet{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +372,7 @@ func (x *MemberSet) String() string {
 func (*MemberSet) ProtoMessage() {}
 
 func (x *MemberSet) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +385,7 @@ func (x *MemberSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberSet.ProtoReflect.Descriptor instead.
 func (*MemberSet) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{4}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MemberSet) GetNumber() uint64 {
@@ -485,7 +416,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +428,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +441,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{5}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *View) GetChain() uint64 {
@@ -558,7 +489,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +501,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +514,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{6}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ballot) GetRound() uint64 {
@@ -646,7 +577,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +589,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +602,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{7}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Message) GetChain() uint64 {
@@ -1193,7 +1124,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1136,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1149,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{8}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Join) GetMember() *Member {
@@ -1237,7 +1168,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1180,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1193,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{9}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Leave) GetMember() uint64 {
@@ -1282,7 +1213,7 @@ type Suspect struct {
 
 func (x *Suspect) Reset() {
 	*x = Suspect{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1225,7 @@ func (x *Suspect) String() string {
 func (*Suspect) ProtoMessage() {}
 
 func (x *Suspect) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1238,7 @@ func (x *Suspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspect.ProtoReflect.Descriptor instead.
 func (*Suspect) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{10}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Suspect) GetMembers() []uint64 {
@@ -1327,7 +1258,7 @@ type Prepare struct {
 
 func (x *Prepare) Reset() {
 	*x = Prepare{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1270,7 @@ func (x *Prepare) String() string {
 func (*Prepare) ProtoMessage() {}
 
 func (x *Prepare) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1283,7 @@ func (x *Prepare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prepare.ProtoReflect.Descriptor instead.
 func (*Prepare) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{11}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Prepare) GetBallot() *Ballot {
@@ -1383,7 +1314,7 @@ type Promise struct {
 
 func (x *Promise) Reset() {
 	*x = Promise{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1326,7 @@ func (x *Promise) String() string {
 func (*Promise) ProtoMessage() {}
 
 func (x *Promise) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1339,7 @@ func (x *Promise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Promise.ProtoReflect.Descriptor instead.
 func (*Promise) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{12}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Promise) GetBallot() *Ballot {
@@ -1464,7 +1395,7 @@ type Accept struct {
 
 func (x *Accept) Reset() {
 	*x = Accept{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1407,7 @@ func (x *Accept) String() string {
 func (*Accept) ProtoMessage() {}
 
 func (x *Accept) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1420,7 @@ func (x *Accept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accept.ProtoReflect.Descriptor instead.
 func (*Accept) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{13}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Accept) GetBallot() *Ballot {
@@ -1517,7 +1448,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1460,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1473,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fence) GetMember() uint64 {
@@ -1573,7 +1504,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1516,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1529,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Accepted) GetBallot() *Ballot {
@@ -1647,7 +1578,7 @@ type Decide struct {
 
 func (x *Decide) Reset() {
 	*x = Decide{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1590,7 @@ func (x *Decide) String() string {
 func (*Decide) ProtoMessage() {}
 
 func (x *Decide) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1603,7 @@ func (x *Decide) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decide.ProtoReflect.Descriptor instead.
 func (*Decide) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Decide) GetView() *View {
@@ -1697,7 +1628,7 @@ type ViewPlease struct {
 
 func (x *ViewPlease) Reset() {
 	*x = ViewPlease{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1640,7 @@ func (x *ViewPlease) String() string {
 func (*ViewPlease) ProtoMessage() {}
 
 func (x *ViewPlease) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1653,7 @@ func (x *ViewPlease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewPlease.ProtoReflect.Descriptor instead.
 func (*ViewPlease) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{16}
 }
 
 // Forget takes a lost member out of the count of the majority (an operator's word).
@@ -1735,7 +1666,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1678,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1691,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Forget) GetName() string {
@@ -1783,7 +1714,7 @@ type Alive struct {
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1726,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1739,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Alive) GetAsked() int64 {
@@ -1850,7 +1781,7 @@ type LeaseAsk struct {
 
 func (x *LeaseAsk) Reset() {
 	*x = LeaseAsk{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1793,7 @@ func (x *LeaseAsk) String() string {
 func (*LeaseAsk) ProtoMessage() {}
 
 func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1806,7 @@ func (x *LeaseAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAsk.ProtoReflect.Descriptor instead.
 func (*LeaseAsk) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaseAsk) GetAsked() int64 {
@@ -1903,7 +1834,7 @@ type LeaseGrant struct {
 
 func (x *LeaseGrant) Reset() {
 	*x = LeaseGrant{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1846,7 @@ func (x *LeaseGrant) String() string {
 func (*LeaseGrant) ProtoMessage() {}
 
 func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +1859,7 @@ func (x *LeaseGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGrant.ProtoReflect.Descriptor instead.
 func (*LeaseGrant) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseGrant) GetAsked() int64 {
@@ -1967,7 +1898,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +1910,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +1923,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Entry) GetKey() string {
@@ -2055,7 +1986,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +1998,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2011,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Get) GetKey() string {
@@ -2116,7 +2047,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2059,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2072,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetReply) GetStatus() Status {
@@ -2185,7 +2116,6 @@ type Write struct {
 	IfPresent     bool                   `protobuf:"varint,9,opt,name=if_present,json=ifPresent,proto3" json:"if_present,omitempty"`
 	IfVersion     uint64                 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`        // 0: any
 	Ticket        uint64                 `protobuf:"varint,11,opt,name=ticket,proto3" json:"ticket,omitempty"`                               // 0: not a fill
-	NoEnd         bool                   `protobuf:"varint,12,opt,name=no_end,json=noEnd,proto3" json:"no_end,omitempty"`                    // ttl 0 means: no end (and not: the default)
 	TicketChain   uint64                 `protobuf:"fixed64,13,opt,name=ticket_chain,json=ticketChain,proto3" json:"ticket_chain,omitempty"` // the chain that the ticket is of
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2193,7 +2123,7 @@ type Write struct {
 
 func (x *Write) Reset() {
 	*x = Write{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2135,7 @@ func (x *Write) String() string {
 func (*Write) ProtoMessage() {}
 
 func (x *Write) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2148,7 @@ func (x *Write) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Write.ProtoReflect.Descriptor instead.
 func (*Write) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Write) GetKind() Kind {
@@ -2298,13 +2228,6 @@ func (x *Write) GetTicket() uint64 {
 	return 0
 }
 
-func (x *Write) GetNoEnd() bool {
-	if x != nil {
-		return x.NoEnd
-	}
-	return false
-}
-
 func (x *Write) GetTicketChain() uint64 {
 	if x != nil {
 		return x.TicketChain
@@ -2323,7 +2246,7 @@ type WriteReply struct {
 
 func (x *WriteReply) Reset() {
 	*x = WriteReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2258,7 @@ func (x *WriteReply) String() string {
 func (*WriteReply) ProtoMessage() {}
 
 func (x *WriteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2271,7 @@ func (x *WriteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteReply.ProtoReflect.Descriptor instead.
 func (*WriteReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WriteReply) GetStatus() Status {
@@ -2381,7 +2304,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2316,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2329,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Copy) GetEntry() *Entry {
@@ -2418,14 +2341,13 @@ func (x *Copy) GetEntry() *Entry {
 
 type CopyReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CopyReply) Reset() {
 	*x = CopyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2359,7 @@ func (x *CopyReply) String() string {
 func (*CopyReply) ProtoMessage() {}
 
 func (x *CopyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,14 +2372,7 @@ func (x *CopyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyReply.ProtoReflect.Descriptor instead.
 func (*CopyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *CopyReply) GetStatus() Status {
-	if x != nil {
-		return x.Status
-	}
-	return Status_OK
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{27}
 }
 
 type Invalidate struct {
@@ -2470,7 +2385,7 @@ type Invalidate struct {
 
 func (x *Invalidate) Reset() {
 	*x = Invalidate{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2397,7 @@ func (x *Invalidate) String() string {
 func (*Invalidate) ProtoMessage() {}
 
 func (x *Invalidate) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2410,7 @@ func (x *Invalidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invalidate.ProtoReflect.Descriptor instead.
 func (*Invalidate) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Invalidate) GetKey() string {
@@ -2520,7 +2435,7 @@ type InvalidateReply struct {
 
 func (x *InvalidateReply) Reset() {
 	*x = InvalidateReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2447,7 @@ func (x *InvalidateReply) String() string {
 func (*InvalidateReply) ProtoMessage() {}
 
 func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2460,7 @@ func (x *InvalidateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvalidateReply.ProtoReflect.Descriptor instead.
 func (*InvalidateReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{29}
 }
 
 // Pull asks for the entries of partitions, one after the other; of the first one only those after a key, if it was started before.
@@ -2563,7 +2478,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2490,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2503,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pull) GetPartitions() []uint32 {
@@ -2646,7 +2561,7 @@ type PullReply struct {
 
 func (x *PullReply) Reset() {
 	*x = PullReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2658,7 +2573,7 @@ func (x *PullReply) String() string {
 func (*PullReply) ProtoMessage() {}
 
 func (x *PullReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2671,7 +2586,7 @@ func (x *PullReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullReply.ProtoReflect.Descriptor instead.
 func (*PullReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PullReply) GetStatus() Status {
@@ -2718,7 +2633,7 @@ type PullKey struct {
 
 func (x *PullKey) Reset() {
 	*x = PullKey{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2645,7 @@ func (x *PullKey) String() string {
 func (*PullKey) ProtoMessage() {}
 
 func (x *PullKey) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2658,7 @@ func (x *PullKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKey.ProtoReflect.Descriptor instead.
 func (*PullKey) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PullKey) GetKey() string {
@@ -2764,7 +2679,7 @@ type PullKeyReply struct {
 
 func (x *PullKeyReply) Reset() {
 	*x = PullKeyReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2776,7 +2691,7 @@ func (x *PullKeyReply) String() string {
 func (*PullKeyReply) ProtoMessage() {}
 
 func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2789,7 +2704,7 @@ func (x *PullKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullKeyReply.ProtoReflect.Descriptor instead.
 func (*PullKeyReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PullKeyReply) GetStatus() Status {
@@ -2824,7 +2739,7 @@ type CutRecord struct {
 
 func (x *CutRecord) Reset() {
 	*x = CutRecord{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +2751,7 @@ func (x *CutRecord) String() string {
 func (*CutRecord) ProtoMessage() {}
 
 func (x *CutRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +2764,7 @@ func (x *CutRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutRecord.ProtoReflect.Descriptor instead.
 func (*CutRecord) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CutRecord) GetTag() string {
@@ -2881,7 +2796,7 @@ type CutClock struct {
 
 func (x *CutClock) Reset() {
 	*x = CutClock{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +2808,7 @@ func (x *CutClock) String() string {
 func (*CutClock) ProtoMessage() {}
 
 func (x *CutClock) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +2821,7 @@ func (x *CutClock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClock.ProtoReflect.Descriptor instead.
 func (*CutClock) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{35}
 }
 
 type CutClockReply struct {
@@ -2917,7 +2832,7 @@ type CutClockReply struct {
 
 func (x *CutClockReply) Reset() {
 	*x = CutClockReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +2844,7 @@ func (x *CutClockReply) String() string {
 func (*CutClockReply) ProtoMessage() {}
 
 func (x *CutClockReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +2857,7 @@ func (x *CutClockReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutClockReply.ProtoReflect.Descriptor instead.
 func (*CutClockReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{36}
 }
 
 type Cut struct {
@@ -2954,7 +2869,7 @@ type Cut struct {
 
 func (x *Cut) Reset() {
 	*x = Cut{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +2881,7 @@ func (x *Cut) String() string {
 func (*Cut) ProtoMessage() {}
 
 func (x *Cut) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +2894,7 @@ func (x *Cut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cut.ProtoReflect.Descriptor instead.
 func (*Cut) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Cut) GetCuts() []*CutRecord {
@@ -2991,14 +2906,13 @@ func (x *Cut) GetCuts() []*CutRecord {
 
 type CutReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CutReply) Reset() {
 	*x = CutReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +2924,7 @@ func (x *CutReply) String() string {
 func (*CutReply) ProtoMessage() {}
 
 func (x *CutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,14 +2937,7 @@ func (x *CutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutReply.ProtoReflect.Descriptor instead.
 func (*CutReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{39}
-}
-
-func (x *CutReply) GetStatus() Status {
-	if x != nil {
-		return x.Status
-	}
-	return Status_OK
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{38}
 }
 
 type Scan struct {
@@ -3045,7 +2952,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +2964,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +2977,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{40}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Scan) GetPartition() uint32 {
@@ -3112,7 +3019,7 @@ type ScanReply struct {
 
 func (x *ScanReply) Reset() {
 	*x = ScanReply{}
-	mi := &file_transport_peerpb_peer_proto_msgTypes[41]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3031,7 @@ func (x *ScanReply) String() string {
 func (*ScanReply) ProtoMessage() {}
 
 func (x *ScanReply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_peerpb_peer_proto_msgTypes[41]
+	mi := &file_transport_peerpb_peer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3044,7 @@ func (x *ScanReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanReply.ProtoReflect.Descriptor instead.
 func (*ScanReply) Descriptor() ([]byte, []int) {
-	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{41}
+	return file_transport_peerpb_peer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ScanReply) GetStatus() Status {
@@ -3180,12 +3087,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06Member\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x06R\x02id\x12\x12\n" +
-	"\x04addr\x18\x03 \x01(\tR\x04addr\"t\n" +
-	"\x04Meta\x12.\n" +
-	"\x06member\x18\x01 \x01(\v2\x16.huddle.peer.v1.MemberR\x06member\x12\x14\n" +
-	"\x05chain\x18\x02 \x01(\x06R\x05chain\x12\x12\n" +
-	"\x04view\x18\x03 \x01(\x04R\x04view\x12\x12\n" +
-	"\x04size\x18\x04 \x01(\rR\x04size\"U\n" +
+	"\x04addr\x18\x03 \x01(\tR\x04addr\"U\n" +
 	"\tMemberSet\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x120\n" +
 	"\amembers\x18\x02 \x03(\v2\x16.huddle.peer.v1.MemberR\amembers\"\xcd\x01\n" +
@@ -3308,7 +3210,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12+\n" +
 	"\x05entry\x18\x02 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\x12\x12\n" +
 	"\x04keep\x18\x03 \x01(\bR\x04keep\x12\x16\n" +
-	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xdd\x02\n" +
+	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xcc\x02\n" +
 	"\x05Write\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.huddle.peer.v1.KindR\x04kind\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -3323,18 +3225,16 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\n" +
 	"if_version\x18\n" +
 	" \x01(\x04R\tifVersion\x12\x16\n" +
-	"\x06ticket\x18\v \x01(\x04R\x06ticket\x12\x15\n" +
-	"\x06no_end\x18\f \x01(\bR\x05noEnd\x12!\n" +
-	"\fticket_chain\x18\r \x01(\x06R\vticketChain\"p\n" +
+	"\x06ticket\x18\v \x01(\x04R\x06ticket\x12!\n" +
+	"\fticket_chain\x18\r \x01(\x06R\vticketChainJ\x04\b\f\x10\r\"p\n" +
 	"\n" +
 	"WriteReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
 	"\aexisted\x18\x03 \x01(\bR\aexisted\"3\n" +
 	"\x04Copy\x12+\n" +
-	"\x05entry\x18\x01 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\";\n" +
-	"\tCopyReply\x12.\n" +
-	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\"8\n" +
+	"\x05entry\x18\x01 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\"\x11\n" +
+	"\tCopyReplyJ\x04\b\x01\x10\x02\"8\n" +
 	"\n" +
 	"Invalidate\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
@@ -3370,9 +3270,8 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\bCutClock\"\x0f\n" +
 	"\rCutClockReply\"4\n" +
 	"\x03Cut\x12-\n" +
-	"\x04cuts\x18\x01 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\":\n" +
-	"\bCutReply\x12.\n" +
-	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\"o\n" +
+	"\x04cuts\x18\x01 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\"\x10\n" +
+	"\bCutReplyJ\x04\b\x01\x10\x02\"o\n" +
 	"\x04Scan\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x1d\n" +
 	"\n" +
@@ -3416,129 +3315,125 @@ func file_transport_peerpb_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_transport_peerpb_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_transport_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_transport_peerpb_peer_proto_goTypes = []any{
 	(Kind)(0),               // 0: huddle.peer.v1.Kind
 	(Status)(0),             // 1: huddle.peer.v1.Status
 	(*Frame)(nil),           // 2: huddle.peer.v1.Frame
 	(*Hello)(nil),           // 3: huddle.peer.v1.Hello
 	(*Member)(nil),          // 4: huddle.peer.v1.Member
-	(*Meta)(nil),            // 5: huddle.peer.v1.Meta
-	(*MemberSet)(nil),       // 6: huddle.peer.v1.MemberSet
-	(*View)(nil),            // 7: huddle.peer.v1.View
-	(*Ballot)(nil),          // 8: huddle.peer.v1.Ballot
-	(*Message)(nil),         // 9: huddle.peer.v1.Message
-	(*Join)(nil),            // 10: huddle.peer.v1.Join
-	(*Leave)(nil),           // 11: huddle.peer.v1.Leave
-	(*Suspect)(nil),         // 12: huddle.peer.v1.Suspect
-	(*Prepare)(nil),         // 13: huddle.peer.v1.Prepare
-	(*Promise)(nil),         // 14: huddle.peer.v1.Promise
-	(*Accept)(nil),          // 15: huddle.peer.v1.Accept
-	(*Fence)(nil),           // 16: huddle.peer.v1.Fence
-	(*Accepted)(nil),        // 17: huddle.peer.v1.Accepted
-	(*Decide)(nil),          // 18: huddle.peer.v1.Decide
-	(*ViewPlease)(nil),      // 19: huddle.peer.v1.ViewPlease
-	(*Forget)(nil),          // 20: huddle.peer.v1.Forget
-	(*Alive)(nil),           // 21: huddle.peer.v1.Alive
-	(*LeaseAsk)(nil),        // 22: huddle.peer.v1.LeaseAsk
-	(*LeaseGrant)(nil),      // 23: huddle.peer.v1.LeaseGrant
-	(*Entry)(nil),           // 24: huddle.peer.v1.Entry
-	(*Get)(nil),             // 25: huddle.peer.v1.Get
-	(*GetReply)(nil),        // 26: huddle.peer.v1.GetReply
-	(*Write)(nil),           // 27: huddle.peer.v1.Write
-	(*WriteReply)(nil),      // 28: huddle.peer.v1.WriteReply
-	(*Copy)(nil),            // 29: huddle.peer.v1.Copy
-	(*CopyReply)(nil),       // 30: huddle.peer.v1.CopyReply
-	(*Invalidate)(nil),      // 31: huddle.peer.v1.Invalidate
-	(*InvalidateReply)(nil), // 32: huddle.peer.v1.InvalidateReply
-	(*Pull)(nil),            // 33: huddle.peer.v1.Pull
-	(*PullReply)(nil),       // 34: huddle.peer.v1.PullReply
-	(*PullKey)(nil),         // 35: huddle.peer.v1.PullKey
-	(*PullKeyReply)(nil),    // 36: huddle.peer.v1.PullKeyReply
-	(*CutRecord)(nil),       // 37: huddle.peer.v1.CutRecord
-	(*CutClock)(nil),        // 38: huddle.peer.v1.CutClock
-	(*CutClockReply)(nil),   // 39: huddle.peer.v1.CutClockReply
-	(*Cut)(nil),             // 40: huddle.peer.v1.Cut
-	(*CutReply)(nil),        // 41: huddle.peer.v1.CutReply
-	(*Scan)(nil),            // 42: huddle.peer.v1.Scan
-	(*ScanReply)(nil),       // 43: huddle.peer.v1.ScanReply
+	(*MemberSet)(nil),       // 5: huddle.peer.v1.MemberSet
+	(*View)(nil),            // 6: huddle.peer.v1.View
+	(*Ballot)(nil),          // 7: huddle.peer.v1.Ballot
+	(*Message)(nil),         // 8: huddle.peer.v1.Message
+	(*Join)(nil),            // 9: huddle.peer.v1.Join
+	(*Leave)(nil),           // 10: huddle.peer.v1.Leave
+	(*Suspect)(nil),         // 11: huddle.peer.v1.Suspect
+	(*Prepare)(nil),         // 12: huddle.peer.v1.Prepare
+	(*Promise)(nil),         // 13: huddle.peer.v1.Promise
+	(*Accept)(nil),          // 14: huddle.peer.v1.Accept
+	(*Fence)(nil),           // 15: huddle.peer.v1.Fence
+	(*Accepted)(nil),        // 16: huddle.peer.v1.Accepted
+	(*Decide)(nil),          // 17: huddle.peer.v1.Decide
+	(*ViewPlease)(nil),      // 18: huddle.peer.v1.ViewPlease
+	(*Forget)(nil),          // 19: huddle.peer.v1.Forget
+	(*Alive)(nil),           // 20: huddle.peer.v1.Alive
+	(*LeaseAsk)(nil),        // 21: huddle.peer.v1.LeaseAsk
+	(*LeaseGrant)(nil),      // 22: huddle.peer.v1.LeaseGrant
+	(*Entry)(nil),           // 23: huddle.peer.v1.Entry
+	(*Get)(nil),             // 24: huddle.peer.v1.Get
+	(*GetReply)(nil),        // 25: huddle.peer.v1.GetReply
+	(*Write)(nil),           // 26: huddle.peer.v1.Write
+	(*WriteReply)(nil),      // 27: huddle.peer.v1.WriteReply
+	(*Copy)(nil),            // 28: huddle.peer.v1.Copy
+	(*CopyReply)(nil),       // 29: huddle.peer.v1.CopyReply
+	(*Invalidate)(nil),      // 30: huddle.peer.v1.Invalidate
+	(*InvalidateReply)(nil), // 31: huddle.peer.v1.InvalidateReply
+	(*Pull)(nil),            // 32: huddle.peer.v1.Pull
+	(*PullReply)(nil),       // 33: huddle.peer.v1.PullReply
+	(*PullKey)(nil),         // 34: huddle.peer.v1.PullKey
+	(*PullKeyReply)(nil),    // 35: huddle.peer.v1.PullKeyReply
+	(*CutRecord)(nil),       // 36: huddle.peer.v1.CutRecord
+	(*CutClock)(nil),        // 37: huddle.peer.v1.CutClock
+	(*CutClockReply)(nil),   // 38: huddle.peer.v1.CutClockReply
+	(*Cut)(nil),             // 39: huddle.peer.v1.Cut
+	(*CutReply)(nil),        // 40: huddle.peer.v1.CutReply
+	(*Scan)(nil),            // 41: huddle.peer.v1.Scan
+	(*ScanReply)(nil),       // 42: huddle.peer.v1.ScanReply
 }
 var file_transport_peerpb_peer_proto_depIdxs = []int32{
 	3,  // 0: huddle.peer.v1.Frame.hello:type_name -> huddle.peer.v1.Hello
-	9,  // 1: huddle.peer.v1.Frame.messages:type_name -> huddle.peer.v1.Message
+	8,  // 1: huddle.peer.v1.Frame.messages:type_name -> huddle.peer.v1.Message
 	4,  // 2: huddle.peer.v1.Hello.from:type_name -> huddle.peer.v1.Member
-	4,  // 3: huddle.peer.v1.Meta.member:type_name -> huddle.peer.v1.Member
-	4,  // 4: huddle.peer.v1.MemberSet.members:type_name -> huddle.peer.v1.Member
-	4,  // 5: huddle.peer.v1.View.members:type_name -> huddle.peer.v1.Member
-	6,  // 6: huddle.peer.v1.View.history:type_name -> huddle.peer.v1.MemberSet
-	4,  // 7: huddle.peer.v1.View.leaving:type_name -> huddle.peer.v1.Member
-	10, // 8: huddle.peer.v1.Message.join:type_name -> huddle.peer.v1.Join
-	11, // 9: huddle.peer.v1.Message.leave:type_name -> huddle.peer.v1.Leave
-	12, // 10: huddle.peer.v1.Message.suspect:type_name -> huddle.peer.v1.Suspect
-	13, // 11: huddle.peer.v1.Message.prepare:type_name -> huddle.peer.v1.Prepare
-	14, // 12: huddle.peer.v1.Message.promise:type_name -> huddle.peer.v1.Promise
-	15, // 13: huddle.peer.v1.Message.accept:type_name -> huddle.peer.v1.Accept
-	17, // 14: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
-	18, // 15: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.Decide
-	19, // 16: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
-	20, // 17: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
-	21, // 18: huddle.peer.v1.Message.alive:type_name -> huddle.peer.v1.Alive
-	22, // 19: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
-	23, // 20: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
-	25, // 21: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
-	26, // 22: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
-	27, // 23: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
-	28, // 24: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
-	29, // 25: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
-	30, // 26: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
-	31, // 27: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
-	32, // 28: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
-	33, // 29: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
-	34, // 30: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
-	35, // 31: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
-	36, // 32: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
-	38, // 33: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
-	39, // 34: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
-	40, // 35: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
-	41, // 36: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
-	42, // 37: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
-	43, // 38: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
-	4,  // 39: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
-	8,  // 40: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 41: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 42: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
-	8,  // 43: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
-	7,  // 44: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
-	8,  // 45: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
-	7,  // 46: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
-	8,  // 47: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
-	8,  // 48: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
-	16, // 49: huddle.peer.v1.Accepted.fences:type_name -> huddle.peer.v1.Fence
-	7,  // 50: huddle.peer.v1.Decide.view:type_name -> huddle.peer.v1.View
-	16, // 51: huddle.peer.v1.Decide.fences:type_name -> huddle.peer.v1.Fence
-	0,  // 52: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 53: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
-	24, // 54: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
-	0,  // 55: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
-	1,  // 56: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
-	24, // 57: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
-	1,  // 58: huddle.peer.v1.CopyReply.status:type_name -> huddle.peer.v1.Status
-	37, // 59: huddle.peer.v1.Pull.cuts_after:type_name -> huddle.peer.v1.CutRecord
-	1,  // 60: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
-	24, // 61: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
-	37, // 62: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 63: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
-	24, // 64: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
-	37, // 65: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
-	1,  // 66: huddle.peer.v1.CutReply.status:type_name -> huddle.peer.v1.Status
-	1,  // 67: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
-	2,  // 68: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
-	2,  // 69: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
-	69, // [69:70] is the sub-list for method output_type
-	68, // [68:69] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	4,  // 3: huddle.peer.v1.MemberSet.members:type_name -> huddle.peer.v1.Member
+	4,  // 4: huddle.peer.v1.View.members:type_name -> huddle.peer.v1.Member
+	5,  // 5: huddle.peer.v1.View.history:type_name -> huddle.peer.v1.MemberSet
+	4,  // 6: huddle.peer.v1.View.leaving:type_name -> huddle.peer.v1.Member
+	9,  // 7: huddle.peer.v1.Message.join:type_name -> huddle.peer.v1.Join
+	10, // 8: huddle.peer.v1.Message.leave:type_name -> huddle.peer.v1.Leave
+	11, // 9: huddle.peer.v1.Message.suspect:type_name -> huddle.peer.v1.Suspect
+	12, // 10: huddle.peer.v1.Message.prepare:type_name -> huddle.peer.v1.Prepare
+	13, // 11: huddle.peer.v1.Message.promise:type_name -> huddle.peer.v1.Promise
+	14, // 12: huddle.peer.v1.Message.accept:type_name -> huddle.peer.v1.Accept
+	16, // 13: huddle.peer.v1.Message.accepted:type_name -> huddle.peer.v1.Accepted
+	17, // 14: huddle.peer.v1.Message.decide:type_name -> huddle.peer.v1.Decide
+	18, // 15: huddle.peer.v1.Message.view_please:type_name -> huddle.peer.v1.ViewPlease
+	19, // 16: huddle.peer.v1.Message.forget:type_name -> huddle.peer.v1.Forget
+	20, // 17: huddle.peer.v1.Message.alive:type_name -> huddle.peer.v1.Alive
+	21, // 18: huddle.peer.v1.Message.lease_ask:type_name -> huddle.peer.v1.LeaseAsk
+	22, // 19: huddle.peer.v1.Message.lease_grant:type_name -> huddle.peer.v1.LeaseGrant
+	24, // 20: huddle.peer.v1.Message.get:type_name -> huddle.peer.v1.Get
+	25, // 21: huddle.peer.v1.Message.get_reply:type_name -> huddle.peer.v1.GetReply
+	26, // 22: huddle.peer.v1.Message.write:type_name -> huddle.peer.v1.Write
+	27, // 23: huddle.peer.v1.Message.write_reply:type_name -> huddle.peer.v1.WriteReply
+	28, // 24: huddle.peer.v1.Message.copy:type_name -> huddle.peer.v1.Copy
+	29, // 25: huddle.peer.v1.Message.copy_reply:type_name -> huddle.peer.v1.CopyReply
+	30, // 26: huddle.peer.v1.Message.invalidate:type_name -> huddle.peer.v1.Invalidate
+	31, // 27: huddle.peer.v1.Message.invalidate_reply:type_name -> huddle.peer.v1.InvalidateReply
+	32, // 28: huddle.peer.v1.Message.pull:type_name -> huddle.peer.v1.Pull
+	33, // 29: huddle.peer.v1.Message.pull_reply:type_name -> huddle.peer.v1.PullReply
+	34, // 30: huddle.peer.v1.Message.pull_key:type_name -> huddle.peer.v1.PullKey
+	35, // 31: huddle.peer.v1.Message.pull_key_reply:type_name -> huddle.peer.v1.PullKeyReply
+	37, // 32: huddle.peer.v1.Message.cut_clock:type_name -> huddle.peer.v1.CutClock
+	38, // 33: huddle.peer.v1.Message.cut_clock_reply:type_name -> huddle.peer.v1.CutClockReply
+	39, // 34: huddle.peer.v1.Message.cut:type_name -> huddle.peer.v1.Cut
+	40, // 35: huddle.peer.v1.Message.cut_reply:type_name -> huddle.peer.v1.CutReply
+	41, // 36: huddle.peer.v1.Message.scan:type_name -> huddle.peer.v1.Scan
+	42, // 37: huddle.peer.v1.Message.scan_reply:type_name -> huddle.peer.v1.ScanReply
+	4,  // 38: huddle.peer.v1.Join.member:type_name -> huddle.peer.v1.Member
+	7,  // 39: huddle.peer.v1.Prepare.ballot:type_name -> huddle.peer.v1.Ballot
+	7,  // 40: huddle.peer.v1.Promise.ballot:type_name -> huddle.peer.v1.Ballot
+	7,  // 41: huddle.peer.v1.Promise.promised:type_name -> huddle.peer.v1.Ballot
+	7,  // 42: huddle.peer.v1.Promise.accepted:type_name -> huddle.peer.v1.Ballot
+	6,  // 43: huddle.peer.v1.Promise.value:type_name -> huddle.peer.v1.View
+	7,  // 44: huddle.peer.v1.Accept.ballot:type_name -> huddle.peer.v1.Ballot
+	6,  // 45: huddle.peer.v1.Accept.value:type_name -> huddle.peer.v1.View
+	7,  // 46: huddle.peer.v1.Accepted.ballot:type_name -> huddle.peer.v1.Ballot
+	7,  // 47: huddle.peer.v1.Accepted.promised:type_name -> huddle.peer.v1.Ballot
+	15, // 48: huddle.peer.v1.Accepted.fences:type_name -> huddle.peer.v1.Fence
+	6,  // 49: huddle.peer.v1.Decide.view:type_name -> huddle.peer.v1.View
+	15, // 50: huddle.peer.v1.Decide.fences:type_name -> huddle.peer.v1.Fence
+	0,  // 51: huddle.peer.v1.Entry.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 52: huddle.peer.v1.GetReply.status:type_name -> huddle.peer.v1.Status
+	23, // 53: huddle.peer.v1.GetReply.entry:type_name -> huddle.peer.v1.Entry
+	0,  // 54: huddle.peer.v1.Write.kind:type_name -> huddle.peer.v1.Kind
+	1,  // 55: huddle.peer.v1.WriteReply.status:type_name -> huddle.peer.v1.Status
+	23, // 56: huddle.peer.v1.Copy.entry:type_name -> huddle.peer.v1.Entry
+	36, // 57: huddle.peer.v1.Pull.cuts_after:type_name -> huddle.peer.v1.CutRecord
+	1,  // 58: huddle.peer.v1.PullReply.status:type_name -> huddle.peer.v1.Status
+	23, // 59: huddle.peer.v1.PullReply.entries:type_name -> huddle.peer.v1.Entry
+	36, // 60: huddle.peer.v1.PullReply.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 61: huddle.peer.v1.PullKeyReply.status:type_name -> huddle.peer.v1.Status
+	23, // 62: huddle.peer.v1.PullKeyReply.entry:type_name -> huddle.peer.v1.Entry
+	36, // 63: huddle.peer.v1.Cut.cuts:type_name -> huddle.peer.v1.CutRecord
+	1,  // 64: huddle.peer.v1.ScanReply.status:type_name -> huddle.peer.v1.Status
+	2,  // 65: huddle.peer.v1.Peer.Link:input_type -> huddle.peer.v1.Frame
+	2,  // 66: huddle.peer.v1.Peer.Link:output_type -> huddle.peer.v1.Frame
+	66, // [66:67] is the sub-list for method output_type
+	65, // [65:66] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_transport_peerpb_peer_proto_init() }
@@ -3546,7 +3441,7 @@ func file_transport_peerpb_peer_proto_init() {
 	if File_transport_peerpb_peer_proto != nil {
 		return
 	}
-	file_transport_peerpb_peer_proto_msgTypes[7].OneofWrappers = []any{
+	file_transport_peerpb_peer_proto_msgTypes[6].OneofWrappers = []any{
 		(*Message_Join)(nil),
 		(*Message_Leave)(nil),
 		(*Message_Suspect)(nil),
@@ -3585,7 +3480,7 @@ func file_transport_peerpb_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_peerpb_peer_proto_rawDesc), len(file_transport_peerpb_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
