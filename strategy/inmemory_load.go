@@ -14,10 +14,13 @@ import (
 var errOvertaken = node.ErrStaleFill
 
 // Load returns the cached session of a token, or calls load and stores what it returns: one load per token at a time.
-// It behaves as PeerToPeer.Load does.
+// It behaves as PeerToPeer.Load does, errors included.
 func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
-	if token == "" {
+	switch {
+	case token == "":
 		return CachedSession{}, fmt.Errorf("session cache: load: %w: empty token", ErrInvalid)
+	case len(token) > maxToken:
+		return CachedSession{}, fmt.Errorf("session cache: load: %w: token", ErrTooLarge)
 	}
 	if session, found, _ := c.Get(ctx, token); found {
 		return session, nil

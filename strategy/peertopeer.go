@@ -168,7 +168,8 @@ func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 // be asked, Load loads and stores nothing.
 //
 // Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
-// still find it (a log-out that has not been committed yet); ErrInvalid for a session that cannot be stored or has another token.
+// still find it (a log-out that has not been committed yet); ErrInvalid for an empty token, and for a session that cannot be stored or has
+// another token; ErrTooLarge, without a load, for a token over the limit. A session over the limit is returned, and not stored.
 func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
 	var session CachedSession
 	if found, _ := p.peek(token, &session); found {

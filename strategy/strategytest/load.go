@@ -122,7 +122,7 @@ func (s suite) loadOvertakenByDelete(t *testing.T) {
 
 func (s suite) loadOvertakenBySet(t *testing.T) {
 	old := Session("t1", "u1")
-	newer := Session2(old, "t1", "u1")
+	newer := sessionLike(old, "t1", "u1")
 	newer.ActiveOrderID = strategy.StringID("newer")
 	got, _, err := s.overtaken(t, old, old, func() error { return s.last().Set(s.ctx, newer) })
 	if err != nil {
@@ -134,7 +134,7 @@ func (s suite) loadOvertakenBySet(t *testing.T) {
 
 func (s suite) loadOvertakenByRevokeUser(t *testing.T) {
 	old := Session("t1", "u1")
-	fresh := Session2(old, "t1", "u1")
+	fresh := sessionLike(old, "t1", "u1")
 	fresh.User.ChannelPermissions[0].Permissions = nil
 	got, loads, err := s.overtaken(t, old, fresh, func() error {
 		return s.last().(strategy.UserRevoker).RevokeUser(s.ctx, "u1")
@@ -148,7 +148,7 @@ func (s suite) loadOvertakenByRevokeUser(t *testing.T) {
 
 func (s suite) loadOvertakenByClear(t *testing.T) {
 	old := Session("t1", "u1")
-	fresh := Session2(old, "t1", "u1")
+	fresh := sessionLike(old, "t1", "u1")
 	fresh.ActiveOrderID = strategy.StringID("fresh")
 	got, loads, err := s.overtaken(t, old, fresh, func() error { return s.last().Clear(s.ctx) })
 	if err != nil || loads != 2 {

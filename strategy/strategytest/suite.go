@@ -16,8 +16,10 @@ import (
 )
 
 // Run runs the suite. open returns one or more handles on one shared, empty cache, such as one for each replica; what is
-// done on the first handle is looked for on all. It is called once for each test and cleans up with t.Cleanup. Tokens may be
-// up to 200 bytes, sessions up to 64 KiB.
+// done on the first handle is looked for on all. It is called once for each test and cleans up with t.Cleanup.
+//
+// The cache must take tokens of up to 200 bytes and sessions of up to 64 KiB, and it must have bounds: Set of a token of 5,000 bytes,
+// Load of one, and Set of a session of 16 MiB fail with ErrTooLarge; Get of such a token is a miss, and Delete no error.
 func Run(t *testing.T, open func(t *testing.T) []strategy.SessionCache) {
 	t.Helper()
 	for _, test := range []struct {
@@ -209,7 +211,7 @@ func (s suite) callersOwn(t *testing.T) {
 		}
 	}
 	spoil(&mine) // what was passed in
-	s.want(t, Session2(mine, "t1", "u1"))
+	s.want(t, sessionLike(mine, "t1", "u1"))
 	for _, c := range s.caches {
 		for range 2 {
 			got, _, _ := c.Get(s.ctx, "t1")
@@ -219,11 +221,11 @@ func (s suite) callersOwn(t *testing.T) {
 			spoil(&got)
 		}
 	}
-	s.want(t, Session2(mine, "t1", "u1"))
+	s.want(t, sessionLike(mine, "t1", "u1"))
 }
 
-// Session2 is Session with the times of another.
-func Session2(like strategy.CachedSession, token, userID string) strategy.CachedSession {
+// sessionLike is Session with the times of another.
+func sessionLike(like strategy.CachedSession, token, userID string) strategy.CachedSession {
 	session := Session(token, userID)
 	session.CacheExpiry, session.Expires = like.CacheExpiry, like.Expires
 	return session
@@ -359,6 +361,15 @@ func (s suite) invalid(t *testing.T) {
 	}
 	if err := s.caches[0].Set(s.ctx, Session(strings.Repeat("x", 5000), "u")); !errors.Is(err, strategy.ErrTooLarge) {
 		t.Fatalf("Set of a long token = %v, want ErrTooLarge", err)
+	}
+	for token, want := range map[string]error{"": strategy.ErrInvalid, strings.Repeat("x", 5000): strategy.ErrTooLarge} {
+		_, err := s.loader(t, 0).Load(s.ctx, token, func(context.Context) (strategy.CachedSession, error) {
+			t.Error("loaded what cannot be stored")
+			return Session(token, "u"), nil
+		})
+		if !errors.Is(err, want) {
+			t.Fatalf("Load of a token of %d bytes = %v, want %v", len(token), err, want)
+		}
 	}
 }
 
