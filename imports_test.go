@@ -163,6 +163,7 @@ func TestImportRules(t *testing.T) {
 		{at("ring", "node/store"), false},
 		{at("node/store", "ring"), false},
 		{at("transport/gossip", "node"), false},
+		{at("transport/resp", "node"), false},
 		{at("transport", "node/protocol"), false},
 		{at("node", "strategy"), false},
 		{at("strategy", "cmd/internal/app"), false},

@@ -296,7 +296,7 @@ func (h *handler) Refused(peer uint64, remote, reason string) {
 	h.m.Barred(peer)
 }
 
-// env is the node as the machine sees it. Its methods run under n.mu.
+// env is the node as the machine sees it. Its methods run under n.mu, but for Now and Yield, which readers call without it.
 type env Node
 
 func (e *env) Now() int64                                 { return e.clock.Now() }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
 # to scripts/bench (--out: to another folder). All but clusters of other sizes is measured twice, in turns, and the better run counts: on a machine
-# that is shared, others can only make a run slower. About 17 minutes; --quick takes 2 and is coarse. As root it installs Redis if it is missing.
+# that is shared, others can only make a run slower. Some 17 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command="scripts/bench.sh $*"

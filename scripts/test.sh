@@ -16,6 +16,7 @@ need redis-server redis-server
 need redis-cli redis-tools
 need node nodejs
 need npm npm
+[[ -n $(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null) ]] || missing+=(postgresql) # of examples/vendure, which is tested last
 need protoc protobuf-compiler
 need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
 need tcpdump tcpdump

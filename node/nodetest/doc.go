@@ -13,6 +13,6 @@
 //
 // The nodes listen on loopback and speak the real protocol over real sockets; what goes from one to another passes through
 // the test, which can lose it. They end with the test, and leave no goroutine behind. A cluster starts in a fraction of a
-// second. The share of the keys of a node that is killed is unsure for about one, for its port tells that the process has ended; that of one
-// that is isolated for about three, as it is in production, unless WithConfig sets shorter leases.
+// second. As in production, a node's share of the keys is unsure for less than a second after Kill, for its port then refuses
+// connections, and for about three seconds after Isolate, when only its silence tells; WithConfig can set shorter leases.
 package nodetest
