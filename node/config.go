@@ -69,7 +69,7 @@ type Config struct {
 	ExpelAfter time.Duration
 	// ForgetAfter: a node without a majority for so long starts over, empty. 0 means the default, 10 min; negative means never.
 	ForgetAfter time.Duration
-	// Settle: on a cold start with Join, how long no further node must have been met before one founds the cluster. Default 1 s.
+	// Settle: on a cold start with Join, a node founds the cluster once it has met no new node for this long. Default 1 s.
 	Settle time.Duration
 	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
 	Profile string

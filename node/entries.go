@@ -112,7 +112,8 @@ func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	return entry, err == nil, err
 }
 
-// LookupOrTicket is Lookup; on a miss it returns the ticket for a fill.
+// LookupOrTicket is Lookup; on a miss it returns the ticket for a fill: a Set with WithTicket, which fails with ErrStaleFill if the key was
+// written or deleted meanwhile. A hit has a zero Ticket.
 func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	e, stored, out, now := n.read(key)
 	if out == protocol.Hit {

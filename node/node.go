@@ -1,6 +1,30 @@
 // Package node is the embedded cache node: one per replica of a service. Nodes find each other by gossip, agree on their
 // membership, split the keys among themselves, keep copies of each other's entries and answer reads from memory.
 //
+// # Use
+//
+// [Start] returns a node once it listens. [Node.Ready] is closed when it is in sync with its cluster: before that reads are unsure and
+// writes refused. [Node.Leave] hands over what the node holds and closes it; [Node.Close] ends it at once, as a crash would. Any goroutine
+// may call any method at any time.
+//
+// A read has three outcomes. The value is there: (value, true, nil). It is certainly absent: (nil, false, nil). Or it is not known
+// just now, after a crash or while the node is cut off: [ErrUnsure]. A cache before a database takes unsure as a miss; a store of record must
+// not, but asks again or fails. A write that returns nil is on all copies, and no node serves an older value any more. ErrUnavailable says
+// that nothing was written, ErrUnconfirmed that the write may still take effect; a deletion goes on by itself.
+//
+// Tags join entries that end together: Set with [WithTags], then [Node.InvalidateTags] ends every entry that has one of them, on all nodes.
+// [Revoke] deletes a key for good, so that a late Set does not bring it back. [IfAbsent], [IfPresent] and [IfVersion] make a Set depend on
+// what is there; the version of an entry, in [Entry], grows with each write of its key, and means nothing beyond its key.
+//
+// To fill from a database what is absent: [Node.LookupOrTicket] hands out a ticket with the miss; read the database, then Set with
+// [WithTicket]. That Set is called a fill. It fails with [ErrStaleFill] if the key was written or deleted, or its tags or everything were
+// invalidated, after the miss: what was read is then out of date, and must be read again. Package strategy does all of this for sessions.
+//
+// A view is the list of the members that a majority has agreed on; each change of the members makes the next one, and they are numbered.
+// [Node.Members], [Node.Stats] and the events of [Node.Subscribe] tell about it.
+//
+// # Inside
+//
 // The protocol lives in node/protocol, a state machine without goroutines; this package drives it: one lock around the
 // machine, sessions from package transport, a ticker, and callers who wait for what the machine answers. The lock is never
 // held across anything that blocks. A read that hits takes no lock of the node at all.

@@ -18,8 +18,9 @@ func (n *Node) LookupAtOwner(ctx context.Context, key string) (Entry, bool, Tick
 	return entry, err == nil, Ticket{}, err
 }
 
-// DeleteAbsent is Delete of a key that was absent at its owner: once it has returned nil no node serves what the owner may have evicted.
-// t is the ticket of that miss. It fails with ErrStaleFill when the key was written or deleted, or everything was, after the miss.
+// DeleteAbsent removes what copies still serve of an entry that its owner has evicted. t is the ticket with which LookupAtOwner found the
+// key absent. Once it has returned nil no node serves the key. It fails with ErrStaleFill when the key was written or deleted, or everything
+// was, since.
 func (n *Node) DeleteAbsent(ctx context.Context, key string, t Ticket) error {
 	w, err := n.newRemove(key, nil)
 	if err != nil {

@@ -293,7 +293,7 @@ func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
 		return
 	}
 	p := m.meet(member)
-	if chain == 0 { // of before it entered the one that it has told us of itself: no process leaves one and goes on
+	if chain == 0 { // gossip is behind what the peer has told us itself: who leaves a chain goes on under another id
 		chain = p.chain
 	}
 	p.gossiped, p.chain, p.view, p.size = true, chain, view, size

@@ -108,8 +108,8 @@ func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) 
 	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
 }
 
-// Scan lists or counts the keys of partitions. All should be of one owner (ByOwner): and ascend; who owns the first answers for as many of
-// them as he owns and as go at once, at least for the first.
+// Scan lists or counts the keys of partitions. They ascend and should have one owner (see ByOwner). The owner of the first answers for as
+// many of those that follow as it owns and as fit into one answer, at least for the first.
 func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
 	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
 }

@@ -114,7 +114,7 @@ func Text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // takes is for the readers to bound. A nil Memo is one where nothing can be kept. The methods are safe for concurrent use.
 type Memo struct{ p atomic.Pointer[Note] }
 
-// Note is what a Memo holds. Where it is part of what Of points to, a reader finds both with one load from memory.
+// Note is what a Memo holds. Embed it in the value that Of points to: then a reader needs one memory access, not two.
 type Note struct {
 	Of any
 	// Left, if not nil, gets the note when the entry leaves its store with it. It does not keep the entry in memory then.

@@ -41,10 +41,9 @@ type Config struct {
 	// Addr is where to listen: "host:port" or "unix:/path". A socket file is made with mode 0600; a stale one is replaced.
 	// Default "127.0.0.1:6379".
 	Addr string
-	// Password, if not empty, must be given with AUTH or HELLO before other commands. It has at most 4 KiB.
-	// Who has not given it within 10 s is cut off,
-	// and earlier if there are MaxConns connections and one more comes: then it is who owes it for longest. So is who has given
-	// a wrong one ten times.
+	// Password, if not empty, must be given with AUTH or HELLO before other commands. It has at most 4 KiB. A client is cut off that
+	// has not given it within 10 s, or has given ten wrong ones. When MaxConns is reached and one more comes, the one that owes it
+	// for longest makes room.
 	Password string
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
 	Backend Backend
