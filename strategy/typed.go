@@ -15,7 +15,7 @@ type Codec[T any] interface {
 	Decode(data []byte) (T, error)
 }
 
-// JSON is the Codec that uses encoding/json.
+// JSON is the Codec of a Typed that uses encoding/json: JSON[T]{}. It is the one that NewTyped takes for nil.
 type JSON[T any] struct{}
 
 // Encode returns the JSON of value.
@@ -50,7 +50,9 @@ func newTyped[T any](on backend, codec Codec[T], opts ...Option) *Typed[T] {
 	return t
 }
 
-// Item is a value with what its entry needs to know.
+// Item is a value with what its entry needs to know, as Set and the function of a Load give it:
+//
+//	strategy.Item[Account]{Value: account, Expires: time.Now().Add(time.Hour), UserID: "7"}
 type Item[T any] struct {
 	Value T
 	// Expires ends the entry. Zero: as WithDefaultTTL says.

@@ -38,12 +38,12 @@ type streams struct {
 
 // grammar is the whole command line.
 type grammar struct {
-	Serve  serveCmd  `cmd:"" group:"node" help:"Run a node."`
-	Keygen keygenCmd `cmd:"" group:"node" help:"Make a key that secures a cluster."`
-
 	Demo  demoCmd  `cmd:"" group:"see" help:"See it work: a cluster of real processes on this machine, driven and narrated."`
 	Chaos chaosCmd `cmd:"" group:"see" help:"Kill, pause and restart nodes of a local cluster under load and check the promises."`
 	Bench benchCmd `cmd:"" group:"see" help:"Measure a cluster under load, beside a Redis if one is named."`
+
+	Serve  serveCmd  `cmd:"" group:"node" help:"Run a node."`
+	Keygen keygenCmd `cmd:"" group:"node" help:"Make a key that secures a cluster."`
 
 	Get        getCmd        `cmd:"" group:"entries" help:"Print the value of a key."`
 	Set        setCmd        `cmd:"" group:"entries" help:"Set a key."`
@@ -59,7 +59,7 @@ type grammar struct {
 	Top     topCmd     `cmd:"" group:"cluster" help:"Watch a node and its cluster."`
 	Forget  forgetCmd  `cmd:"" group:"cluster" help:"Take a lost node out of the count of the majority; what is left may start over, EMPTY."`
 
-	Version versionCmd `cmd:"" group:"node" help:"Print the version."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // Main runs the command that args name and returns the exit code: 0 when it worked, 1 when it failed, 2 when it was asked for
@@ -79,8 +79,8 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		kong.Bind(io),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{
-			{Key: "node", Title: "A node"},
 			{Key: "see", Title: "See it work"},
+			{Key: "node", Title: "A node"},
 			{Key: "entries", Title: "Entries, through any running node"},
 			{Key: "cluster", Title: "The cluster, as a running node sees it"},
 		}),

@@ -54,6 +54,16 @@ func (b *balancer) close() {
 	}
 }
 
+// warmUp has each replica asked for some keys that are not there, so that what is measured next is neither the making of connections nor the
+// first run of anything. What fails will be noticed when it counts.
+func (b *balancer) warmUp(ctx context.Context) {
+	for _, r := range b.replicas {
+		for i := range 16 {
+			_ = r.redis.Get(ctx, fmt.Sprint("warm-up:", i)).Err()
+		}
+	}
+}
+
 // watch checks the health of the replicas until ctx ends.
 func (b *balancer) watch(ctx context.Context) {
 	ticker := time.NewTicker(healthEvery)

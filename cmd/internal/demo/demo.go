@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg Config) error {
 	cluster.QuietRedis()
 	t := &teller{live: term.NewLive(cfg.Out), style: term.StyleFor(cfg.Out), begun: time.Now()}
 	defer t.live.Close()
-	t.title(cfg.Nodes)
+	t.title(cfg.Nodes, cfg.For)
 	c, err := cluster.Start(cluster.Options{
 		Executable: cfg.Executable, Nodes: cfg.Nodes,
 		Args: []string{"--when-unsure", "wait", "--cluster", "demo", "--log-level", "warn"},
@@ -82,6 +82,7 @@ func show(ctx context.Context, cfg Config, c *cluster.Cluster, t *teller) error 
 	}
 	b := newBalancer(c.Nodes())
 	defer b.close()
+	b.warmUp(start)
 	s := newShop(b)
 	st := &story{cfg: cfg, cluster: c, shop: s, teller: t, begun: time.Now()}
 

@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +198,32 @@ func TestTheTellerDoesNotBreakLinesForAFile(t *testing.T) {
 	tell.say("a line %s", "that goes on and on and on and on and on and on and on and on and on and on and on and on and on and on")
 	if out.lines != 1 {
 		t.Errorf("%d lines", out.lines)
+	}
+}
+
+func TestTheSummaryTellsWhatTheBalancerDid(t *testing.T) {
+	for _, c := range []struct {
+		retries, wrong uint64
+		want           string
+	}{
+		{0, 0, "each request was answered at the first try; no session was lost"},
+		{1, 0, "1 try met a node that was dead or not sure yet, and the balancer went on to another; no session was lost"},
+		{2, 1, "2 tries met a node that was dead or not sure yet, and the balancer went on to another"},
+	} {
+		if got := balanced(c.retries, c.wrong); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+// The title says how long it goes on and how to end it.
+func TestTheTitleTellsTheEnd(t *testing.T) {
+	for goesOn, want := range map[time.Duration]string{0: "own. ^C ends it.", 15 * time.Second: "It goes on for 15s once they are ready; ^C ends it."} {
+		var out bytes.Buffer
+		(&teller{live: term.NewLive(&out), begun: time.Now()}).title(3, goesOn)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/cluster"
@@ -22,6 +23,7 @@ type story struct {
 	shop    *shop
 	teller  *teller
 	begun   time.Time
+	open    atomic.Bool // to visitors
 }
 
 // play runs the story until ctx ends, which is no error.
@@ -33,8 +35,9 @@ func (st *story) play(ctx context.Context, crowd *sync.WaitGroup) error {
 	st.teller.say("%s regulars log in.", term.Count(regulars))
 	st.shop.enrol(ctx, regulars)
 	st.shop.open(ctx, crowd)
-	st.teller.say("%s regulars have logged in and gone away; %d visitors log in, browse and log out from now on, through whichever node the balancer picks. Every answer is checked.",
-		term.Count(len(st.shop.regulars)), len(st.shop.visitors))
+	st.open.Store(true)
+	st.teller.say("%s regulars have logged in and gone away%s; %d visitors log in, browse and log out from now on, through whichever node the balancer picks. Every answer is checked.",
+		term.Count(len(st.shop.regulars)), st.spread(ctx), len(st.shop.visitors))
 	total, killAt, backAt := cycle, cycle/4, cycle/2
 	if st.cfg.For > 0 {
 		total, killAt, backAt = st.cfg.For, st.cfg.For*3/10, st.cfg.For*6/10
@@ -65,6 +68,17 @@ func (st *story) play(ctx context.Context, crowd *sync.WaitGroup) error {
 			return nil
 		}
 	}
+}
+
+// spread tells how many of the regulars' sessions each node holds, where there are several.
+func (st *story) spread(ctx context.Context) string {
+	nodes := st.cluster.Nodes()
+	status, err := nodes[0].Client().Status(ctx, false)
+	if err != nil || len(nodes) < 2 {
+		return ""
+	}
+	copies := min(status.Replicas, len(nodes))
+	return fmt.Sprintf(" (%d copies of each session on %d nodes: about %s on each)", copies, len(nodes), term.Count(len(st.shop.regulars)*copies/len(nodes)))
 }
 
 // until waits until so long after the beginning, and tells whether the story goes on.

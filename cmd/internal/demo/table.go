@@ -78,7 +78,7 @@ func (st *story) draw(ctx context.Context) {
 		at = now
 		if st.teller.live.Terminal() {
 			st.teller.live.Block(st.table(rows))
-		} else if ctx.Err() == nil {
+		} else if ctx.Err() == nil && st.open.Load() { // a few reads of the tour are no rate
 			st.teller.say("%s", st.line(rows))
 		}
 	}

@@ -46,15 +46,19 @@ func (t *teller) say(format string, args ...any) {
 	}
 }
 
-func (t *teller) title(nodes int) {
+func (t *teller) title(nodes int, goesOn time.Duration) {
 	t.live.Println("")
 	t.live.Println("  " + t.style.Bold("huddle") + t.style.Dim("  ·  a session cache that lives inside the service it serves"))
 	t.live.Println("")
+	end := "^C ends it."
+	if goesOn > 0 {
+		end = fmt.Sprintf("It goes on for %v once they are ready; ^C ends it.", goesOn)
+	}
 	if nodes == 1 {
-		t.say("Starting 1 node on this machine, a process of its own.")
+		t.say("Starting 1 node on this machine, a process of its own. %s", strings.Replace(end, "they are", "it is", 1))
 		return
 	}
-	t.say("Starting %d nodes on this machine, each a process of its own.", nodes)
+	t.say("Starting %d nodes on this machine, each a process of its own. %s", nodes, end)
 }
 
 func (t *teller) introduce(c *cluster.Cluster) {
@@ -63,7 +67,7 @@ func (t *teller) introduce(c *cluster.Cluster) {
 	if st, err := c.Nodes()[0].Client().Status(ctx, false); err == nil {
 		what := "Every session is kept on " + plural(min(st.Replicas, len(c.Nodes())), "node", "nodes") + "."
 		if len(c.Nodes()) > 1 {
-			what = fmt.Sprintf("They have found each other and agreed on view %d. ", st.View) + what
+			what = fmt.Sprintf("They have found each other and agreed on who the members are: view %d, for each change of the members has a number. ", st.View) + what
 		}
 		t.say("%s %s", t.good("In sync."), what)
 	}
@@ -101,17 +105,26 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 		rows = append(
 			rows,
 			[2]string{"the kill", cost},
-			[2]string{"", fmt.Sprintf("%s went to another node by the balancer; no session was lost", plural(int(s.b.retries.Load()), "request", "requests"))},
+			[2]string{"", balanced(s.b.retries.Load(), y.wrong.Load())},
 		)
-		if y.wrong.Load() > 0 {
-			rows[len(rows)-1][1] = plural(int(s.b.retries.Load()), "request", "requests") + " went to another node by the balancer"
-		}
 	}
 	t.live.Println("")
 	for _, row := range rows {
 		t.live.Println("  " + t.style.Dim(fmt.Sprintf("%-10s", row[0])) + row[1])
 	}
 	t.live.Println("")
+}
+
+// balanced tells what the balancer did about requests that a node had no answer to, and what came of the sessions.
+func balanced(retries, wrong uint64) string {
+	text := "each request was answered at the first try"
+	if retries > 0 {
+		text = plural(int(retries), "try", "tries") + " met a node that was dead or not sure yet, and the balancer went on to another"
+	}
+	if wrong == 0 {
+		text += "; no session was lost"
+	}
+	return text
 }
 
 // latencies tells how long reads took, if there were any.
