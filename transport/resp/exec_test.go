@@ -199,3 +199,18 @@ func TestTimeOfAnExec(t *testing.T) {
 		})
 	}
 }
+
+// What follows EXEC in a pipeline is not read before what EXEC writes.
+func TestNothingIsReadAheadOfAnExec(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []Config{{Backend: newFake(), noLoops: true}, {Backend: laterFake{FastBackend: neverFast{newFake()}}}} {
+		w := dial(t, start(t, cfg).Addr())
+		w.do("set", "b", "old")
+		w.send(cmd("multi") + cmd("get", "a") + cmd("set", "b", "new") + cmd("exec") + cmd("get", "b") + cmd("get", "a"))
+		for _, want := range []string{"+OK\r\n", "+QUEUED\r\n", "+QUEUED\r\n", "*2\r\n$-1\r\n+OK\r\n", "$3\r\nnew\r\n", "$-1\r\n"} {
+			if got := w.reply(); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	}
+}
