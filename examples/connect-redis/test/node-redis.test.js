@@ -91,8 +91,10 @@ describe('node-redis', () => {
         await a.sAdd('aset', 'x');
         await assert.rejects(b.get('aset'), { message: 'WRONGTYPE Operation against a key holding the wrong kind of value' });
         await c.del('aset');
-        await assert.rejects(a.sendCommand(['SELECT', '1']), { message: 'ERR DB index is out of range' });
+        await assert.rejects(a.sendCommand(['SELECT', '1']), { message: /^ERR DB index is out of range/ });
         assert.equal(await a.ping(), 'PONG'); // the connection is still there
+        await assert.rejects(a.get('n'), { message: /^ERR huddle: not carried out, because SELECT 1 was refused/ });
+        assert.equal(await a.sendCommand(['SELECT', '0']), 'OK');
       });
 
       test('a lost update is noticed', async () => {
