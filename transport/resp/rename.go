@@ -15,6 +15,9 @@ import (
 // changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
 // written here, they came after the RENAME: it is left as it is, and only the old key is removed.
 //
+// ErrUnconfirmed of either write ends it, and nothing is taken back: the write may have taken effect, and if it was the removal, the new key has
+// the only value left. A backend whose condition does not hold because of its own first attempt, which it sent again, answers so.
+//
 // Two that rename a key to the same name at different nodes must not take it back from each other: see twin.
 type renaming struct {
 	c        *client

@@ -175,6 +175,34 @@ func TestRenameErrors(t *testing.T) {
 	}
 }
 
+// TestRenameUnconfirmed: a removal that took effect, whose answer was lost, is not taken for another's DEL. The value stays under the new name.
+func TestRenameUnconfirmed(t *testing.T) {
+	t.Parallel()
+	for _, there := range []bool{false, true} {
+		f := &renames{fastFake: fastFake{newFake()}}
+		w := dial(t, start(t, Config{Backend: f}).Addr())
+		w.do("set", "old", "v")
+		if there {
+			w.do("set", "new", "before")
+		}
+		f.before = func(step, key string) error {
+			if step != "remove" {
+				return nil
+			}
+			if _, err := f.fake.Remove(t.Context(), key, 0); err != nil {
+				t.Error(err)
+			}
+			return ErrUnconfirmed
+		}
+		if got := w.do("rename", "old", "new"); !strings.HasPrefix(got, "-UNCONFIRMED ") {
+			t.Errorf("%q", got)
+		}
+		if got := w.do("get", "new") + w.do("exists", "old"); got != "$1\r\nv\r\n:0\r\n" {
+			t.Errorf("afterwards: %q", got)
+		}
+	}
+}
+
 // TestRenameInTransactions: an EXEC that finds a watched key changed leaves no new key behind.
 func TestRenameInTransactions(t *testing.T) {
 	t.Parallel()
