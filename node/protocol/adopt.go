@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -219,7 +220,7 @@ func (m *Machine) heldInHistory(p int) bool {
 func (m *Machine) quarantine(p int) {
 	var left []*store.Entry
 	if m.heldInHistory(p) && !m.is("no-quarantine") {
-		left, _ = m.store.List(p, "", false, 1<<62)
+		left, _ = m.store.List(p, "", false, math.MaxInt)
 	} else if m.is("no-quarantine") {
 		return
 	}

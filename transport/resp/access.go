@@ -60,17 +60,26 @@ func again(ctx context.Context, wait bool, look func() lookup) lookup {
 
 // read answers a reading command. The reads that follow it in the pipeline are made along with it if it takes time.
 func (c *client) read(key []byte) (Entry, bool, error) {
-	if len(c.ahead) > 0 {
-		l := c.ahead[0]
-		c.ahead = c.ahead[1:]
-		return l.entry, l.found, l.err
+	if len(c.ahead) == 0 {
+		if l, ok := c.srv.now(key); ok {
+			return l.entry, l.found, l.err
+		}
+		c.ahead = c.readAll(c.readsFrom(key, c.rest))
 	}
-	l, ok := c.srv.now(key)
-	if !ok {
-		all := c.readAll(c.readsFrom(key, c.rest))
-		l, c.ahead = all[0], all[1:]
+	l := c.ahead[0]
+	c.ahead[0] = lookup{} // or else it would be kept until all are answered
+	c.ahead = c.ahead[1:]
+	if c.aheadHeld.n.Load() != 0 {
+		c.aheadHeld.giveBack(len(l.entry.Value))
 	}
 	return l.entry, l.found, l.err
+}
+
+// forgetAhead lets go of what has been read ahead.
+func (c *client) forgetAhead() {
+	if c.ahead = nil; c.aheadHeld.n.Load() != 0 {
+		c.aheadHeld.end()
+	}
 }
 
 // readsFrom returns the key of a reading command, and those of the reading commands that follow it.
@@ -79,6 +88,7 @@ func (c *client) readsFrom(key []byte, following [][][]byte) [][]byte {
 	if most == 0 {
 		most = mostAhead
 	}
+	most = min(most, 1+c.srv.aheadRoom())
 	keys := [][]byte{key}
 	for _, args := range following {
 		cmd := c.srv.find(args[0])
@@ -97,13 +107,22 @@ const aheadBytes = 8 << 20
 // errDropped stands for a value that was read ahead and let go, for there were too many bytes of them.
 var errDropped = errors.New("dropped")
 
-// kept returns l, or what stands for it if it is not to be kept. size counts the bytes of reads made together, of which this is the
-// one at i. The first is always kept.
-func kept(l lookup, i int, size *atomic.Int64) lookup {
-	if all := size.Add(int64(len(l.entry.Value))); i > 0 && all > aheadBytes {
+// kept returns l, or what stands for it if it is not to be kept: there are too many bytes of them, or too many of what all clients have. size
+// counts the bytes of reads made together, of which this is the one at i. The first is always kept. It may be called by several goroutines.
+func (c *client) kept(l lookup, i int, size *atomic.Int64) lookup {
+	n := len(l.entry.Value)
+	c.srv.readSize.Add((int64(n) - c.srv.readSize.Load()) / 16)
+	if all := size.Add(int64(n)); i > 0 && (all > aheadBytes || !c.srv.mayBuffer(n)) {
+		size.Add(aheadBytes) // those that follow would be read in vain
 		return lookup{err: errDropped}
 	}
+	c.aheadHeld.hold(n)
 	return l
+}
+
+// aheadRoom is how many values there is room for, by the size of those that were read last.
+func (s *Server) aheadRoom() int {
+	return int(max(0, s.cfg.maxBuffered/4*3-s.buffered.Load()) / max(1, s.readSize.Load()))
 }
 
 // untilDropped returns the lookups before the first that was let go. So many are read the next time, and twice as many after a time
@@ -112,6 +131,10 @@ func (c *client) untilDropped(all []lookup) []lookup {
 	for i, l := range all {
 		if errors.Is(l.err, errDropped) {
 			c.aheadMost = i
+			for _, l := range all[i:] {
+				c.aheadHeld.giveBack(len(l.entry.Value))
+			}
+			clear(all[i:])
 			return all[:i:i]
 		}
 	}
@@ -130,8 +153,9 @@ func (c *client) readAll(keys [][]byte) []lookup {
 		l, ok := c.srv.now(key)
 		if !ok {
 			slow = append(slow, i)
+			continue
 		}
-		if all[i] = kept(l, i, &size); all[i].err != nil {
+		if all[i] = c.kept(l, i, &size); all[i].err != nil {
 			all = all[:i]
 			break
 		}
@@ -139,13 +163,16 @@ func (c *client) readAll(keys [][]byte) []lookup {
 	if len(slow) > 0 {
 		ask, end := c.asking()
 		defer end()
+		each := int(c.srv.readSize.Load())
+		c.aheadHeld.hold(each * len(slow)) // until it is known what they take
 		spread(len(slow), func(n int) {
 			i := slow[n]
+			defer c.aheadHeld.giveBack(each)
 			if i > 0 && size.Load() > aheadBytes {
 				all[i] = lookup{err: errDropped}
 				return
 			}
-			all[i] = kept(ask(keys[i]), i, &size)
+			all[i] = c.kept(ask(keys[i]), i, &size)
 		})
 	}
 	return c.untilDropped(all)

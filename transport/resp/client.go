@@ -50,6 +50,7 @@ type client struct {
 
 	rest      [][][]byte     // commands of the batch that are still to be run
 	ahead     []lookup       // answers to the reads at the start of rest
+	aheadHeld claim          // their values, but for one that lies in local memory
 	aheadMost int            // reads that are made together at most; 0: mostAhead
 	made      []plannedWrite // writes made for the commands at the start of rest
 	ctx       *bounded       // of the present command; nil until it is needed
@@ -70,6 +71,7 @@ func newClient(s *Server, conn net.Conn) *client {
 		proto:   2,
 		authed:  s.cfg.Password == "",
 	}
+	c.aheadHeld.srv = s
 	c.name.Store(new(string))
 	return c
 }
@@ -276,9 +278,17 @@ func (c *client) send() (sent int, err error) {
 	if c.polled != nil {
 		return c.polled.send(c)
 	}
+	timeout, now := c.srv.cfg.WriteTimeout, time.Now()
 	// To set a deadline takes a good part of what sending takes, so each is used for half as long again.
-	if now := time.Now(); c.sendBy.Sub(now) < c.srv.cfg.WriteTimeout {
-		err = c.sendWithin(now)
+	most := timeout + timeout/2
+	if len(c.out) > smallBuffers {
+		if timeout = c.patience(); timeout < c.srv.cfg.WriteTimeout {
+			most = timeout
+		}
+	}
+	if left := c.sendBy.Sub(now); left < timeout || left > most {
+		c.sendBy = now.Add(most)
+		err = c.SetWriteDeadline(c.sendBy)
 	}
 	if err == nil {
 		c.besideWrite(func() { sent, err = c.Conn.Write(c.out) })
@@ -295,7 +305,7 @@ func (c *client) sendWithin(now time.Time) error {
 // run executes the commands of rest; on a loop, as far as none has to wait.
 func (c *client) run() {
 	enough := 64 << 10 // bytes of replies after which they are sent before the batch is done
-	if !c.authed {
+	if !c.authed || !c.srv.mayBuffer(0) {
 		enough = 2 << 10
 	}
 	for n := 0; len(c.rest) > 0 && !c.quit && !c.dead; n++ {
@@ -338,7 +348,8 @@ func (c *client) run() {
 			}
 		}
 	}
-	c.rest, c.ahead, c.made = nil, nil, nil
+	c.forgetAhead()
+	c.rest, c.made = nil, nil
 	// A buffer that has been replaced is not to be kept alive by the arguments of the past.
 	clear(c.args)
 	clear(c.batch)

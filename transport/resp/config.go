@@ -24,7 +24,7 @@ const (
 	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
 	maxLineBytes = 64 << 10              // an inline command, or a length line
 	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
-	// What one reply may take, and what all clients together may take of memory for commands and replies; see memory.go.
+	// What one reply may take, and what all clients together may take of memory at most; see memory.go.
 	maxReplyBytes = 64 << 20
 	maxBuffered   = 256 << 20
 	loginTime     = 10 * time.Second // how long the password may take
@@ -56,10 +56,12 @@ type Config struct {
 	// anew for each MiB: most clients send all of a pipeline before they read. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set or a hash in its stored form too. A whole command
-	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. All that
-	// clients have sent and have yet to take is bounded together, but for 16 KiB of each, by 256 MiB: who sends more is cut off. From three
-	// quarters of that on a reply of more than 128 KiB is an error, and so is what a MULTI would keep. Default 1 MiB.
+	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. Default 1 MiB.
 	MaxValueBytes int
+	// MaxMemory is how many bytes of entries the process keeps. All that clients have sent and have yet to take is bounded together, but for
+	// 16 KiB of each, by half of that and 24 MiB, at most 256 MiB. Who sends more is cut off, and so is who then does not take its replies within
+	// 200 ms. From three quarters of that on a reply of more than 128 KiB is an error, and so is what a MULTI would keep. Default 1 GiB.
+	MaxMemory int64
 	// MaxConns bounds the number of connections. One too many gets an error and is closed, unless one that owes the password
 	// can be closed in favour of it. Default 10,000.
 	MaxConns int
@@ -98,6 +100,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxValueBytes == 0 {
 		cfg.MaxValueBytes = 1 << 20
 	}
+	if cfg.MaxMemory == 0 {
+		cfg.MaxMemory = 1 << 30
+	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 10_000
 	}
@@ -111,7 +116,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.loginTime = loginTime
 	}
 	if cfg.maxBuffered == 0 {
-		cfg.maxBuffered = maxBuffered
+		cfg.maxBuffered = bufferedFor(cfg.MaxMemory)
 	}
 	if cfg.Version == "" {
 		cfg.Version = "devel"
@@ -133,7 +138,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("resp: a negative timeout")
 	case cfg.MaxValueBytes < 0 || cfg.MaxValueBytes > maxBulkBytes:
 		return cfg, fmt.Errorf("resp: Config.MaxValueBytes must be within 1 and %d", maxBulkBytes)
-	case cfg.MaxConns < 0 || cfg.MaxPipeline < 0:
+	case cfg.MaxConns < 0 || cfg.MaxPipeline < 0 || cfg.MaxMemory < 0:
 		return cfg, errors.New("resp: a negative limit")
 	}
 	return cfg, nil

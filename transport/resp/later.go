@@ -14,6 +14,7 @@ type begun struct {
 	waiting atomic.Bool // until somebody takes the client: who ends the last operation, or the loop when it ends
 	left    atomic.Int32
 	size    atomic.Int64 // bytes of the values that were read
+	each    int          // what each of the reads is taken to bring, until it has ended
 	since   time.Time    // when reads were begun
 }
 
@@ -42,6 +43,8 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		c.ahead = make([]lookup, len(keys))
 		b.since = time.Now()
 		b.size.Store(0)
+		b.each = int(c.srv.readSize.Load())
+		c.aheadHeld.hold(b.each * len(keys))
 		for i, key := range keys {
 			l.ops = append(l.ops, Op{Kind: OpLookup, Key: string(key), Timeout: timeout})
 			l.places = append(l.places, place{c, i, false})
@@ -94,7 +97,8 @@ func (l *loop) outcome(at place, o Outcome) {
 		p := &c.made[at.i]
 		p.existed, p.err = o.Found, asUnconfirmed(o.Err)
 	} else {
-		c.ahead[at.i] = kept(lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}, at.i, &c.polled.begun.size)
+		c.aheadHeld.giveBack(c.polled.begun.each)
+		c.ahead[at.i] = c.kept(lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}, at.i, &c.polled.begun.size)
 	}
 	if b := &c.polled.begun; b.left.Add(-1) != 0 || !b.waiting.CompareAndSwap(true, false) {
 		return
@@ -135,7 +139,8 @@ func (c *client) judge() {
 		case c.srv.cfg.WhenUnsure == Miss && missing(a.err):
 			*a = lookup{}
 		case errors.Is(a.err, ErrUnsure) && time.Since(c.polled.begun.since) < c.srv.cfg.Timeout/2:
-			c.ahead, c.polled.again = nil, true
+			c.forgetAhead()
+			c.polled.again = true
 			return
 		}
 	}

@@ -188,11 +188,12 @@ func TestValuesReadAheadAreBounded(t *testing.T) {
 		c.endContext()
 		var sum atomic.Int64
 		for i := range n {
-			l := kept(lookup{entry: Entry{Value: make([]byte, size)}}, i, &sum)
+			l := c.kept(lookup{entry: Entry{Value: make([]byte, size)}}, i, &sum)
 			if dropped := l.err != nil; dropped != (i >= aheadBytes/size) {
 				t.Errorf("value %d is let go: %t", i, dropped)
 			}
 		}
+		c.forgetAhead()
 	}
 }
 

@@ -380,7 +380,7 @@ func (p *polled) hangUp(c *client) {
 	}
 }
 
-// send sends the replies of c: on the loop as much as goes now, on a goroutine all.
+// send sends the replies of c: on the loop as much as goes now, which is what it returns, on a goroutine all.
 func (p *polled) send(c *client) (sent int, err error) {
 	p.blocked = false
 	sent, err = p.sock.write(c.out)
@@ -405,7 +405,7 @@ func (p *polled) wait(c *client, sent int) (int, error) {
 	if err := p.loop.poll.watchWrites(int(p.sock), true); err != nil {
 		return sent, err
 	}
-	timeout := c.srv.cfg.WriteTimeout
+	timeout := c.patience()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {

@@ -2,20 +2,30 @@ package resp
 
 import (
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/tidwall/redcon"
 )
 
 // What clients take of memory is bounded over all of them, in Server.buffered: the commands that they have sent, those of a MULTI among
-// them, and the replies that they have not taken yet.
+// them, the replies that they have not taken yet, and what has been read for their next commands.
 const (
 	// What a client takes in any case, and is not counted.
 	smallBuffers = 16 << 10
 	// A reply of no more is counted but never refused: by then a command has been carried out, and who is told otherwise is misled. What
 	// is larger is the answer to a read. More than half as much is never collected of several replies.
 	largeReply = 128 << 10
+	// What the values that are read ahead are taken to have at first.
+	firstReadSize = 32 << 10
+	// How long a client may take to take its replies while all clients are over the limit.
+	crowdedTimeout = 200 * time.Millisecond
 )
+
+// bufferedFor is what clients may take in all in a process that keeps so many bytes of entries. It has room for a command with the largest value
+// there may be, a quarter of these, in a buffer that is at most twice as large. With half of maxMemory it leaves as much again for what the process
+// takes beside, within twice maxMemory and 64 MiB.
+func bufferedFor(maxMemory int64) int64 { return min(maxBuffered, maxMemory/2+24<<20) }
 
 // account counts what the buffers of the client take among those of all. True: they have grown, and all are over the limit.
 func (c *client) account() (over bool) {
@@ -44,6 +54,20 @@ func (s *Server) mayBuffer(n int) bool {
 	return s.buffered.Load()+int64(n) <= s.cfg.maxBuffered/4*3
 }
 
+// patience returns how long the client may take to take its replies, when it does not take them at once: less while all clients are over the
+// limit. What has been read for it ahead is let go if there is no room for it.
+func (c *client) patience() time.Duration {
+	_ = c.account() // the replies, which nobody refuses
+	timeout := c.srv.cfg.WriteTimeout
+	if !c.srv.mayBuffer(0) {
+		c.forgetAhead()
+	}
+	if c.srv.buffered.Load() > c.srv.cfg.maxBuffered {
+		timeout = min(timeout, crowdedTimeout)
+	}
+	return timeout
+}
+
 // mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;
 // but little once clients hold a quarter of what they may have together, so that those at rest leave room for others, and of who owes
 // the password. What is little in all comes to less than smallBuffers.
@@ -57,7 +81,7 @@ func (c *client) mayKeep(most, little int) int {
 // headerSize is what a slice takes beside its content.
 const headerSize = int(unsafe.Sizeof([]byte(nil)))
 
-// claim counts what a command collects for its reply. Its methods are safe for concurrent use.
+// claim counts what a command collects for its reply, or what a client has read ahead. Its methods are safe for concurrent use.
 type claim struct {
 	srv *Server
 	n   atomic.Int64
@@ -75,6 +99,12 @@ func (c *claim) add(n int) error {
 		return errCrowded
 	}
 	return nil
+}
+
+// hold counts n bytes more, for which there is room.
+func (c *claim) hold(n int) {
+	c.n.Add(int64(n))
+	c.srv.buffered.Add(int64(n))
 }
 
 // giveBack counts n bytes less.

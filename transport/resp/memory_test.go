@@ -7,7 +7,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // What clients have sent of commands that are not whole is bounded over all of them, and given back when they go.
@@ -187,6 +189,87 @@ func TestWhatIsCollectedIsBounded(t *testing.T) {
 		c.giveBack(largeReply)
 		if c.end(); s.buffered.Load() != other {
 			t.Errorf("%d bytes are not given back", s.buffered.Load()-other)
+		}
+	}
+}
+
+// What is read ahead for a client that does not take its replies is counted, let go when there is no room, and given back.
+func TestWhatIsReadAheadIsBounded(t *testing.T) {
+	const size, n, limit = 30_000, 256, 8 << 20
+	for _, noLoops := range []bool{false, true} {
+		var asked, gone atomic.Int64
+		var backend Backend = copyFake{fake: newFake(), size: size, asked: &asked, gone: &gone}
+		if !noLoops {
+			backend = laterFake{FastBackend: slowCopies{backend.(copyFake)}}
+		}
+		s := start(t, Config{Backend: backend, noLoops: noLoops, maxBuffered: limit, WriteTimeout: time.Minute})
+		var all []*wire
+		for i := range 30 {
+			w := dial(t, s.Addr())
+			if i > 0 { // through so small a window the first could not take all in the end
+				if err := w.conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.send(strings.Repeat(cmd("get", "k"), n)) // and takes nothing
+			all = append(all, w)
+			if got := s.buffered.Load(); got > limit+largeReply*int64(len(all)) {
+				t.Fatalf("%d bytes are held", got)
+			}
+		}
+		eventually(t, "it is counted", func() bool { return s.buffered.Load() > 1<<20 })
+		w := dial(t, s.Addr())
+		if got := w.do("get", "k"); len(got) < size {
+			t.Errorf("another client: %.100q", got)
+		}
+		for i := range n { // who was slow gets all, if there was room for what it had not taken
+			if got := all[0].reply(); len(got) < size {
+				t.Fatalf("reply %d: %.100q", i, got)
+			}
+		}
+		for _, w := range append(all, w) {
+			_ = w.conn.Close()
+		}
+		eventually(t, "all is given back", func() bool { return s.buffered.Load() == 0 })
+	}
+}
+
+// While all clients are over the limit, who does not take its replies is cut off; there is room again, and the others go on.
+func TestWhoDoesNotReadIsCutOffWhenThereIsNoRoom(t *testing.T) {
+	const size, limit = 60_000, 1 << 20
+	for _, noLoops := range []bool{false, true} {
+		s := start(t, Config{noLoops: noLoops, maxBuffered: limit, WriteTimeout: time.Hour})
+		w := dial(t, s.Addr())
+		w.do("set", "k", strings.Repeat("v", size))
+		for range 60 { // each holds 64 KiB at least that nobody refuses
+			slow := dial(t, s.Addr())
+			if err := slow.conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+				t.Fatal(err)
+			}
+			slow.send(strings.Repeat(cmd("get", "k"), 400))
+		}
+		eventually(t, "some are cut off, and there is room", func() bool { return clientsOf(s) < 50 && s.buffered.Load() <= limit })
+		if got := w.do("get", "k"); len(got) < size {
+			t.Errorf("another client: %.100q", got)
+		}
+	}
+}
+
+// What clients may take grows with the memory for entries, and one largest value always fits: a quarter of that.
+func TestBuffersGrowWithMaxMemory(t *testing.T) {
+	for maxMemory, want := range map[int64]int64{1 << 20: 24<<20 + 1<<19, 64 << 20: 56 << 20, 256 << 20: 152 << 20, 464 << 20: 256 << 20, 1 << 40: 256 << 20} {
+		if got := bufferedFor(maxMemory); got != want {
+			t.Errorf("with %d: %d, want %d", maxMemory, got, want)
+		}
+	}
+	for _, maxMemory := range []int64{1 << 20, 16 << 20, 64 << 20} {
+		value := min(int(maxMemory/4), 16<<20)
+		w := dial(t, start(t, Config{MaxMemory: maxMemory, MaxValueBytes: value}).Addr())
+		if got := w.do("set", "k", strings.Repeat("v", value)); got != "+OK\r\n" {
+			t.Errorf("with %d, a value of %d: %.100q", maxMemory, value, got)
+		}
+		if got := w.do("get", "k"); len(got) < value {
+			t.Errorf("with %d, a value of %d: %.100q", maxMemory, value, got)
 		}
 	}
 }

@@ -37,6 +37,7 @@ type Server struct {
 	reports  *seldom.Reports
 	discards chan struct{} // one for each removal of parts of a set under way
 	buffered atomic.Int64  // bytes of the clients' buffers, but for small ones; see memory.go
+	readSize atomic.Int64  // bytes of the values that clients have read ahead, on average of late
 
 	serving   sync.WaitGroup // Serve, the loops, and each connection
 	closeOnce sync.Once
@@ -77,6 +78,7 @@ func Listen(cfg Config) (*Server, error) {
 		reports:  seldom.New(reportInterval),
 		discards: make(chan struct{}, 16),
 	}
+	s.readSize.Store(firstReadSize)
 	s.fast, _ = cfg.Backend.(FastBackend)
 	s.prefetch, _ = cfg.Backend.(PrefetchBackend)
 	s.fill, _ = cfg.Backend.(FillBackend)
@@ -149,6 +151,7 @@ func (s *Server) ended(c *client) {
 	}
 	s.mu.Unlock()
 	s.buffered.Add(-int64(c.held))
+	c.forgetAhead()
 	s.log.Debug("client gone", "client", c.id)
 	s.serving.Done()
 }

@@ -220,7 +220,7 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 		return
 	}
 	if len(c.ahead) > 0 && !cmd.reads {
-		c.ahead = nil
+		c.forgetAhead()
 	}
 	c.ran++
 	switch {
