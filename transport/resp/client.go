@@ -97,7 +97,7 @@ func (c *client) serve() {
 			err = c.limitLogin()
 		}
 		if c.srv.draining.Load() && err == nil {
-			err = c.SetReadDeadline(time.Now().Add(c.patience()))
+			err = c.SetReadDeadline(time.Now().Add(c.drainPatience()))
 		}
 		if err != nil {
 			return

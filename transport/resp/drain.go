@@ -59,11 +59,11 @@ func (l *loop) drain() {
 
 // answered tells whether nothing is owed to a client of what it has sent.
 func (c *client) answered() bool {
-	return !c.frames.begun && c.frames.start == len(c.frames.buf) && len(c.out) == 0 && !c.tx.open
+	return !c.frames.begun && c.frames.start == len(c.frames.buf) && len(c.out) == 0 && len(c.early.chunks) == 0 && !c.tx.open
 }
 
-// patience is how long a goroutine waits for more of a client while the server is drained: not for a command that may not have been begun.
-func (c *client) patience() time.Duration {
+// drainPatience is how long a goroutine waits for more of a client while the server is drained: not for a command that may not have been begun.
+func (c *client) drainPatience() time.Duration {
 	if c.answered() {
 		return drainGlance
 	}
