@@ -290,16 +290,17 @@ func (m *Machine) onWriteReply(p *peer, msg *pb.Message, b *pb.WriteReply) {
 	if o == nil || o.write == nil {
 		return
 	}
-	if b.Status == pb.Status_NOT_OWNER || b.Status == pb.Status_UNSURE {
-		m.park(o)
-		return
-	}
 	m.endWrite(o, b)
 }
 
-// endWrite ends a write that its owner has answered.
+// endWrite ends a write that its owner has answered, or has it tried again.
 func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
+	refused := b.Status == pb.Status_NOT_OWNER || b.Status == pb.Status_UNSURE
 	switch {
+	case refused && b.Applied:
+		m.takeBack(o)
+	case refused:
+		m.park(o)
 	case b.Status == pb.Status_CONDITION && o.open && !m.is("condition-again"):
 		// It says nothing: the value of an earlier attempt may be what is in the way.
 		m.Counters.Unconfirmed.Add(1)
@@ -354,19 +355,14 @@ func (m *Machine) serveLocal(o *op) {
 			}
 		})
 	case o.write != nil:
-		before, atOnce := o.tried, true
-		o.tried = true // unless it is refused at once it takes effect, or may
+		before := o.tried
+		o.tried = true // unless it is refused it takes effect, or may
 		m.serveWrite(m.remaining(o), func(r *pb.WriteReply) {
-			switch {
-			case m.ops[id] != o:
-			case r.Status == pb.Status_NOT_OWNER || r.Status == pb.Status_UNSURE:
-				o.tried = before || !atOnce
-				m.park(o)
-			default:
+			if m.ops[id] == o {
+				o.tried = before || r.Applied
 				m.endWrite(o, r)
 			}
 		})
-		atOnce = false
 	default:
 		if r := m.serveScan(o.scan); r.Status == pb.Status_OK {
 			m.end(o, scanned(o.scan, r))

@@ -394,7 +394,7 @@ func (m *Machine) rewrite() {
 		pt := &m.parts[w.part]
 		if !pt.owner {
 			m.drop(w)
-			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER})
+			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER, Applied: true})
 			continue
 		}
 		now := m.copiesOf(w.part)
@@ -422,7 +422,7 @@ func (m *Machine) rewrite() {
 func (m *Machine) abandonWrites() {
 	for _, w := range sortedWrites(m.writes) {
 		m.drop(w)
-		w.done(&pb.WriteReply{Status: pb.Status_UNSURE})
+		w.done(&pb.WriteReply{Status: pb.Status_UNSURE, Applied: true})
 	}
 	m.byPeer = map[uint64]map[uint64]*write{}
 }

@@ -2240,6 +2240,7 @@ type WriteReply struct {
 	Status        Status                 `protobuf:"varint,1,opt,name=status,proto3,enum=huddle.peer.v1.Status" json:"status,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Existed       bool                   `protobuf:"varint,3,opt,name=existed,proto3" json:"existed,omitempty"`
+	Applied       bool                   `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"` // NOT_OWNER or UNSURE: it was not confirmed, but may take effect
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2291,6 +2292,13 @@ func (x *WriteReply) GetVersion() uint64 {
 func (x *WriteReply) GetExisted() bool {
 	if x != nil {
 		return x.Existed
+	}
+	return false
+}
+
+func (x *WriteReply) GetApplied() bool {
+	if x != nil {
+		return x.Applied
 	}
 	return false
 }
@@ -3226,12 +3234,13 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"if_version\x18\n" +
 	" \x01(\x04R\tifVersion\x12\x16\n" +
 	"\x06ticket\x18\v \x01(\x04R\x06ticket\x12!\n" +
-	"\fticket_chain\x18\r \x01(\x06R\vticketChainJ\x04\b\f\x10\r\"p\n" +
+	"\fticket_chain\x18\r \x01(\x06R\vticketChainJ\x04\b\f\x10\r\"\x8a\x01\n" +
 	"\n" +
 	"WriteReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
-	"\aexisted\x18\x03 \x01(\bR\aexisted\"3\n" +
+	"\aexisted\x18\x03 \x01(\bR\aexisted\x12\x18\n" +
+	"\aapplied\x18\x04 \x01(\bR\aapplied\"3\n" +
 	"\x04Copy\x12+\n" +
 	"\x05entry\x18\x01 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\"\x11\n" +
 	"\tCopyReplyJ\x04\b\x01\x10\x02\"8\n" +
