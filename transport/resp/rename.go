@@ -99,7 +99,8 @@ func (r *renaming) lock() (unlock func(), err error) {
 
 // once is one attempt. ErrCondition: one of the keys was changed meanwhile.
 func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
-	target, there, err := look(r.to)
+	at := r.c.srv.askTicket(r.c.context(), string(r.to))
+	target, there, err := r.c.unlessChanged(r.to, at)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	case there && !r.placed && bytes.Equal(target.Value, e.Value):
 		err = r.twin(target, e)
 	default:
-		err = r.place(target, there, e)
+		err = r.place(at, e)
 	}
 	if err != nil {
 		return err
@@ -137,15 +138,16 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	return err
 }
 
-// place writes e under the new key, if that is still as it was seen.
-func (r *renaming) place(target Entry, there bool, e Entry) error {
-	a := unchangedSince(target, there)
-	a.TTL, a.NoTTL = e.TTL, e.TTL == 0
+// place writes e under the new key, if that is still as it was seen before e was read. If it was absent, its ticket tells whether everything was
+// cleared since, e too.
+func (r *renaming) place(at lookup, e Entry) error {
+	a := unchangedSince(at.entry, at.found)
+	a.TTL, a.NoTTL, a.Ticket = e.TTL, e.TTL == 0, at.ticket
 	if err := r.c.store(r.to, e.Value, a); err != nil {
 		return err
 	}
 	if !r.placed {
-		r.placed, r.replaced = true, lookup{entry: target, found: there}
+		r.placed, r.replaced = true, lookup{entry: at.entry, found: at.found}
 	}
 	r.version = 0
 	now, found, err := r.c.present(r.to)

@@ -121,6 +121,37 @@ func TestRenameMeanwhile(t *testing.T) {
 	}
 }
 
+// fillRenames is renames with tickets.
+type fillRenames struct{ *renames }
+
+func (f fillRenames) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Ticket, error) {
+	return fillFake{f.fastFake}.LookupOrTicket(ctx, key)
+}
+
+func (f fillRenames) RemoveAbsent(ctx context.Context, key string, t Ticket) error {
+	return fillFake{f.fastFake}.RemoveAbsent(ctx, key, t)
+}
+
+// TestRenameDoesNotBringBackWhatWasCleared: not for a moment either.
+func TestRenameDoesNotBringBackWhatWasCleared(t *testing.T) {
+	f := fillRenames{&renames{fastFake: fastFake{newFake()}}}
+	w, other := dial(t, start(t, Config{Backend: f}).Addr()), dial(t, start(t, Config{Backend: f.fastFake}).Addr())
+	w.do("set", "old", "v")
+	steps := ""
+	f.before = func(step, key string) error {
+		if steps += step + " " + key + ";"; steps == "set new;" {
+			other.do("flushall")
+		}
+		return nil
+	}
+	if got := w.do("rename", "old", "new"); got != "-ERR no such key\r\n" {
+		t.Errorf("%q", got)
+	}
+	if steps != "set new;" {
+		t.Errorf("after everything was cleared: %s", steps)
+	}
+}
+
 // TestRenameTwice: two nodes rename a key to the same name. One of them does, and neither takes the new key back from the other.
 func TestRenameTwice(t *testing.T) {
 	t.Parallel()
