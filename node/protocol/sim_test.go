@@ -80,6 +80,7 @@ type sim struct {
 	ended    []*simLink // all sessions, also those that not both ends have seen end
 	rings    map[string]*ring.Table
 	byIDs    map[uint64]*simProc
+	slots    map[int][]*simProc // all that have been in a slot
 	byPair   map[[2]*simProc][]*simLink
 	views    map[[2]uint64]string
 	check    *checker
@@ -135,7 +136,7 @@ func newSim(cfg simConfig) *sim {
 		cfg: cfg, r: rand.New(rand.NewSource(cfg.seed)), links: map[[2]*simProc]*simLink{}, open: map[uint64]*simLink{},
 		cut: map[[2]int]bool{}, slow: map[[2]int]int64{},
 		views: map[[2]uint64]string{}, faults: map[string]int{}, doomed: map[int]bool{},
-		rings: map[string]*ring.Table{}, byIDs: map[uint64]*simProc{}, byPair: map[[2]*simProc][]*simLink{},
+		rings: map[string]*ring.Table{}, byIDs: map[uint64]*simProc{}, slots: map[int][]*simProc{}, byPair: map[[2]*simProc][]*simLink{},
 	}
 	if cfg.ring.Partitions == 0 {
 		s.cfg.ring = simRing
@@ -191,6 +192,7 @@ func (s *sim) start(slot int) *simProc {
 		MaxHolders: 64, MaxPending: 10000, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p
+	s.slots[slot] = append(s.slots[slot], p)
 	s.logf("%s starts, id %x", p.name, p.id>>48)
 	var tick, wait func()
 	quiet, due, late := 0, int64(0), int64(0)
@@ -368,6 +370,12 @@ func (s *sim) tell(p, q *simProc) {
 		id, chain, view, size, news := q.id, q.chain, q.view, q.size, q.news()
 		s.at(s.between(ms, 100*ms), p, func() {
 			p.heard[q] = news
+			for _, before := range s.slots[q.slot] { // it takes the place of those that had the name before
+				if p.heard[before] != before.news() && before.gone {
+					p.heard[before] = before.news()
+					p.m.Gone(before.id)
+				}
+			}
 			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.name}, chain, view, size)
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
