@@ -131,6 +131,29 @@ func TestChangesUnderWayAtClose(t *testing.T) {
 	}
 }
 
+// A change that was sent, and is not answered, is one of those.
+func TestAChangeThatWasSentAtClose(t *testing.T) {
+	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) { cfg.Lease = 10 * time.Second })) // it has its majority all along
+	n := c.Node(1)
+	key := "k"
+	for n.Locate(key).Owner == n.Name() {
+		key += "k"
+	}
+	c.Isolate(1)
+	ended := make(chan error, 2)
+	go func() { ended <- n.Set(context.Background(), key, nil) }()
+	go func() { ended <- n.SetMany(context.Background(), []node.SetItem{{Key: key}})[0] }()
+	eventually(t, "both are under way", func() bool { return n.Stats().Sets == 2 })
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, node.ErrClosed) || !errors.Is(err, node.ErrUnconfirmed) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // So does that of a cut.
 func TestACutUnderWayAtClose(t *testing.T) {
 	c := nodetest.Start(t, 2)
