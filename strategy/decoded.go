@@ -13,6 +13,7 @@ import (
 type decoded struct {
 	maxCount int
 	maxBytes int64
+	shared   bool // readers share the users of sessions
 
 	mu    sync.Mutex
 	line  line[decodedSession]
@@ -29,7 +30,7 @@ type decodedSession struct {
 	places  uint16         // how many lie behind the item, for the channels
 	prefix  uint16         // the length of the key's part that is not the token
 	gone    bool           // from the line; under the lock
-	general *CachedSession // the session, if it could not be packed
+	general *CachedSession // the session, if it is not packed
 }
 
 // decodedItem is one of them with its place in the line.
@@ -76,17 +77,25 @@ func behind(it *decodedItem) []place {
 	return unsafe.Slice((*place)(unsafe.Add(unsafe.Pointer(it), unsafe.Sizeof(*it))), it.value.places)
 }
 
-// newDecoded returns an item with a session that was read from value. within: all of its texts lie there.
-func newDecoded(s *CachedSession, value string, within bool) *decodedItem {
-	if places := s.places(); within && places <= mostPlaces {
+// withSession is an item and its session, in one allocation.
+type withSession struct {
+	item    decodedItem
+	session CachedSession
+}
+
+// newDecoded returns an item with a session that was read from value. within: all of its texts lie there. shared: what its readers get
+// shares the user with it, which is kept as it is then, rather than packed.
+func newDecoded(s *CachedSession, value string, within, shared bool) *decodedItem {
+	if places := s.places(); within && !shared && places <= mostPlaces {
 		it, size := newDecodedItem(places)
 		it.value.places = uint16(places)
 		if it.weight = size; it.value.pack(s, value, behind(it)) {
 			return it
 		}
 	}
-	own := s.Clone()
-	it := &decodedItem{value: decodedSession{general: &own}}
+	r := &withSession{session: s.Clone()}
+	it := &r.item
+	it.value.general = &r.session
 	if it.weight = int64(s.structs()); !within {
 		it.weight = int64(s.weight())
 	}
@@ -94,10 +103,13 @@ func newDecoded(s *CachedSession, value string, within bool) *decodedItem {
 	return it
 }
 
-// copyOf makes to a copy of the session of an item that was read from value. It shares nothing with the item that can be changed.
-func copyOf(it *decodedItem, value string, to *CachedSession) {
+// copyOf makes to a copy of the session of an item that was read from value. It shares nothing with the item that can be changed, but for
+// the user of one that is not packed if it may be shared.
+func copyOf(it *decodedItem, value string, to *CachedSession, shared bool) {
 	if it.value.general != nil {
-		*to = it.value.general.Clone()
+		if *to = *it.value.general; !shared {
+			to.User = to.User.clone()
+		}
 		return
 	}
 	it.value.unpack(to, value, behind(it))
@@ -118,7 +130,7 @@ func (d *decoded) keep(memo *node.Memo, prefix int, s *CachedSession, value stri
 	if memo == nil || d.maxCount == 0 || d.maxBytes == 0 {
 		return
 	}
-	it := newDecoded(s, value, within)
+	it := newDecoded(s, value, within, d.shared)
 	if it.weight > d.maxBytes {
 		return
 	}

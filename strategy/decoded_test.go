@@ -127,7 +127,7 @@ func TestDecodedByManyAtOnce(t *testing.T) {
 				}
 				it.visit()
 				var got CachedSession
-				if copyOf(it, text(e.Value), &got); got.Token != fmt.Sprint("t", n) || got.UserID() != "u" {
+				if copyOf(it, text(e.Value), &got, false); got.Token != fmt.Sprint("t", n) || got.UserID() != "u" {
 					t.Errorf("%q of %q", got.Token, got.UserID())
 				}
 				switch i % 100 {
@@ -268,5 +268,34 @@ func TestLoadKeepsWhatItDecodes(t *testing.T) {
 	var got CachedSession
 	if found, known := p.peek("t", &got); !found || !known {
 		t.Error("nothing is decoded after two loads of what was there")
+	}
+}
+
+// Two caches of one prefix share what is decoded. Whether a reader may share the user is for his own cache to say.
+func TestDecodedByASharingCacheAndAnother(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	own, sharing := NewPeerToPeer(n), NewPeerToPeer(n, WithSharedUsers())
+	for _, first := range []*PeerToPeer{own, sharing} {
+		s := CachedSession{Token: "t", User: &CachedSessionUser{ID: StringID("u"), ChannelPermissions: []ChannelPermissions{{Permissions: []string{"Read"}}}}}
+		if err := own.Set(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for _, p := range []*PeerToPeer{first, own, sharing, own} {
+				got, found, err := p.Get(t.Context(), "t")
+				if !found || err != nil || got.UserID() != "u" || got.User.ChannelPermissions[0].Permissions[0] != "Read" {
+					t.Fatal(got, found, err)
+				}
+				if p == own {
+					got.User.ID = StringID("changed")
+					got.User.ChannelPermissions[0].Permissions[0] = "SuperAdmin"
+				}
+			}
+		}
+		if first == sharing {
+			if allocs := testing.AllocsPerRun(100, func() { _, _, _ = sharing.Get(t.Context(), "t") }); allocs != 0 {
+				t.Errorf("a read with a shared user makes %v allocations", allocs)
+			}
+		}
 	}
 }

@@ -22,6 +22,8 @@ type InMemoryConfig struct {
 	MaxTTL time.Duration
 	// Retention is how long a deleted token stays dead. Default 1 h.
 	Retention time.Duration
+	// SharedUsers makes sessions that Get returns share their User with whoever else gets the same, as WithSharedUsers does. Default no.
+	SharedUsers bool
 }
 
 // maxToken is the bound for a token, the same as a node's for a key.
@@ -149,14 +151,16 @@ func (c *InMemory) end(session CachedSession, now time.Time) time.Time {
 	return now.Add(ttl)
 }
 
-// Get returns a copy of the session of a token. Its error is always nil.
+// Get returns a copy of the session of a token, but for its User with SharedUsers. Its error is always nil.
 func (c *InMemory) Get(_ context.Context, token string) (session CachedSession, found bool, _ error) {
 	h, ok := c.items.get(token)
 	if !ok || h.over(time.Now()) {
 		return session, false, nil
 	}
 	session = h.session
-	session.User = session.User.clone()
+	if !c.cfg.SharedUsers {
+		session.User = session.User.clone()
+	}
 	return session, true, nil
 }
 

@@ -62,7 +62,17 @@ func TestStoresOnNodes(t *testing.T) {
 }
 
 func BenchmarkGetHitOnNode(b *testing.B) {
-	p := strategy.NewPeerToPeer(nodetest.Start(b, 1).Node(0))
+	ownAndShared(b, benchmarkGetHit)
+}
+
+// ownAndShared runs a benchmark of sessions that are the caller's own, and of such as share their users.
+func ownAndShared(b *testing.B, run func(*testing.B, ...strategy.Option)) {
+	b.Run("own", func(b *testing.B) { run(b) })
+	b.Run("shared", func(b *testing.B) { run(b, strategy.WithSharedUsers()) })
+}
+
+func benchmarkGetHit(b *testing.B, opts ...strategy.Option) {
+	p := strategy.NewPeerToPeer(nodetest.Start(b, 1).Node(0), opts...)
 	session := strategytest.Session("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "u")
 	if err := p.Set(b.Context(), session); err != nil {
 		b.Fatal(err)
@@ -78,7 +88,11 @@ func BenchmarkGetHitOnNode(b *testing.B) {
 
 // BenchmarkGetManyOnNode reads 100,000 sessions of 512 bytes, some of them far more often than others (Zipf's law, 1.05).
 func BenchmarkGetManyOnNode(b *testing.B) {
-	p := strategy.NewPeerToPeer(nodetest.Start(b, 1).Node(0))
+	ownAndShared(b, benchmarkGetMany)
+}
+
+func benchmarkGetMany(b *testing.B, opts ...strategy.Option) {
+	p := strategy.NewPeerToPeer(nodetest.Start(b, 1).Node(0), opts...)
 	session := strategytest.Session("", "u")
 	for i := range 6 {
 		permissions := &session.User.ChannelPermissions[0].Permissions

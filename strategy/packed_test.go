@@ -20,10 +20,10 @@ func sameAgain(t interface{ Fatalf(string, ...any) }, value string) (packed bool
 	if err != nil {
 		t.Fatalf("%v: %s", err, value)
 	}
-	it := newDecoded(&s, value, within)
+	it := newDecoded(&s, value, within, false)
 	for range 2 {
 		got := CachedSession{Token: "what was here before", User: &CachedSessionUser{}}
-		if copyOf(it, strings.Clone(value), &got); !reflect.DeepEqual(got, s) {
+		if copyOf(it, strings.Clone(value), &got, false); !reflect.DeepEqual(got, s) {
 			t.Fatalf("%s:\ngot  %#v, %#v\nwant %#v, %#v", value, got, got.User, s, s.User)
 		}
 		if u := got.User; u != nil {
@@ -173,11 +173,11 @@ func TestOnlyTextsOfTheValueArePacked(t *testing.T) {
 		if err != nil || !within {
 			t.Fatal(within, err)
 		}
-		if newDecoded(&s, value, true).value.general != nil {
+		if newDecoded(&s, value, true, false).value.general != nil {
 			t.Error("not packed as it was")
 		}
 		change(&s)
-		if newDecoded(&s, value, true).value.general == nil {
+		if newDecoded(&s, value, true, false).value.general == nil {
 			t.Errorf("%s: packed", name)
 		}
 	}

@@ -31,7 +31,7 @@ func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
 	if n, ok := on.(onNode); ok {
 		p.local = n.Node
 	}
-	p.decoded = &decoded{maxCount: p.decodedCount, maxBytes: p.decodedBytes}
+	p.decoded = &decoded{maxCount: p.decodedCount, maxBytes: p.decodedBytes, shared: p.sharedUsers}
 	runtime.AddCleanup(p, (*decoded).forgetAll, p.decoded) // the node's entries would keep it in memory
 	return p
 }
@@ -62,7 +62,7 @@ func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	return nil
 }
 
-// Get returns the session of a token; it is the caller's own. Where the answer cannot be had within the wait for reads (WithReadWait), or
+// Get returns the session of a token; it is the caller's own, unless WithSharedUsers says otherwise. Where the answer cannot be had within the wait for reads (WithReadWait), or
 // the stored value is no session, it logs an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
 func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSession, found bool, err error) {
 	if found, known := p.peek(token, &session); known {
@@ -116,7 +116,7 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 		return true, true
 	}
 	it.visit()
-	copyOf(it, text(e.Value), session)
+	copyOf(it, text(e.Value), session, p.sharedUsers)
 	return true, true
 }
 

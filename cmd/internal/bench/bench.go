@@ -24,6 +24,8 @@ const (
 	Node Via = "node"
 	// Strategy is a strategy.PeerToPeer on such a node: sessions are encoded, and decoded ones are kept.
 	Strategy Via = "strategy"
+	// Shared is Strategy with users that readers share, and so do not copy.
+	Shared Via = "shared"
 	// Remote is Node, but only of keys that other nodes hold, and without near copies: every call asks another process.
 	Remote Via = "remote"
 	// Redis is the server to compare with.
@@ -35,10 +37,10 @@ func ParseVias(names []string) ([]Via, error) {
 	var out []Via
 	for _, name := range names {
 		switch v := Via(name); v {
-		case RESP, Node, Strategy, Remote:
+		case RESP, Node, Strategy, Shared, Remote:
 			out = append(out, v)
 		default:
-			return nil, fmt.Errorf("%q is no way to the cluster: there are resp, node, strategy, remote", name)
+			return nil, fmt.Errorf("%q is no way to the cluster: there are resp, node, strategy, shared, remote", name)
 		}
 	}
 	return out, nil

@@ -81,8 +81,8 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 				}
 			}
 			var t load.Target = nodeTarget{near}
-			if via == Strategy {
-				if t, err = newStrategyTarget(near, b.cfg.ValueBytes); err != nil {
+			if via == Strategy || via == Shared {
+				if t, err = newStrategyTarget(near, b.cfg.ValueBytes, via == Shared); err != nil {
 					return err
 				}
 			}
@@ -211,7 +211,7 @@ type strategyTarget struct {
 }
 
 // newStrategyTarget makes sessions whose JSON has about so many bytes.
-func newStrategyTarget(n *node.Node, valueBytes int) (strategyTarget, error) {
+func newStrategyTarget(n *node.Node, valueBytes int, shared bool) (strategyTarget, error) {
 	channel := strategy.ChannelPermissions{ID: strategy.IntID(1), Token: "default-channel", Code: "__default_channel__"}
 	s := strategy.CachedSession{
 		CacheExpiry: float64(time.Now().Add(keyLife).Unix()), ID: strategy.IntID(123456), Token: keyPrefix + "0123456789abcdef0123456789abcdef",
@@ -225,8 +225,14 @@ func newStrategyTarget(n *node.Node, valueBytes int) (strategyTarget, error) {
 			return strategyTarget{}, err
 		}
 		if len(text) >= valueBytes {
-			quiet := strategy.WithLogger(slog.New(slog.DiscardHandler)) // a read that is not sure is counted, as a miss
-			return strategyTarget{cache: strategy.NewPeerToPeer(n, strategy.WithMaxTTL(keyLife), quiet), session: s}, nil
+			opts := []strategy.Option{
+				strategy.WithMaxTTL(keyLife),
+				strategy.WithLogger(slog.New(slog.DiscardHandler)), // a read that is not sure is counted, as a miss
+			}
+			if shared {
+				opts = append(opts, strategy.WithSharedUsers())
+			}
+			return strategyTarget{cache: strategy.NewPeerToPeer(n, opts...), session: s}, nil
 		}
 		channel.Permissions = append(channel.Permissions, fmt.Sprintf("UpdateCustomerGroup%02d", len(channel.Permissions)))
 	}

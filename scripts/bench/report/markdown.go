@@ -137,6 +137,11 @@ func (r results) goals(say func(string, ...any)) {
 		mark("Get of what is here: p50 at most 250 ns", span(v), v <= 250)
 		mark("Get of what is here: at least 3 M a second", rate(rateOf("node", "read")), rateOf("node", "read") >= 3e6)
 	}
+	for _, x := range []struct{ via, what string }{{"strategy", "the caller's own"}, {"shared", "with a shared user"}} {
+		if v := p50(x.via, "read"); v > 0 {
+			mark("Get of a decoded session, "+x.what+": p50 at most 400 ns", span(v), v <= 400)
+		}
+	}
 	atLeast("Get from another node, 64 callers, over gRPC unary", rateOf("remote", "read"), rateOf("grpc-unary", "read"), 2.5)
 	atLeast("Get from another node, 64 callers, over Redis on TCP", rateOf("remote", "read"), rateOf("redis-tcp", "read"), 1.5)
 	atLeast("Get from another node, 64 callers, over Olric", rateOf("remote", "read"), rateOf("olric-remote", "read"), 4)
