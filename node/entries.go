@@ -336,7 +336,8 @@ func (n *Node) Delete(ctx context.Context, key string, opts ...DeleteOption) err
 	return err
 }
 
-// Remove is Delete and tells whether the key was present.
+// Remove is Delete and tells whether the key was present. If the deletion had to be sent again, because a session between nodes broke, it tells what
+// was found the second time: false, where the first time had deleted it already.
 func (n *Node) Remove(ctx context.Context, key string, opts ...DeleteOption) (bool, error) {
 	w, err := n.newRemove(key, opts)
 	if err != nil {

@@ -24,11 +24,12 @@ var (
 	ErrCondition = errors.New("huddle: condition not met")
 	// ErrRevoked: the key was deleted for good (Revoke) within the retention. Nothing was written.
 	ErrRevoked = errors.New("huddle: key is revoked")
-	// ErrStaleFill: the ticket of a fill is older than a later write, delete or cut of its key. Nothing was written.
+	// ErrStaleFill: the ticket of a fill is older than a later write, delete or cut of its key. Nothing was written,
+	// or, if the write had to be sent again, it was and may have been replaced since: look again.
 	ErrStaleFill = errors.New("huddle: fill is out of date")
 	// ErrHashed: keys cannot be listed, for with Config.HashTokens nobody knows them.
 	ErrHashed = errors.New("huddle: keys are hashed and cannot be listed")
-	// ErrOverload: too many operations are under way on the node that would have to do this one.
+	// ErrOverload: too many operations, or bytes of values, are under way on the node that would have to do this one. Nothing was done.
 	ErrOverload = errors.New("huddle: too many operations under way")
 )
 

@@ -14,10 +14,12 @@ import (
 const (
 	// largeValue is the size from which on a value needs room.
 	largeValue = 4 << 10
-	// largeBytes bounds the large values under way to one owner. A burst of them then waits here. It would break the session to that owner, and
-	// those from it to the copies, at 64 MiB; and leases travel on the same sessions, so on a link of 100 Mbit/s a third of a second of values
-	// before them is enough.
+	// largeBytes bounds the large values under way to one owner. A burst of them then waits here, for leases travel on the same session: on a
+	// link of 100 Mbit/s a third of a second of values before them is enough.
 	largeBytes = 4 << 20
+	// highWater is from how many bytes on that wait on a session nodes hold values back: those of writes to an owner, of copies and of answers.
+	// At 64 MiB the session would break.
+	highWater = 2 * largeBytes
 )
 
 // rooms are the bytes of large values that may be under way, by owner. Several owners may share one.

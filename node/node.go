@@ -242,7 +242,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.m = protocol.New(protocol.Config{
 		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
 		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
-		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, Log: n.log,
+		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, MaxUnacked: int(max(cfg.MaxBytes/4, 8*int64(cfg.MaxValueBytes))), HighWater: highWater, Log: n.log,
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}
 	g, err := gossip.Start(gossip.Config{
@@ -325,6 +325,7 @@ type env Node
 
 func (e *env) Now() int64                                 { return e.clock.Now() }
 func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Queue(peer, session, msg) }
+func (e *env) Queued(peer, session uint64) int            { return e.transport.Queued(peer, session) }
 func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
 func (e *env) Random() uint64                             { return rand.Uint64() }
 func (e *env) Yield()                                     { runtime.Gosched() }

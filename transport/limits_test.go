@@ -25,6 +25,12 @@ func TestQueueBytesAreGivenBack(t *testing.T) {
 		}
 		rb.ids(at, int(i)+1)
 	}
+	if n := a.Queued(2, session); n != 0 {
+		t.Errorf("%d bytes wait, and all have arrived", n)
+	}
+	if a.Queue(2, session, message(0, size)); a.Queued(2, session) < size || a.Queued(2, session+1) != 0 || a.Queued(3, session) != 0 {
+		t.Errorf("%d bytes wait, and %d were queued", a.Queued(2, session), size)
+	}
 }
 
 // frameLog is a stream that keeps what is sent.

@@ -190,6 +190,9 @@ func TestFullQueueBreaksTheSession(t *testing.T) {
 	if err := ra.end(session); !errors.Is(err, ErrQueueFull) {
 		t.Errorf("the session ended with %v", err)
 	}
+	if n := a.Queued(2, session); n != 0 {
+		t.Errorf("%d bytes wait on a session that has ended", n)
+	}
 	if a.Send(2, session, message(0, 1)) {
 		t.Error("a message to the broken session is taken")
 	}

@@ -197,6 +197,19 @@ func (t *Transport) Queue(peer, number uint64, m *peerpb.Message) bool {
 	return s != nil && s.number == number && s.send(m)
 }
 
+// Queued is how many bytes wait on exactly that session; 0 if it has ended.
+func (t *Transport) Queued(peer, number uint64) int {
+	t.mu.RLock()
+	s := t.sessions[peer]
+	t.mu.RUnlock()
+	if s == nil || s.number != number {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes
+}
+
 // Flush has everything sent that was queued before. It does not block.
 func (t *Transport) Flush() {
 	if t.touched.Load() == nil {

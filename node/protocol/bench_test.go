@@ -24,7 +24,7 @@ func BenchmarkAdopt(b *testing.B) {
 			st := store.New(store.Config{Partitions: params.Partitions, MaxBytes: 64 << 20, Now: e.Now})
 			m := New(Config{
 				Self: members[0], Replicas: 2, Ring: params, Lease: sec, ExpelAfter: 2 * sec, Settle: sec, Retention: 3600 * sec,
-				Tombstone: 60 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler),
+				Tombstone: 60 * sec, MaxHolders: 100, MaxPending: 100, MaxUnacked: 1 << 20, HighWater: 1 << 20, Log: slog.New(slog.DiscardHandler),
 			}, e, st)
 			for _, p := range members[1:] {
 				m.Up(p, p.Id)

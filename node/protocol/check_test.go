@@ -25,7 +25,7 @@ type checker struct {
 	won      map[string][]*simWrite // by lock: Sets of an absent key that were told they are the one
 	freed    map[string][]*simWrite // by lock: its deletes, and the cuts of everything, also the unconfirmed
 
-	seenLocks, refusedLocks map[string]bool // by value
+	seen, refused map[string]bool // by value
 }
 
 type simWrite struct {
@@ -44,7 +44,7 @@ func newChecker(s *sim) *checker {
 		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{}, revoked: map[string]int64{},
 		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{},
 		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{},
-		seenLocks: map[string]bool{}, refusedLocks: map[string]bool{},
+		seen: map[string]bool{}, refused: map[string]bool{},
 	}
 }
 
@@ -163,10 +163,10 @@ func (c *checker) lock(p *simProc, token string) {
 			if r.Status != pb.Status_OK {
 				return
 			}
-			if c.refusedLocks[r.Entry.Value] {
+			if c.refused[r.Entry.Value] {
 				c.fail("%s read the value %q of a lock that was refused to whom wrote it", p.name, r.Entry.Value)
 			}
-			c.seenLocks[r.Entry.Value] = true
+			c.seen[r.Entry.Value] = true
 		})
 		return
 	case c.s.chance(0.3):
@@ -175,7 +175,7 @@ func (c *checker) lock(p *simProc, token string) {
 	}
 	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) {
 		if r.Status == pb.Status_CONDITION {
-			if c.refusedLocks[value] = true; c.seenLocks[value] {
+			if c.refused[value] = true; c.seen[value] {
 				c.fail("a lock was refused at %s to whom wrote %q, which was read", p.name, value)
 			}
 		}
@@ -212,6 +212,9 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	if w == nil {
 		c.fail("%s read a value nobody wrote", p.name)
 		return
+	}
+	if c.seen[e.Value] = true; c.refused[e.Value] {
+		c.fail("%s read (%s) %s=%s, which was refused to whom wrote it", p.name, how, token, w.value)
 	}
 	if at, ok := c.revoked[token]; ok && at < begin && !c.s.cfg.careful {
 		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once: P5 reaches as far as P2
@@ -280,7 +283,13 @@ func (c *checker) set(p *simProc, key int) {
 	if c.s.cfg.sharp && c.s.chance(0.2) { // ends soon: what it took the place of must not come back
 		b.Ttl = c.s.between(20*ms, 2*sec)
 	}
-	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) { c.ended(p, w, r) })
+	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) {
+		if c.ended(p, w, r); r.Status == pb.Status_FULL {
+			if c.refused[w.value] = true; c.seen[w.value] {
+				c.fail("%s was told that too much was under way for %q, which was read", p.name, w.value)
+			}
+		}
+	})
 }
 
 func (c *checker) delete(p *simProc, key int) {

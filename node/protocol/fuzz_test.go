@@ -23,6 +23,7 @@ type fuzzEnv struct {
 
 func (e *fuzzEnv) Now() int64                      { return e.now }
 func (e *fuzzEnv) Send(_, _ uint64, m *pb.Message) { e.sent = append(e.sent, m) }
+func (e *fuzzEnv) Queued(_, _ uint64) int          { return 0 }
 func (e *fuzzEnv) Connect(*pb.Member)              {}
 func (e *fuzzEnv) Disconnect(uint64)               {}
 func (e *fuzzEnv) Random() uint64                  { return e.rng.Uint64() }
@@ -50,7 +51,7 @@ func fuzzMachine() (*Machine, *fuzzEnv, *store.Store) {
 	st := store.New(store.Config{Partitions: params.Partitions, MaxBytes: fuzzBytes, Now: env.Now})
 	m := New(Config{
 		Self: &pb.Member{Name: "a", Id: 1, Addr: "h:1"}, Solo: true, Replicas: 2, Ring: params, Lease: sec, ExpelAfter: 2 * sec,
-		ForgetAfter: 60 * sec, Settle: sec, Retention: 60 * sec, Tombstone: 10 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler),
+		ForgetAfter: 60 * sec, Settle: sec, Retention: 60 * sec, Tombstone: 10 * sec, MaxHolders: 100, MaxPending: 100, MaxUnacked: fuzzBytes, HighWater: fuzzBytes, Log: slog.New(slog.DiscardHandler),
 	}, env, st)
 	for range 100 { // it founds a cluster
 		env.now += 50 * ms

@@ -55,6 +55,8 @@ type Env interface {
 	Now() int64
 	// Send puts m on the session. It never blocks.
 	Send(peer, session uint64, m *pb.Message)
+	// Queued is how many bytes wait on the session.
+	Queued(peer, session uint64) int
 	// Connect asks for a session with a member; Disconnect gives it up.
 	Connect(m *pb.Member)
 	Disconnect(id uint64)
@@ -88,7 +90,9 @@ type Config struct {
 	Tombstone   int64 // how long a plain tombstone is kept
 	RepairRate  int64 // bytes a second that this node pulls from others in a hand-over; 0: no bound
 	MaxHolders  int   // near copies elsewhere that this node keeps account of
-	MaxPending  int   // writes under way on this node as an owner
+	MaxPending  int   // writes under way on this node as an owner,
+	MaxUnacked  int   // and bytes of their values, unless it is one alone
+	HighWater   int   // bytes that wait on a session from which on values wait for their turn; leases travel on the same
 	Log         *slog.Logger
 	// Mutant switches one rule off, to show that the checker sees its absence. Empty in every build that serves.
 	Mutant string
@@ -145,6 +149,9 @@ type peer struct {
 	decidedAt   int64 // when we last sent it our view, or a hint of it
 	stash       []*pb.Message
 	stashed     int // bytes of the stash
+
+	backlog   []*write // that this copy is to confirm, and that wait for their turn
+	confirmed int64    // when it last confirmed one
 }
 
 // Machine is one node's state. See the package comment for how to drive it.
@@ -206,6 +213,7 @@ type Machine struct {
 	ops       map[uint64]*op
 	parked    []*op
 	writes    map[uint64]*write
+	unacked   int                          // bytes of their values
 	byPeer    map[uint64]map[uint64]*write // peer -> writes that wait for it
 	cuts      map[uint64]*cut
 	cutBy     map[uint64]*cut // by the number of its round
@@ -284,6 +292,12 @@ func (m *Machine) send(p *peer, msg *pb.Message) {
 	}
 	msg.Clock = m.clock
 	m.env.Send(p.member.Id, p.session, msg)
+}
+
+// crowded tells whether so much waits on the session with a peer that values are held back: to break the session off would have all of it sent
+// again, and what waits before a lease makes it late.
+func (m *Machine) crowded(p *peer) bool {
+	return p.session != 0 && m.env.Queued(p.member.Id, p.session) > m.cfg.HighWater
 }
 
 // Found tells of a process that gossip knows, and of the cluster it says it is in.
@@ -376,7 +390,7 @@ func (m *Machine) Down(id, session uint64) {
 		return
 	}
 	p.session, p.proven, p.downAt, p.outsideAt = 0, false, m.now(), 0
-	p.stash, p.stashed = nil, 0
+	p.stash, p.stashed, p.backlog = nil, 0, nil
 	m.endNear(p)
 	m.failOps(id)
 	m.failPulls(id)

@@ -190,6 +190,10 @@ func (m *Machine) dispatch(o *op) {
 	}
 	p := m.peers[owner]
 	if p != nil && p.session != 0 {
+		if o.write != nil && len(o.write.Value) > 0 && m.crowded(p) {
+			m.park(o)
+			return
+		}
 		m.sendOp(o, p)
 		return
 	}
@@ -305,8 +309,8 @@ func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
 		// It says nothing: the value of an earlier attempt may be what is in the way.
 		m.Counters.Unconfirmed.Add(1)
 		m.end(o, Result{Status: pb.Status_UNSURE})
-	case b.Status == pb.Status_FULL && o.write.Kind != pb.Kind_LIVE && (o.done == nil || o.open):
-		m.park(o) // its caller has been told, or might be, that it goes on
+	case b.Status == pb.Status_FULL && (o.open || o.write.Kind != pb.Kind_LIVE && o.done == nil):
+		m.park(o) // an earlier attempt may take effect; or its caller has been told that it goes on
 	default:
 		m.end(o, Result{Status: b.Status, Version: b.Version, Existed: b.Existed})
 	}

@@ -41,6 +41,8 @@ func schedule(seed int64) simConfig {
 	case 2:
 		cfg.replicas = 1 + int(seed/4%2)
 		cfg.faults = map[string]float64{"pause": 1, "break": 1, "oneway": 1}
+	case 3:
+		cfg.highWater = 1 + int(seed/4%4)
 	}
 	return cfg
 }

@@ -30,6 +30,10 @@ func (m *Machine) serveGet(from *peer, b *pb.Get, answer func(*pb.GetReply, *sto
 			return
 		}
 		r := &pb.GetReply{Status: pb.Status_OK}
+		if from != nil && m.crowded(from) {
+			answer(&pb.GetReply{Status: pb.Status_FULL}, nil) // it asks again
+			return
+		}
 		if from != nil {
 			r.Entry = m.entryTo(e)
 			r.Keep = b.Keep && m.mayKeep(from, pt, p, b.Key, e.Expires)
@@ -160,7 +164,7 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 	if !pt.owner {
 		// A copy answers for an owner that the asker cannot reach, under the lease it has from that owner, and its own (fence.go).
 		r := &pb.GetReply{Status: pb.Status_UNSURE}
-		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil && (m.leased() || m.is("copy-without-view-lease")) {
+		if o := m.peers[m.lay.owner(part)]; pt.holder && o != nil && !m.crowded(p) && (m.leased() || m.is("copy-without-view-lease")) {
 			lease := o.lease
 			if e := m.store.Get(part, b.Key); e != nil && !e.IsProvisional() && !e.Near && m.now() < lease.until.Load() {
 				if e.Kind == store.Live {

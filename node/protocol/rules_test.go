@@ -24,6 +24,8 @@ type bench struct {
 	want [][]string // rings asked for
 	at   func()     // done once, while the clock is read
 
+	queued map[uint64]int // what waits on the sessions
+
 	yields int      // how often a reader has given way
 	events []string // their texts
 	ended  []uint64 // whose sessions were given up
@@ -42,6 +44,7 @@ func (b *bench) Now() int64 {
 	return b.now
 }
 func (b *bench) Send(to, _ uint64, m *pb.Message) { b.sent = append(b.sent, letter{to, m}) }
+func (b *bench) Queued(to, _ uint64) int          { return b.queued[to] }
 func (b *bench) Connect(*pb.Member)               {}
 func (b *bench) Disconnect(id uint64)             { b.ended = append(b.ended, id) }
 func (b *bench) Random() uint64                   { b.ids++; return b.ids }
@@ -65,7 +68,7 @@ func newBench(t *testing.T, mutant string) *bench {
 	st := store.New(store.Config{Partitions: benchRing.Partitions, MaxBytes: 1 << 20, Now: b.Now})
 	b.m = New(Config{
 		Self: benchMembers[0], Replicas: 2, Ring: benchRing, Lease: sec, ExpelAfter: 2 * sec, Settle: sec, Retention: 3600 * sec,
-		Tombstone: 60 * sec, MaxHolders: 100, MaxPending: 100, Log: slog.New(slog.DiscardHandler), Mutant: mutant,
+		Tombstone: 60 * sec, MaxHolders: 100, MaxPending: 100, MaxUnacked: 1 << 20, HighWater: 1 << 20, Log: slog.New(slog.DiscardHandler), Mutant: mutant,
 	}, b, st)
 	for _, p := range benchMembers[1:] {
 		b.m.Up(p, p.Id)

@@ -40,28 +40,29 @@ func (q *simQueue) Pop() any {
 
 // simConfig describes a schedule.
 type simConfig struct {
-	seed     int64
-	nodes    int
-	replicas int
-	mutant   string
-	faults   map[string]float64 // relative weights; empty: none
-	duration int64              // of the part with faults
-	quiet    int64              // after it, without
-	opEvery  int64              // mean time between two operations of a node
-	trace    io.Writer
-	keys     int
-	tags     int
-	cuts     float64 // share of the operations that cut a tag which nothing has
-	revoked  int     // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
-	memory   int64   // bound of each node's store
-	padding  int     // bytes added to each value
-	repair   int64   // Config.RepairRate
-	late     int     // nodes that start together some seconds later, beside the first ones
-	provoke  bool    // faults strike as views are accepted and adopted
-	sharp    bool    // operations in dense bursts, with more writes and cuts
-	careful  bool    // one crash at a time, the next when all are in sync again (the premise of P2)
-	ring     ring.Params
-	calm     bool // no operations, no stalls of the network, gossip of changes alone: to measure what membership costs
+	seed      int64
+	nodes     int
+	replicas  int
+	mutant    string
+	faults    map[string]float64 // relative weights; empty: none
+	duration  int64              // of the part with faults
+	quiet     int64              // after it, without
+	opEvery   int64              // mean time between two operations of a node
+	trace     io.Writer
+	keys      int
+	tags      int
+	cuts      float64 // share of the operations that cut a tag which nothing has
+	revoked   int     // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
+	memory    int64   // bound of each node's store
+	padding   int     // bytes added to each value
+	repair    int64   // Config.RepairRate
+	highWater int     // Config.HighWater, in messages; 0: none
+	late      int     // nodes that start together some seconds later, beside the first ones
+	provoke   bool    // faults strike as views are accepted and adopted
+	sharp     bool    // operations in dense bursts, with more writes and cuts
+	careful   bool    // one crash at a time, the next when all are in sync again (the premise of P2)
+	ring      ring.Params
+	calm      bool // no operations, no stalls of the network, gossip of changes alone: to measure what membership costs
 }
 
 type sim struct {
@@ -184,12 +185,16 @@ func (s *sim) start(slot int) *simProc {
 	}
 	p.id = s.r.Uint64() | 1
 	s.byIDs[p.id] = p
+	highWater, unacked := 1<<30, 1<<30
+	if s.cfg.highWater > 0 {
+		highWater, unacked = s.cfg.highWater, 40 // bytes: of some eight values
+	}
 	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
 		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.expect, Settle: sec / 2, Retention: 3600 * sec,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
-		MaxHolders: 64, MaxPending: 10000, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
+		MaxHolders: 64, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p
 	s.slots[slot] = append(s.slots[slot], p)

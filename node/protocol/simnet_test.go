@@ -18,6 +18,7 @@ type simLink struct {
 	early   [2][]func() // came before this end was up
 	peerID  [2]uint64
 	closed  bool
+	queued  [2]int   // messages that an end has sent and that have not arrived
 	last    [2]int64 // when the last message towards each end arrives: FIFO
 	held    [2][]func()
 	heldAt  int64
@@ -50,6 +51,14 @@ func (p *simProc) Send(peer, session uint64, m *pb.Message) {
 	if l := p.s.open[session]; l != nil && l.up[l.end(p)] {
 		p.s.transmit(l, l.end(p), m)
 	}
+}
+
+// Queued counts messages rather than bytes.
+func (p *simProc) Queued(_, session uint64) int {
+	if l := p.s.open[session]; l != nil {
+		return l.queued[l.end(p)]
+	}
+	return 0
 }
 
 func (l *simLink) end(p *simProc) int {
@@ -94,8 +103,14 @@ func (s *sim) transmit(l *simLink, from int, m *pb.Message) {
 		return
 	}
 	to := l.ends[1-from]
+	l.queued[from]++
+	arrived := false
 	var deliver func()
 	deliver = func() {
+		if !arrived {
+			arrived = true
+			l.queued[from]--
+		}
 		if !l.opened[1-from] {
 			l.early[1-from] = append(l.early[1-from], deliver)
 			return

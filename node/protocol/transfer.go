@@ -302,9 +302,12 @@ func (m *Machine) withKey(p int, key string, then func(ok bool)) {
 
 func (m *Machine) onPullKey(p *peer, msg *pb.Message, b *pb.PullKey) {
 	r := &pb.PullKeyReply{}
-	if e := m.store.Get(ring.PartitionOf(b.Key, len(m.parts)), b.Key); e == nil || e.Near {
+	switch e := m.store.Get(ring.PartitionOf(b.Key, len(m.parts)), b.Key); {
+	case e == nil || e.Near:
 		r.Status = pb.Status_ABSENT
-	} else {
+	case m.crowded(p):
+		r.Status = pb.Status_FULL
+	default:
 		r.Entry = m.entryTo(e)
 	}
 	r.Key = b.Key
@@ -320,6 +323,10 @@ func (m *Machine) onPullKeyReply(_ *peer, msg *pb.Message, b *pb.PullKeyReply) {
 		return
 	}
 	delete(kp.waiting, msg.Id)
+	if b.Status == pb.Status_FULL {
+		m.endKeyPull(b.Key, false) // whoever waits asks again
+		return
+	}
 	if b.Entry != nil && b.Entry.Key == b.Key {
 		m.merge(kp.part, b.Entry, m.now())
 	}

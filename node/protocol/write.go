@@ -83,6 +83,14 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
+	size := len(b.Value)
+	if b.Touch {
+		size = len(cur.Value)
+	}
+	if size > 0 && m.unacked > 0 && m.unacked+size > m.cfg.MaxUnacked {
+		done(&pb.WriteReply{Status: pb.Status_FULL})
+		return
+	}
 	e := store.NewEntry(b.Key)
 	e.Value, e.Version, e.Tags, e.Kind = store.Text(b.Value), m.nextVersion(), b.Tags, store.Kind(b.Kind)
 	switch { // a cut judges an entry by the age of its value
@@ -117,6 +125,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	}
 	w := &write{id: m.nextID(), part: p, entry: e, started: now, existed: live, done: done}
 	m.writes[w.id] = w
+	m.unacked += len(e.Value)
 	pt := &m.parts[p]
 	pt.wrote(e)
 	w.copies = m.copiesOf(p)
@@ -125,9 +134,35 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	}
 	for _, id := range w.copies {
 		m.await(id, w)
-		m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(e)}}})
+		m.sendCopy(id, w, e)
 	}
 	m.finishWrite(w)
+}
+
+// sendCopy sends a copy what it is to confirm. Without a session it waits for that (resend), and a value also while much waits on the
+// session: then for its turn. A deletion is small, and does not.
+func (m *Machine) sendCopy(id uint64, w *write, e *store.Entry) {
+	q := m.peers[id]
+	if q != nil && q.session != 0 && len(e.Value) > 0 && (len(q.backlog) > 0 || m.crowded(q)) {
+		q.backlog = append(q.backlog, w)
+		return
+	}
+	m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(e)}}})
+}
+
+// pump sends a copy what waits for its turn, as far as there is room.
+func (m *Machine) pump(q *peer) {
+	for len(q.backlog) > 0 && !m.crowded(q) {
+		w := q.backlog[0]
+		q.backlog[0] = nil
+		q.backlog = q.backlog[1:]
+		if m.writes[w.id] == w && slices.Contains(w.copies, q.member.Id) {
+			m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
+		}
+	}
+	if len(q.backlog) == 0 {
+		q.backlog = nil
+	}
 }
 
 // copiesOf lists who must confirm a write beside the owner: the copies of the present view, and, until it settles, those
@@ -256,6 +291,7 @@ func (m *Machine) finishWrite(w *write) {
 
 func (m *Machine) drop(w *write) {
 	delete(m.writes, w.id)
+	m.unacked -= len(w.entry.Value)
 	for _, id := range w.copies {
 		delete(m.byPeer[id], w.id)
 	}
@@ -293,15 +329,15 @@ func (m *Machine) endRevocation(part int, e *store.Entry) {
 }
 
 func (m *Machine) onCopyReply(p *peer, msg *pb.Message, _ *pb.CopyReply) {
-	w := m.writes[msg.Id]
-	if w == nil {
-		return
+	p.confirmed = m.now()
+	if w := m.writes[msg.Id]; w != nil {
+		if i := slices.Index(w.copies, p.member.Id); i >= 0 {
+			w.copies = slices.Delete(w.copies, i, i+1)
+			delete(m.byPeer[p.member.Id], w.id)
+			m.finishWrite(w)
+		}
 	}
-	if i := slices.Index(w.copies, p.member.Id); i >= 0 {
-		w.copies = slices.Delete(w.copies, i, i+1)
-		delete(m.byPeer[p.member.Id], w.id)
-		m.finishWrite(w)
-	}
+	m.pump(p)
 }
 
 // onInvalidate drops a near copy. The answer says only that: a later near copy is a later read.
@@ -358,7 +394,7 @@ func (m *Machine) proved(p *peer) {
 func (m *Machine) resend(p *peer) {
 	for _, w := range sortedWrites(m.byPeer[p.member.Id]) {
 		if slices.Contains(w.copies, p.member.Id) && m.writes[w.id] == w {
-			m.send(p, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
+			m.sendCopy(p.member.Id, w, m.newest(w))
 		}
 	}
 }
@@ -390,6 +426,9 @@ func sortedWrites(ws map[uint64]*write) []*write {
 // rewrite carries the writes under way into a new view: where this node owns the partition still, the new copies get
 // them too and the former ones count as holders until their leases end; the others are for the new owner to do.
 func (m *Machine) rewrite() {
+	for _, id := range m.order {
+		m.peers[id].backlog = nil
+	}
 	for _, w := range sortedWrites(m.writes) {
 		pt := &m.parts[w.part]
 		if !pt.owner {
@@ -409,7 +448,7 @@ func (m *Machine) rewrite() {
 		m.waitEarlier(w)
 		for _, id := range w.copies {
 			m.await(id, w)
-			m.send(m.peers[id], &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
+			m.sendCopy(id, w, m.newest(w))
 		}
 		for _, h := range w.waits {
 			m.await(h.peer, w)
@@ -425,6 +464,9 @@ func (m *Machine) abandonWrites() {
 		w.done(&pb.WriteReply{Status: pb.Status_UNSURE, Applied: true})
 	}
 	m.byPeer = map[uint64]map[uint64]*write{}
+	for _, id := range m.order {
+		m.peers[id].backlog = nil
+	}
 }
 
 func (m *Machine) finishWrites() {
@@ -435,17 +477,29 @@ func (m *Machine) finishWrites() {
 	}
 }
 
-// tickWrites ends the writes whose holders' leases have run out.
+// tickWrites ends the writes whose holders' leases have run out, and sends what there is room for now.
 func (m *Machine) tickWrites() {
-	if len(m.writes) > 0 {
-		m.finishWrites()
+	if len(m.writes) == 0 {
+		return
+	}
+	m.finishWrites()
+	for _, id := range m.order {
+		m.pump(m.peers[id])
 	}
 }
 
+// slowest is how many times as long as one that confirms nothing a copy may take that confirms one write after the other.
+const slowest = 5
+
 // stuck tells whether a member holds up a write as a copy for longer than a living one would (rule 7).
 func (m *Machine) stuck(id uint64, now int64) bool {
+	q := m.peers[id]
+	if q == nil {
+		return false
+	}
 	for _, w := range m.byPeer[id] {
-		if now-w.started > m.cfg.ExpelAfter && now-m.lay.adoptedAt > m.cfg.ExpelAfter && slices.Contains(w.copies, id) {
+		since := max(w.started, m.lay.adoptedAt, min(q.confirmed, w.started+(slowest-1)*m.cfg.ExpelAfter))
+		if now-since > m.cfg.ExpelAfter && slices.Contains(w.copies, id) {
 			return true
 		}
 	}
