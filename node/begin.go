@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/huddle-cache/huddle/node/protocol"
@@ -83,11 +84,14 @@ func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 		return n.preparedLookup(op.Key, op.Timeout, ended)
 	}
 	what, w, err := "set", (*pb.Write)(nil), error(nil)
-	if op.Kind == OpSet {
+	switch op.Kind {
+	case OpSet:
 		w, err = n.newSet(op.Key, op.Value, op.Set)
-	} else {
+	case OpRemove:
 		what = "delete"
 		w, err = n.newRemove(op.Key, op.Remove)
+	default:
+		err = fmt.Errorf("%w: operation of kind %d", ErrInvalid, op.Kind)
 	}
 	if err != nil {
 		ended(Outcome{Err: err})

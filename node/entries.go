@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -17,7 +18,7 @@ type Entry struct {
 	Value   []byte        // not to be modified
 	Version uint64        // grows with every write of the key
 	TTL     time.Duration // what remains; 0: no end
-	Tags    []string
+	Tags    []string      // of a Peek not to be modified
 	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
 	// this version. It is nil where another node had to be asked.
 	Memo *Memo
@@ -38,6 +39,23 @@ func checkKey(key string) error {
 		return fmt.Errorf("%w: empty key", ErrInvalid)
 	case len(key) > maxKeyBytes:
 		return fmt.Errorf("%w: key of %d bytes, at most %d", ErrTooLarge, len(key), maxKeyBytes)
+	}
+	return nil
+}
+
+func checkTags(tags []string) error {
+	if len(tags) > maxTags {
+		return fmt.Errorf("%w: %d tags, at most %d", ErrTooLarge, len(tags), maxTags)
+	}
+	for _, t := range tags {
+		switch {
+		case t == "":
+			return fmt.Errorf("%w: empty tag", ErrInvalid)
+		case len(t) > maxTagBytes:
+			return fmt.Errorf("%w: tag of %d bytes, at most %d", ErrTooLarge, len(t), maxTagBytes)
+		case !utf8.ValidString(t):
+			return fmt.Errorf("%w: a tag is not UTF-8", ErrInvalid)
+		}
 	}
 	return nil
 }
@@ -100,6 +118,7 @@ func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 // Lookup is Get with version, TTL and tags.
 func (n *Node) Lookup(ctx context.Context, key string) (Entry, bool, error) {
 	if e, found, ok := n.Peek(key); found {
+		e.Tags = slices.Clone(e.Tags) // the store's own, by which InvalidateTags finds the entry
 		return e, true, nil
 	} else if ok {
 		return Entry{}, false, checkKey(key)
@@ -139,7 +158,7 @@ func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
-	return Entry{Value: value, Version: e.Version, TTL: remains(e, now), Tags: e.Tags}, nil
+	return Entry{Value: value, Version: e.Version, TTL: remains(e, now), Tags: slices.Clone(e.Tags)}, nil
 }
 
 // opened is the value of an entry.
@@ -163,7 +182,7 @@ func (n *Node) deadline(ctx context.Context, otherwise time.Duration) int64 {
 	if d, ok := ctx.Deadline(); ok {
 		return n.until(time.Until(d), 0)
 	}
-	return n.clock.Now() + int64(otherwise)
+	return n.until(0, otherwise)
 }
 
 // until is deadline for a time given as what remains; 0: otherwise.
@@ -172,7 +191,7 @@ func (n *Node) until(timeout, otherwise time.Duration) int64 {
 		// A little earlier, so that the machine can still say how it ended: not tried at all is more than not confirmed.
 		otherwise = timeout - min(tickEvery+5*time.Millisecond, timeout/4)
 	}
-	return n.clock.Now() + int64(otherwise)
+	return n.clock.Now() + int64(min(otherwise, maxTTL)) // a time without end is not one before now
 }
 
 // asking is what a read is for that is submitted.
@@ -301,20 +320,13 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 	switch {
 	case len(value) > n.cfg.MaxValueBytes:
 		return nil, fmt.Errorf("set: %w: value of %d bytes, at most %d", ErrTooLarge, len(value), n.cfg.MaxValueBytes)
-	case len(o.tags) > maxTags:
-		return nil, fmt.Errorf("set: %w: %d tags, at most %d", ErrTooLarge, len(o.tags), maxTags)
 	case o.hasTTL && o.ttl <= 0:
 		return nil, fmt.Errorf("set: %w: TTL %v", ErrInvalid, o.ttl)
 	case o.hasTick && o.ticket.Clock == 0:
 		return nil, fmt.Errorf("set: %w", ErrStaleFill)
 	}
-	for _, t := range o.tags {
-		switch {
-		case len(t) > maxTagBytes || t == "":
-			return nil, fmt.Errorf("set: %w: tag of %d bytes, 1 to %d", ErrTooLarge, len(t), maxTagBytes)
-		case !utf8.ValidString(t):
-			return nil, fmt.Errorf("set: %w: a tag is not UTF-8", ErrInvalid)
-		}
+	if err := checkTags(o.tags); err != nil {
+		return nil, fmt.Errorf("set: %w", err)
 	}
 	sealed, err := n.tokens.seal(key, value)
 	if err != nil {
@@ -389,7 +401,7 @@ func (n *Node) touch(ctx context.Context, key string, ttl time.Duration, ifVersi
 
 func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Result, error) {
 	if err := ctx.Err(); err != nil && w.Kind == pb.Kind_LIVE {
-		return protocol.Result{}, writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, err)
+		return protocol.Result{}, fmt.Errorf("%s: %w", what, err) // nothing has been tried
 	}
 	room := n.roomFor(w)
 	if room.of != nil {
@@ -478,15 +490,10 @@ func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 	if len(tags) == 0 {
 		return nil
 	}
-	if len(tags) > maxTags {
-		return fmt.Errorf("invalidate: %w: %d tags, at most %d", ErrTooLarge, len(tags), maxTags)
+	if err := checkTags(tags); err != nil {
+		return fmt.Errorf("invalidate: %w", err)
 	}
-	for _, t := range tags {
-		if t == "" || len(t) > maxTagBytes || !utf8.ValidString(t) {
-			return fmt.Errorf("invalidate: %w: tag of %d bytes, 1 to %d of UTF-8", ErrInvalid, len(t), maxTagBytes)
-		}
-	}
-	return n.cut(ctx, "invalidate", tags)
+	return n.cut(ctx, "invalidate", slices.Clone(tags)) // it may go on after its caller
 }
 
 func (n *Node) cut(ctx context.Context, what string, tags []string) error {

@@ -13,7 +13,7 @@ var (
 	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
 	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
 	ErrUnsure = errors.New("huddle: not sure just now")
-	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect; a Delete, Clear or InvalidateTags
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline (one whose context has ended before gets that error alone: nothing was tried). It may still take effect; a Delete, Clear or InvalidateTags
 	// goes on by itself.
 	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
 	// ErrTooLarge: a key, value or tag list is over its limit.

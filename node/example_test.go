@@ -19,7 +19,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer n.Leave(ctx) // hands over to the others, of whom there are none here
-	<-n.Ready()
+	if err := n.WaitReady(ctx); err != nil {
+		log.Fatal(err)
+	}
 
 	if err := n.Set(ctx, "token", []byte("a session"), node.WithTTL(30*time.Minute)); err != nil {
 		log.Fatal(err)
@@ -44,7 +46,9 @@ func startNode(cfg node.Config) *node.Node {
 	if err != nil {
 		log.Fatal(err)
 	}
-	<-n.Ready()
+	if err := n.WaitReady(context.Background()); err != nil {
+		log.Fatal(err)
+	}
 	return n
 }
 

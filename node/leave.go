@@ -15,6 +15,9 @@ const leaveAtLeast = 30 * time.Second
 // end the node is closed in any case, and the error says what was not complete. Without a deadline the bound is 30 s and the time that
 // Config.MaxBytes takes at Config.RepairRate: so it ends too where there is no majority, and nobody to hand over to.
 func (n *Node) Leave(ctx context.Context) error {
+	if n.left.Load() {
+		return nil
+	}
 	ctx, cancel := n.leaveWithin(ctx)
 	defer cancel()
 	if err := n.HandOver(ctx); err != nil {
@@ -30,6 +33,9 @@ func (n *Node) Leave(ctx context.Context) error {
 	if errors.Is(err, ErrClosed) {
 		return err
 	}
+	if err == nil {
+		n.left.Store(true)
+	}
 	if g := n.gossip.Load(); g != nil {
 		g.Leave()
 	}
@@ -42,6 +48,9 @@ func (n *Node) Leave(ctx context.Context) error {
 func (n *Node) HandOver(ctx context.Context) error {
 	ctx, cancel := n.leaveWithin(ctx)
 	defer cancel()
+	if n.left.Load() {
+		return nil
+	}
 	n.lock()
 	n.m.Leave()
 	n.unlock()
@@ -70,14 +79,18 @@ func (n *Node) attain(ctx context.Context, not string, done func() bool) error {
 		n.lock()
 		ok := done()
 		n.unlock()
-		if ok {
+		switch {
+		case n.left.Load(): // with another caller
+			return nil
+		case n.isClosed(): // who is closed has given up what it was at
+			return ErrClosed
+		case ok:
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", not, ctx.Err())
 		case <-n.closed:
-			return ErrClosed
 		case <-t.C:
 		}
 	}

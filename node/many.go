@@ -140,6 +140,8 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{Closed: true, Tried: true}, nil)
 		case errors.Is(err, ErrOverload): // others had no room; this one was under way
 			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, ctx.Err())
+		case !g.submitted[i] && w.Kind == pb.Kind_LIVE: // nothing has been tried
+			out[i] = fmt.Errorf("%s: %w", what, err)
 		default:
 			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, err)
 		}

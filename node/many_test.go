@@ -91,7 +91,7 @@ func TestSetMany(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if errs := ns[0].SetMany(over, items[2:4]); !errors.Is(errs[0], node.ErrUnconfirmed) || !errors.Is(errs[1], context.Canceled) {
+	if errs := ns[0].SetMany(over, items[2:4]); errors.Is(errs[0], node.ErrUnconfirmed) || !errors.Is(errs[1], context.Canceled) {
 		t.Errorf("under a context that is over: %v", errs)
 	}
 	c.Isolate(1)

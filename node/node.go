@@ -95,6 +95,7 @@ type Node struct {
 	isUp   bool
 	closed chan struct{}
 	once   sync.Once
+	left   atomic.Bool // the cluster, and not just closed
 	wg     sync.WaitGroup
 	view   atomic.Uint64
 
@@ -142,7 +143,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cfg.Retention, cfg.DefaultTTL = min(cfg.Retention, maxTTL), min(cfg.DefaultTTL, maxTTL)
+	for _, d := range []*time.Duration{&cfg.Retention, &cfg.DefaultTTL, &cfg.ExpelAfter, &cfg.ForgetAfter, &cfg.Settle} {
+		*d = min(*d, maxTTL) // a time without end is not one before now
+	}
 	p := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}.WithDefaults()
 	cfg.Partitions, cfg.VirtualNodes, cfg.Load = p.Partitions, p.VirtualNodes, p.Load
 	bad := func(format string, args ...any) (Config, error) {
@@ -179,6 +182,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return bad("Profile is %q, it must be local, lan or wan", cfg.Profile)
 	case cfg.Expect < 0:
 		return bad("Expect is %d, it must not be negative", cfg.Expect)
+	case cfg.Expect > 1 && len(cfg.Join) == 0:
+		return bad("Expect is %d, and without Join no other node can be waited for", cfg.Expect)
 	case cfg.RepairRate < 1<<16:
 		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
 	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name) || strings.ContainsFunc(cfg.Name, unicode.IsControl):
@@ -389,8 +394,25 @@ func (e *env) Event(kind, member, text string) {
 	(*Node)(e).publish(Event{Time: time.Now(), Kind: kind, Member: member, View: e.view.Load(), Text: text})
 }
 
-// Ready is closed once the node is in sync with its cluster for the first time.
+// Ready is closed once the node is in sync with its cluster for the first time. A node that is closed before never is: see WaitReady.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// WaitReady waits for Ready. The error is ErrClosed, or that of ctx with what the node waits for, as far as it knows: where nobody is reached at the
+// addresses to join, or the others refuse this node, it goes on trying without an end.
+func (n *Node) WaitReady(ctx context.Context) error {
+	select {
+	case <-n.ready:
+		return nil
+	case <-n.closed:
+		return fmt.Errorf("not in sync: %w", ErrClosed)
+	case <-ctx.Done():
+	}
+	why := n.Stats().Waiting
+	if why == "" {
+		why = "entries are still to come from the others"
+	}
+	return fmt.Errorf("%s is not in sync: %w (%s)", n.cfg.Name, ctx.Err(), why)
+}
 
 // InSync tells whether the node is a member of a view with a majority, holds all it should hold, and does not leave.
 func (n *Node) InSync() bool {
@@ -412,12 +434,15 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: no name", ErrInvalid)
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	n.lock()
 	defer n.unlock()
 	if err := n.m.Forget(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return ctx.Err()
+	return nil
 }
 
 // Close stops the node at once, without hand-over. Its goroutines have ended when it returns. Operations under way end with ErrClosed, and with

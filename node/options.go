@@ -22,12 +22,16 @@ type setOptions struct {
 }
 
 // WithTTL ends the entry after d. d must be positive; it is cut to 100 years.
-func WithTTL(d time.Duration) SetOption { return func(o *setOptions) { o.ttl, o.hasTTL = d, true } }
+func WithTTL(d time.Duration) SetOption {
+	return func(o *setOptions) { o.ttl, o.hasTTL, o.noEnd = d, true, false }
+}
 
-// WithoutTTL keeps the entry without end, whatever Config.DefaultTTL says.
-func WithoutTTL() SetOption { return func(o *setOptions) { o.noEnd = true } }
+// WithoutTTL keeps the entry without end, whatever Config.DefaultTTL says. Of WithTTL and WithoutTTL the last one counts.
+func WithoutTTL() SetOption {
+	return func(o *setOptions) { o.ttl, o.hasTTL, o.noEnd = 0, false, true }
+}
 
-// WithKeepTTL keeps the TTL that the present entry has.
+// WithKeepTTL keeps the TTL that the present entry has. If there is none, the other options say when the new one ends.
 func WithKeepTTL() SetOption { return func(o *setOptions) { o.keepTTL = true } }
 
 // WithTags attaches tags, by which InvalidateTags finds the entry: at most 64, each of 1 to 1024 bytes of UTF-8.

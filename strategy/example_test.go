@@ -19,7 +19,9 @@ func startNode() *node.Node {
 	if err != nil {
 		log.Fatal(err)
 	}
-	<-n.Ready()
+	if err := n.WaitReady(context.Background()); err != nil {
+		log.Fatal(err)
+	}
 	return n
 }
 

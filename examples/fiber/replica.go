@@ -29,10 +29,8 @@ func start(ctx context.Context, cfg node.Config) (*replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	select {
-	case <-n.Ready():
-	case <-ctx.Done():
-		return nil, errors.Join(fmt.Errorf("%s is not in sync: %w", name, ctx.Err()), n.Close())
+	if err := n.WaitReady(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")

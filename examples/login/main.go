@@ -84,10 +84,8 @@ func (c *cluster) start(ctx context.Context, name string, db *database) error {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	c.nodes = append(c.nodes, n)
-	select {
-	case <-n.Ready():
-	case <-ctx.Done():
-		return fmt.Errorf("%s is not in sync: %w", name, ctx.Err())
+	if err := n.WaitReady(ctx); err != nil {
+		return err
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -46,10 +46,8 @@ func (s *shop) start(ctx context.Context, count int, g *gate, cfg node.Config) e
 			return fmt.Errorf("start %s: %w", cfg.Name, err)
 		}
 		s.nodes = append(s.nodes, n)
-		select {
-		case <-n.Ready():
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not in sync: %w", cfg.Name, ctx.Err())
+		if err := n.WaitReady(ctx); err != nil {
+			return err
 		}
 		store := strategy.NewSCSStore(n, strategy.WithUserOf(userOf))
 		at, err := s.serve(ctx, newService(cfg.Name, store, g))

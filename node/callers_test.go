@@ -1,0 +1,237 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a caller does with a slice of his, or with one that he got, changes nothing here.
+func TestTagsAreNotShared(t *testing.T) {
+	n := start(t, Config{})
+	ctx := t.Context()
+	for i, read := range []func() (Entry, bool){
+		func() (Entry, bool) { e, found, _ := n.Lookup(ctx, "k"); return e, found },
+		func() (Entry, bool) { e, found, _, _ := n.LookupOrTicket(ctx, "k"); return e, found },
+		func() (Entry, bool) { e, found, _, _ := n.LookupAtOwner(ctx, "k"); return e, found },
+	} {
+		if err := n.Set(ctx, "k", []byte("v"), WithTags("user:7")); err != nil {
+			t.Fatal(err)
+		}
+		e, found := read()
+		if !found || len(e.Tags) != 1 {
+			t.Fatal(i, e, found)
+		}
+		e.Tags[0] = "changed"
+		if err := n.InvalidateTags(ctx, "user:7"); err != nil {
+			t.Fatal(err)
+		}
+		if _, found, err := n.Get(ctx, "k"); found || err != nil {
+			t.Errorf("%d: served after its tag was invalidated: %v", i, err)
+		}
+	}
+}
+
+// A revocation that goes on after its caller is of the tags that he gave, whatever he does with his slice.
+func TestTagsOfARevocationThatGoesOn(t *testing.T) {
+	n := start(t, Config{})
+	ctx := t.Context()
+	for i := range 100 {
+		if err := n.Set(ctx, fmt.Sprint(i), []byte("v"), WithTags(fmt.Sprint("user:", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.lock() // so that the cut comes after what the caller does
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	tags := make([]string, 1)
+	done := make(chan error)
+	for i := range 100 {
+		tags[0] = fmt.Sprint("user:", i)
+		given := tags
+		begun := make(chan struct{})
+		go func() {
+			close(begun)
+			done <- n.InvalidateTags(ended, given...)
+		}()
+		<-begun
+		if i == 0 {
+			n.unlock()
+		}
+		if err := <-done; err != nil && !errors.Is(err, ErrUnconfirmed) {
+			t.Fatal(err)
+		}
+		tags[0] = "changed"
+	}
+	for i := range 100 {
+		for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+			if _, found, err := n.Get(ctx, fmt.Sprint(i)); !found && err == nil {
+				break
+			} else if time.Since(begun) > 10*time.Second {
+				t.Fatalf("%d is still served", i)
+			}
+		}
+	}
+}
+
+func TestWhichErrorATagGets(t *testing.T) {
+	n := start(t, Config{})
+	ctx := t.Context()
+	many := make([]string, maxTags+1)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	for _, c := range []struct {
+		tags []string
+		want error
+	}{
+		{[]string{"ok", ""}, ErrInvalid},
+		{[]string{"\xff"}, ErrInvalid},
+		{[]string{strings.Repeat("x", maxTagBytes+1)}, ErrTooLarge},
+		{many, ErrTooLarge},
+		{[]string{strings.Repeat("x", maxTagBytes)}, nil},
+		{many[1:], nil},
+	} {
+		if err := n.Set(ctx, "k", nil, WithTags(c.tags...)); !errors.Is(err, c.want) {
+			t.Errorf("Set with %d tags: %v, want %v", len(c.tags), err, c.want)
+		}
+		if err := n.InvalidateTags(ctx, c.tags...); !errors.Is(err, c.want) {
+			t.Errorf("InvalidateTags of %d: %v, want %v", len(c.tags), err, c.want)
+		}
+	}
+}
+
+// A time without end is not one that is over.
+func TestTimeoutsWithoutEnd(t *testing.T) {
+	n := start(t, Config{ReadTimeout: math.MaxInt64, WriteTimeout: math.MaxInt64})
+	far, cancel := context.WithDeadline(t.Context(), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+	defer cancel()
+	for what, got := range map[string]int64{
+		"a context's deadline": n.deadline(far, time.Second), "the default": n.deadline(t.Context(), n.cfg.WriteTimeout),
+		"that of an Op": n.until(math.MaxInt64, 0),
+	} {
+		if left := time.Duration(got - n.clock.Now()); left < maxTTL-time.Minute || left > maxTTL {
+			t.Errorf("%s leaves %v", what, left)
+		}
+	}
+	if left := time.Duration(n.until(0, time.Minute) - n.clock.Now()); left > time.Minute || left < 50*time.Second {
+		t.Errorf("of a minute %v is left", left)
+	}
+}
+
+func TestNothingIsTriedForACallerWhoHasGone(t *testing.T) {
+	n := start(t, Config{})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	chain := n.Stats().Chain
+	for what, err := range map[string]error{
+		"Set":     n.Set(ended, "k", nil),
+		"Touch":   func() error { _, err := n.Touch(ended, "k", time.Second); return err }(),
+		"SetMany": n.SetMany(ended, []SetItem{{Key: "k"}})[0],
+		"Forget":  n.Forget(ended, "somebody"),
+	} {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnconfirmed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, found, err := n.Get(t.Context(), "k"); found || err != nil || n.Stats().Chain != chain {
+		t.Errorf("found %v, %v; chain %s, then %s", found, err, chain, n.Stats().Chain)
+	}
+}
+
+func TestAnOpOfNoKind(t *testing.T) {
+	n := start(t, Config{})
+	if err := n.Set(t.Context(), "k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan Outcome, 1)
+	n.Begin([]Op{{Kind: 9, Key: "k"}}, func(_ int, o Outcome) { ended <- o })
+	if o := <-ended; !errors.Is(o.Err, ErrInvalid) || o.Found {
+		t.Errorf("%+v", o)
+	}
+	if _, found, err := n.Get(t.Context(), "k"); !found || err != nil {
+		t.Errorf("then: found %v, %v", found, err)
+	}
+}
+
+func TestTheLastWordOnTheTTLCounts(t *testing.T) {
+	n := start(t, Config{DefaultTTL: time.Hour})
+	for _, c := range []struct {
+		opts []SetOption
+		want time.Duration
+	}{
+		{[]SetOption{WithTTL(time.Minute), WithoutTTL()}, 0},
+		{[]SetOption{WithoutTTL(), WithTTL(time.Minute)}, time.Minute},
+		{nil, time.Hour},
+		{[]SetOption{WithKeepTTL(), WithTTL(time.Minute)}, time.Hour}, // of the one before
+	} {
+		if err := n.Set(t.Context(), "k", nil, c.opts...); err != nil {
+			t.Fatal(err)
+		}
+		e, _, err := n.Lookup(t.Context(), "k")
+		if err != nil || e.TTL > c.want || e.TTL < c.want-c.want/10 {
+			t.Errorf("TTL %v, want %v; %v", e.TTL, c.want, err)
+		}
+	}
+}
+
+func TestExpectNeedsJoin(t *testing.T) {
+	if n, err := Start(t.Context(), Config{Expect: 3}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("Expect without Join: %v", err)
+		if n != nil {
+			_ = n.Close()
+		}
+	}
+	start(t, Config{Expect: 1})
+}
+
+func TestWaitReady(t *testing.T) {
+	n := start(t, Config{})
+	if err := n.WaitReady(t.Context()); err != nil {
+		t.Error(err)
+	}
+	alone, err := Start(t.Context(), Config{Join: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := alone.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "nobody has been reached") {
+		t.Errorf("where nobody is: %v", err)
+	}
+	woken := make(chan error, 1)
+	go func() { woken <- alone.WaitReady(context.WithoutCancel(ctx)) }()
+	_ = alone.Close()
+	if err := <-woken; !errors.Is(err, ErrClosed) {
+		t.Errorf("of a node that is closed: %v", err)
+	}
+}
+
+// Who is closed has handed nothing over.
+func TestLeaveAfterClose(t *testing.T) {
+	n := start(t, Config{})
+	_ = n.Close()
+	if err := n.HandOver(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("HandOver: %v", err)
+	}
+	if err := n.Leave(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("Leave: %v", err)
+	}
+	n = start(t, Config{})
+	for range 2 { // the second time it has left already
+		if err := n.Leave(t.Context()); err != nil {
+			t.Errorf("Leave: %v", err)
+		}
+	}
+	if err := n.HandOver(t.Context()); err != nil {
+		t.Errorf("HandOver after Leave: %v", err)
+	}
+}
