@@ -1,11 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -71,7 +71,16 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxValueBytes))
+	size := r.ContentLength // -1: not known
+	if size < 0 || size > s.cfg.MaxValueBytes {
+		size = s.cfg.MaxValueBytes
+	}
+	if !s.bodies.TryAcquire(size) {
+		fail(w, http.StatusServiceUnavailable, api.CodeOverload, "too many values are being received by this node")
+		return
+	}
+	defer s.bodies.Release(size)
+	body, err := s.receive(w, r, size)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
@@ -81,19 +90,37 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, "the body could not be read")
 		return
 	}
-	ctx, cancel := s.opContext(r)
-	defer cancel()
-	err = s.cfg.Backend.Set(ctx, r.PathValue("key"), body, SetArgs{
-		TTL:      ttl,
-		NoTTL:    given && ttl == 0,
-		Tags:     r.URL.Query()["tag"],
-		IfAbsent: r.Header.Get("If-None-Match") == "*",
-	})
-	if err != nil {
-		failure(w, err)
-		return
+	s.inFlight(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := s.opContext(r)
+		defer cancel()
+		err := s.cfg.Backend.Set(ctx, r.PathValue("key"), body, SetArgs{
+			TTL:      ttl,
+			NoTTL:    given && ttl == 0,
+			Tags:     r.URL.Query()["tag"],
+			IfAbsent: r.Header.Get("If-None-Match") == "*",
+		})
+		if err != nil {
+			failure(w, err)
+			return
+		}
+		done(w)
+	})(w, r)
+}
+
+// receive reads a body of at most size bytes. It takes little memory until they come, and it does not wait for long.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, size int64) ([]byte, error) {
+	within := 5*time.Second + time.Duration(size>>20)*time.Second
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
 	}
-	done(w)
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }() // it would end what comes after the body, too
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= s.cfg.MaxValueBytes {
+		body.Grow(int(r.ContentLength) + bytes.MinRead) // or it grows to twice of it
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, s.cfg.MaxValueBytes))
+	return body.Bytes(), err
 }
 
 func (s *Server) deleteEntry(w http.ResponseWriter, r *http.Request) {
@@ -196,11 +223,10 @@ func requestTTL(r *http.Request) (ttl time.Duration, given bool, err error) {
 }
 
 func requestBool(r *http.Request, name string) (bool, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
+	if !r.URL.Query().Has(name) {
 		return false, nil
 	}
-	v, err := strconv.ParseBool(text)
+	v, err := strconv.ParseBool(r.URL.Query().Get(name))
 	if err != nil {
 		return false, errors.New(name + " is neither true nor false")
 	}

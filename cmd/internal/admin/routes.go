@@ -2,8 +2,14 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 )
 
 // route is one method of one path.
@@ -13,6 +19,7 @@ type route struct {
 	gives   string
 	token   bool // asks for the token
 	answer  http.HandlerFunc
+	query   []string // the parameters by their names
 }
 
 // routes is the whole interface. What GET /api/v1/ and the comment of this package tell is made from it.
@@ -27,33 +34,105 @@ func (s *Server) routes() []route {
 		text(w, http.StatusOK, strings.TrimSuffix(describe(routes), "\n"))
 	}
 	routes = []route{
-		{"GET /{$}", "", "the status page", false, s.page},
-		{"GET /healthz", "", "200 while the process runs", false, alive},
-		{"GET /readyz", "", "200 in sync, else 503 and why", false, s.readyz},
-		{"GET /metrics", "", "metrics for Prometheus", false, measured},
-		{"GET /api/v1/{$}", "", "this list", false, list},
-		{"GET /api/v1/status", "total=1 counts the entries of the cluster", "the node, its counters and gauges", false, s.status},
-		{"GET /api/v1/members", "", "the members of the node's view", false, s.members},
-		{"GET /api/v1/ring", "key=KEY adds where it lives", "the shares of the ring", false, s.ring},
-		{"GET /api/v1/events", "after=N", "what happened since; text/event-stream if accepted", false, s.listEvents},
+		{"GET /{$}", "", "the status page", false, s.page, nil},
+		{"GET /healthz", "", "200 while the process runs", false, alive, nil},
+		{"GET /readyz", "", "200 in sync, else 503 and why", false, s.readyz, nil},
+		{"GET /metrics", "", "metrics for Prometheus", false, measured, nil},
+		{"GET /api/v1/{$}", "", "this list", false, list, nil},
+		{"GET /api/v1/status", "total=1 counts the entries of the cluster", "the node, its counters and gauges", false, s.status, []string{"total"}},
+		{"GET /api/v1/members", "", "the members of the node's view", false, s.members, nil},
+		{"GET /api/v1/ring", "key=KEY adds where it lives", "the shares of the ring", false, s.ring, []string{"key"}},
+		{"GET /api/v1/events", "after=N", "what happened since; text/event-stream if accepted", false, s.listEvents, []string{"after"}},
 
-		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end", true, s.listEntries},
-		{"DELETE /api/v1/entries", "", "{\"ok\":true}; all entries are gone", true, s.clear},
-		{"GET /api/v1/entries/{key...}", "", "the value; Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.getEntry},
-		{"PUT /api/v1/entries/{key...}", "ttl=TIME tag=TAG..., the value as body", "{\"ok\":true}", true, s.putEntry},
-		{"DELETE /api/v1/entries/{key...}", "revoke=true: for good", "{\"ok\":true,\"existed\":...}", true, s.deleteEntry},
-		{"PATCH /api/v1/entries/{key...}", "ttl=TIME", "{\"ok\":true,\"existed\":true}", true, s.touchEntry},
-		{"POST /api/v1/entries/{key...}", "ttl=TIME", "as PATCH", true, s.touchEntry},
-		{"POST /api/v1/revoke-user", "user=ID", "{\"ok\":true}; the user's sessions are gone", true, s.revokeUser},
-		{"POST /api/v1/invalidate-tags", "tag=TAG...", "{\"ok\":true}; entries with one of the tags are gone", true, s.invalidateTags},
-		{"POST /api/v1/forget", "name=NODE", "{\"ok\":true}; a lost node is no longer counted", true, s.forget},
+		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end", true, s.inFlight(s.listEntries), []string{"cursor", "count"}},
+		{"DELETE /api/v1/entries", "", "{\"ok\":true}; all entries are gone", true, s.inFlight(s.clear), nil},
+		{"GET /api/v1/entries/{key...}", "", "the value; Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.inFlight(s.getEntry), nil},
+		{"PUT /api/v1/entries/{key...}", "ttl=TIME tag=TAG..., the value as body", "{\"ok\":true}", true, s.putEntry, []string{"ttl", "tag"}},
+		{"DELETE /api/v1/entries/{key...}", "revoke=true: for good", "{\"ok\":true,\"existed\":...}", true, s.inFlight(s.deleteEntry), []string{"revoke"}},
+		{"PATCH /api/v1/entries/{key...}", "ttl=TIME", "{\"ok\":true,\"existed\":true}", true, s.inFlight(s.touchEntry), []string{"ttl"}},
+		{"POST /api/v1/entries/{key...}", "ttl=TIME", "as PATCH", true, s.inFlight(s.touchEntry), []string{"ttl"}},
+		{"POST /api/v1/revoke-user", "user=ID", "{\"ok\":true}; the user's sessions are gone", true, s.inFlight(s.revokeUser), []string{"user"}},
+		{"POST /api/v1/invalidate-tags", "tag=TAG...", "{\"ok\":true}; entries with one of the tags are gone", true, s.inFlight(s.invalidateTags), []string{"tag"}},
+		{"POST /api/v1/forget", "name=NODE", "{\"ok\":true}; a lost node is no longer counted", true, s.inFlight(s.forget), []string{"name"}},
 	}
 	for i, r := range routes {
 		if r.token {
-			routes[i].answer = s.guarded(s.inFlight(r.answer))
+			routes[i].answer = s.guarded(withQuery(r.query, r.answer))
+		} else if strings.HasPrefix(r.pattern, "GET /api/") {
+			routes[i].answer = withQuery(r.query, r.answer)
 		}
 	}
 	return routes
+}
+
+// withQuery refuses parameters that there are not: who has written "Revoke=true" is not to believe that it was heard.
+func withQuery(names []string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		values, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			fail(w, http.StatusBadRequest, api.CodeInvalid, "the parameters are not those of a query")
+			return
+		}
+		for name, given := range values {
+			switch {
+			case !slices.Contains(names, name) && len(names) == 0:
+				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("there is no parameter %q here, nor any other", name))
+				return
+			case !slices.Contains(names, name):
+				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("there is no parameter %q here: there is %s", name, strings.Join(names, ", ")))
+				return
+			case len(given) > 1 && name != "tag":
+				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("the parameter %q is given %d times", name, len(given)))
+				return
+			case given[0] == "" && name != "tag":
+				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("the parameter %q has no value", name))
+				return
+			}
+		}
+		next(w, r)
+	}
+}
+
+// entries is where the keys are.
+const entries = "/api/v1/entries/"
+
+// router finds who answers. A key is what stands in the path, unescaped: "." and ".." and empty parts in it are no steps of a path, which
+// http.ServeMux would take and have the client ask again, without the key for instance, which is to clear the cluster.
+func router(routes []route) http.Handler {
+	mux := http.NewServeMux()
+	keyed := map[string]http.HandlerFunc{}
+	for _, r := range routes {
+		if method, isKeyed := strings.CutSuffix(r.pattern, " "+entries+"{key...}"); isKeyed {
+			keyed[method] = r.answer
+		} else {
+			mux.HandleFunc(r.pattern, r.answer)
+		}
+	}
+	keyed[http.MethodHead] = keyed[http.MethodGet]
+	methods := strings.Join(slices.Sorted(maps.Keys(keyed)), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		escaped, isKeyed := strings.CutPrefix(r.URL.EscapedPath(), entries)
+		if !isKeyed {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+				fail(w, http.StatusNotFound, api.CodeInvalid, "there is no such path")
+				return
+			}
+			mux.ServeHTTP(w, r)
+			return
+		}
+		answer := keyed[r.Method]
+		key, err := url.PathUnescape(escaped)
+		switch {
+		case answer == nil:
+			w.Header().Set("Allow", methods)
+			fail(w, http.StatusMethodNotAllowed, api.CodeInvalid, "an entry takes "+methods)
+		case err != nil:
+			fail(w, http.StatusBadRequest, api.CodeInvalid, "the key is not escaped as in a URL")
+		default:
+			r.SetPathValue("key", key)
+			answer(w, r)
+		}
+	})
 }
 
 // describe tells of the routes in a table, and of what all of them have in common.

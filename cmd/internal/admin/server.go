@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 )
 
@@ -23,6 +25,7 @@ const (
 	maxStream     = 10 * time.Minute // then a stream of events ends, and its client asks again
 	maxRunning    = 256              // operations on entries under way, and event streams as many again
 	maxTotals     = 8                // counts of the cluster's entries under way: they need no token, and ask every node
+	maxBodies     = 16 << 20         // bytes of values that are being received, and have not been set yet; at least one value
 	defaultMaxVal = 1 << 20
 )
 
@@ -67,6 +70,7 @@ type Server struct {
 	totals  atomic.Int64  // counts of the cluster's entries
 	streams atomic.Int64  // of events
 	stream  time.Duration // how long one of these lasts
+	bodies  *semaphore.Weighted
 }
 
 // Listen starts to listen. Serve then answers; Close ends it.
@@ -102,6 +106,7 @@ func newServer(cfg Config, open bool) *Server {
 		events:  newEventLog(cfg.Backend),
 		closing: make(chan struct{}),
 		stream:  maxStream,
+		bodies:  semaphore.NewWeighted(max(maxBodies, cfg.MaxValueBytes)),
 	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
@@ -138,11 +143,7 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, r := range s.routes() {
-		mux.HandleFunc(r.pattern, r.answer)
-	}
-	return s.hostChecked(mux)
+	return s.hostChecked(router(s.routes()))
 }
 
 func text(w http.ResponseWriter, code int, line string) {

@@ -105,7 +105,7 @@ func TestSizeErrorsNameTheLimit(t *testing.T) {
 		"key of 1200 bytes, at most 1024":         reading,
 		"empty key":                               empty,
 		"value of 1048577 bytes, at most 1048576": b.Set(t.Context(), "k", make([]byte, 1<<20+1), resp.SetArgs{}),
-		"tag of 1200 bytes, at most 1024":            respError(n.Set(t.Context(), "k", nil, node.WithTags(long))),
+		"tag of 1200 bytes, at most 1024":         respError(n.Set(t.Context(), "k", nil, node.WithTags(long))),
 		"65 tags, at most 64":                     respError(n.Set(t.Context(), "k", nil, node.WithTags(make([]string, 65)...))),
 	} {
 		var d *resp.DetailError
