@@ -127,6 +127,18 @@ func TestSCSRevokeUser(t *testing.T) {
 	}
 }
 
+// What will not change is not waited for.
+func TestStoresOfANodeThatIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeCluster().node()
+		begun := time.Now()
+		n.on(failing("lookup", node.ErrClosed))
+		if _, found, err := strategy.NewSCSStoreOn(n).Find("t"); found || !errors.Is(err, node.ErrClosed) || time.Since(begun) != 0 {
+			t.Errorf("Find = %v, %v after %v", found, err, time.Since(begun))
+		}
+	})
+}
+
 // A store of record waits for certainty, and never says "absent" for "not sure".
 func TestStoresWaitForCertainty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

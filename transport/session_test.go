@@ -198,6 +198,18 @@ func TestFullQueueBreaksTheSession(t *testing.T) {
 	}
 }
 
+// The bound counts what is to be queued as well: a message may be as large as half of it.
+func TestOneMessageMayBeTooMuch(t *testing.T) {
+	a, _, ra, _ := pair(t, func(cfg *Config) { cfg.QueueBytes = 1 << 20 })
+	session := ra.session(2)
+	if a.Send(2, session, message(1, 2<<20)) {
+		t.Error("a message above the bound is taken")
+	}
+	if err := ra.end(session); !errors.Is(err, ErrQueueFull) {
+		t.Errorf("the session ended with %v", err)
+	}
+}
+
 func TestBothConnectAtOnce(t *testing.T) {
 	for range 20 {
 		a, ra := node(t, 1, nil)
@@ -236,6 +248,9 @@ func TestNewerSessionReplacesTheOlder(t *testing.T) {
 	rb.end(at)
 	ra.wait("a newer session", func() bool { return ra.up[2].number > first })
 	rb.wait("a newer session", func() bool { return rb.up[1].number > at })
+	if !a.Send(2, ra.session(2), message(1, 1)) {
+		t.Error("the newer session has gone with the older")
+	}
 	b.Disconnect(1)
 	if err := <-done; err != nil {
 		t.Error(err)

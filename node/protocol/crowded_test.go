@@ -273,3 +273,30 @@ func TestAnswersToASecondAttempt(t *testing.T) {
 		}
 	}
 }
+
+// What is under way is bounded in number too: cuts that go on after their callers, and writes that wait for a copy.
+func TestWhatIsUnderWayIsBounded(t *testing.T) {
+	b, key, _ := crowdedBench(t)
+	told := map[pb.Status]int{}
+	for range mostCuts {
+		b.m.Cut([]string{"tag"}, b.now+1, b.now+60*sec, func(r Result) { told[r.Status]++ })
+	}
+	if len(told) != 0 {
+		t.Fatalf("told %v", told)
+	}
+	b.m.Cut(nil, b.now+60*sec, 0, func(r Result) { told[r.Status]++ })
+	if told[pb.Status_FULL] != 1 {
+		t.Errorf("one cut too many was told %v", told)
+	}
+	clear(told)
+	for range b.m.cfg.MaxPending {
+		b.set(key, "value", told)
+	}
+	if len(told) != 0 {
+		t.Fatalf("told %v", told)
+	}
+	b.set(key, "value", told)
+	if told[pb.Status_FULL] != 1 || len(b.m.writes) != b.m.cfg.MaxPending {
+		t.Errorf("one write too many was told %v, %d are under way", told, len(b.m.writes))
+	}
+}
