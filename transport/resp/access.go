@@ -165,7 +165,7 @@ func (c *client) readAll(keys [][]byte) []lookup {
 		defer end()
 		each := int(c.srv.readSize.Load())
 		c.aheadHeld.hold(each * len(slow)) // until it is known what they take
-		spread(len(slow), func(n int) {
+		spread(len(slow), fanOut, func(n int) {
 			i := slow[n]
 			defer c.aheadHeld.giveBack(each)
 			if i > 0 && size.Load() > aheadBytes {
@@ -221,7 +221,7 @@ func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take 
 			ask, end = c.asking()
 			defer end()
 		}
-		spread(len(slow), func(n int) {
+		spread(len(slow), fanOut, func(n int) {
 			if failed.Load() != nil {
 				return
 			}
@@ -245,8 +245,8 @@ func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take 
 	return nil
 }
 
-// spread calls do for 0 to n-1, several at the same time, and returns when all are done.
-func spread(n int, do func(i int)) {
+// spread calls do for 0 to n-1, so many of them at the same time, and returns when all are done.
+func spread(n, width int, do func(i int)) {
 	switch n {
 	case 0:
 		return
@@ -256,7 +256,7 @@ func spread(n int, do func(i int)) {
 	}
 	var wg sync.WaitGroup
 	work := make(chan int)
-	for range min(n, fanOut) {
+	for range min(n, width) {
 		wg.Go(func() {
 			for i := range work {
 				do(i)

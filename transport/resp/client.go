@@ -56,7 +56,10 @@ type client struct {
 	ctx       *bounded       // of the present command; nil until it is needed
 	tx        transaction
 
-	slowWrites int // of the last writes of a pipeline, one after the other
+	holds      *held     // the replies before those of the present command
+	before     int       // how much of out was there when the present command began
+	waitsSince time.Time // when the first command of the present batch had to wait; zero: none had to
+	slowWrites int       // of the last writes of a pipeline, one after the other
 }
 
 func newClient(s *Server, conn net.Conn) *client {
@@ -134,6 +137,7 @@ func (c *client) answer() outcome {
 		case c.dead:
 			return gone
 		case c.polled != nil && c.polled.begun.on:
+			c.holdBegun()
 			return begins
 		case c.blocked() || len(c.rest) > 0:
 			return waits
@@ -172,7 +176,7 @@ func (c *client) next() ([][][]byte, bool) {
 		// One at a time, for the next may be AUTH.
 		lim = limits{args: maxArgsNoAuth, bulk: maxCommandNoAuth, frame: maxCommandNoAuth, commands: 1, strict: true}
 	}
-	c.args, c.batch = c.args[:0], c.batch[:0]
+	c.args, c.batch, c.waitsSince = c.args[:0], c.batch[:0], time.Time{}
 	for len(c.batch) < lim.commands {
 		n := len(c.args)
 		args, ok := c.frames.quick(lim, c.args)
@@ -326,17 +330,18 @@ func (c *client) run() {
 			}
 		}
 		c.rest = c.rest[1:]
-		before := len(c.out)
+		c.before = len(c.out)
 		c.dispatch(cmd, args)
+		c.endHold()
 		if c.over != nil {
-			c.tooMuch(before)
+			c.tooMuch(c.before)
 		}
 		switch {
 		case c.silent:
-			c.out = c.out[:before]
+			c.out = c.out[:c.before]
 		case c.skip > 0:
 			if c.skip--; c.skip == 0 {
-				c.out = c.out[:before]
+				c.out = c.out[:c.before]
 			}
 		}
 		if c.polled != nil && len(c.ahead) == 0 {
@@ -389,12 +394,30 @@ func (c *client) takesLong(cmd *command, args [][]byte) bool {
 	return cmd.walks && (len(c.ahead[0].entry.Value) > large || len(args) > many)
 }
 
-// context returns the context of the present command, made when it is first asked for.
+// context returns the context of the present command, made when it is first asked for: the command is about to wait.
 func (c *client) context() context.Context {
 	if c.ctx == nil {
-		c.ctx = newBounded(c.srv.ctx, c.srv.cfg.Timeout)
+		c.hold()
+		c.ctx = newBounded(c.srv.ctx, c.patient())
 	}
 	return c.ctx
+}
+
+// leastTime is the part of Config.Timeout that a command has in any case, and more than it takes where nobody is out of reach.
+const leastTime = 20
+
+// patient is how long the present command may take: Config.Timeout, counted from when the first command of what was received together had to wait, or
+// else many of them that wait in vain would hold up the client for so long each. Of an EXEC each has its own.
+func (c *client) patient() time.Duration {
+	timeout := c.srv.cfg.Timeout
+	switch {
+	case c.tx.running:
+		return timeout
+	case c.waitsSince.IsZero():
+		c.waitsSince = time.Now()
+		return timeout
+	}
+	return max(timeout-time.Since(c.waitsSince), timeout/leastTime)
 }
 
 func (c *client) endContext() {

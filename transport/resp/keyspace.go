@@ -26,7 +26,7 @@ func cmdDel(c *client, args [][]byte) {
 			one(c.remove(key, 0))
 		}
 	} else {
-		spread(len(keys), func(i int) {
+		spread(len(keys), fanOut, func(i int) {
 			before, _ := c.srv.now(keys[i])
 			existed, err := c.srv.cfg.Backend.Remove(ctx, string(keys[i]), 0)
 			if err == nil {

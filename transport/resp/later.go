@@ -35,7 +35,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 	n := len(l.ops)
 	switch {
 	case cmd.reads:
-		timeout := c.srv.cfg.Timeout
+		timeout := c.patient()
 		if c.srv.cfg.WhenUnsure == Miss {
 			timeout = unsureWait
 		}
@@ -51,11 +51,12 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		}
 	case cmd.plan != nil:
 		c.made = c.plans(cmd, args, c.rest[1:], (*client).removable)
+		timeout := c.patient()
 		for i := range c.made {
 			p := &c.made[i]
-			op := Op{Kind: OpSet, Key: string(p.key), Value: p.stored, Args: p.args, Timeout: c.srv.cfg.Timeout}
+			op := Op{Kind: OpSet, Key: string(p.key), Value: p.stored, Args: p.args, Timeout: timeout}
 			if p.remove {
-				op = Op{Kind: OpRemove, Key: string(p.key), Timeout: c.srv.cfg.Timeout}
+				op = Op{Kind: OpRemove, Key: string(p.key), Timeout: timeout}
 			}
 			l.ops = append(l.ops, op)
 			l.places = append(l.places, place{c, i, true})

@@ -33,6 +33,7 @@ type loop struct {
 	mu      sync.Mutex
 	clients map[int]*client // by socket
 	ended   []*client       // whose operations have
+	overdue []*client       // whose replies have been held back for long enough
 	over    bool            // the loop takes no client any more
 }
 
@@ -158,6 +159,7 @@ func (p *polled) take() bool {
 func (l *loop) turn() (busy bool) {
 	l.awake.Store(true)
 	l.returned()
+	l.sendOverdue()
 	all := l.ready
 	l.ready, l.last = l.last[:0], all
 	for some := range slices.Chunk(all, PrefetchMost) {
@@ -185,7 +187,7 @@ func (l *loop) turn() (busy bool) {
 	l.awake.Store(false)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.ended) > 0 // who came after would have seen it asleep
+	return len(l.ended)+len(l.overdue) > 0 // who came after would have seen it asleep
 }
 
 // serve answers what has been received.

@@ -31,15 +31,20 @@ const (
 // mostAhead bounds the writes of a pipeline that are made at the same time.
 const mostAhead = 256
 
-// perform makes a planned write. Within EXEC it is not for a key that is watched.
-func (c *client) perform(p *plannedWrite) {
-	b := c.srv.cfg.Backend
-	ctx := c.context()
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+// perform makes a planned write. Within EXEC it is not for a key that is watched, and all have one time together; else each has its own. A
+// removal is begun in any case, for then it goes on by itself.
+func (c *client) perform(p *plannedWrite, timeout time.Duration) {
+	b, ctx := c.srv.cfg.Backend, c.context()
+	if !c.tx.running {
+		own := newBounded(c.srv.ctx, timeout)
+		defer own.end()
+		ctx = own
+	}
+	switch {
+	case !p.remove && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		p.err = errLate
 		return
-	}
-	if !p.remove {
+	case !p.remove:
 		p.err = asUnconfirmed(b.Set(ctx, string(p.key), p.stored, p.args))
 		return
 	}
@@ -86,20 +91,24 @@ func (c *client) makeAll(all []plannedWrite) {
 		c.performMany(all)
 		return
 	}
+	c.context() // made before it is shared
+	timeout := c.patient()
 	i := 0
 	for ; i < len(all) && c.slowWrites < slowTwice; i++ {
+		if _, here := c.srv.now(all[i].key); !here {
+			break // it waits for another node, which may be out of reach
+		}
 		begun := time.Now()
-		c.perform(&all[i])
+		c.perform(&all[i], timeout)
 		if c.slowWrites++; time.Since(begun) < slowWrite {
 			c.slowWrites = 0
 		}
 	}
 	if rest := all[i:]; len(rest) > 0 {
-		c.context() // made before it is shared
 		var quick atomic.Bool
-		spread(len(rest), func(i int) {
+		spread(len(rest), len(rest), func(i int) {
 			begun := time.Now()
-			c.perform(&rest[i])
+			c.perform(&rest[i], timeout)
 			if time.Since(begun) < slowWrite {
 				quick.Store(true)
 			}

@@ -79,10 +79,23 @@ func TestParametersThatThereAreNot(t *testing.T) {
 	_, ts := serve(t, f, Config{}, true)
 	f.entries["k"] = node.Entry{Value: []byte("v")}
 	for _, c := range []struct{ method, path string }{
-		{"DELETE", "entries/k?revoke"}, {"DELETE", "entries/k?Revoke=true"}, {"DELETE", "entries/k?revoke=yes"}, {"DELETE", "entries/k?revoke=true&revoke=false"},
-		{"DELETE", "entries/k?a;b"}, {"DELETE", "entries/k?revoke=%zz"}, {"PUT", "entries/k?TTL=10m"}, {"PUT", "entries/k?tags=user:7"},
-		{"PUT", "entries/k?ttl=10m&ttl=20m"}, {"PUT", "entries/k?ttl="}, {"PATCH", "entries/k?ttl=10m&tag=a"}, {"DELETE", "entries?prefix=a"},
-		{"GET", "entries/k?x=1"}, {"GET", "entries?Count=1"}, {"GET", "status?Total=1"}, {"POST", "revoke-user?user=1&user=2"}, {"POST", "forget?name=n2&force=1"},
+		{"DELETE", "entries/k?revoke"},
+		{"DELETE", "entries/k?Revoke=true"},
+		{"DELETE", "entries/k?revoke=yes"},
+		{"DELETE", "entries/k?revoke=true&revoke=false"},
+		{"DELETE", "entries/k?a;b"},
+		{"DELETE", "entries/k?revoke=%zz"},
+		{"PUT", "entries/k?TTL=10m"},
+		{"PUT", "entries/k?tags=user:7"},
+		{"PUT", "entries/k?ttl=10m&ttl=20m"},
+		{"PUT", "entries/k?ttl="},
+		{"PATCH", "entries/k?ttl=10m&tag=a"},
+		{"DELETE", "entries?prefix=a"},
+		{"GET", "entries/k?x=1"},
+		{"GET", "entries?Count=1"},
+		{"GET", "status?Total=1"},
+		{"POST", "revoke-user?user=1&user=2"},
+		{"POST", "forget?name=n2&force=1"},
 	} {
 		if status, text := do(t, c.method, ts.URL+"/api/v1/"+c.path, "other"); status != http.StatusBadRequest || !strings.Contains(text, "invalid") {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, text)

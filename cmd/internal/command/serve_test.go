@@ -11,8 +11,10 @@ import (
 
 // usable is what serve has been told when nothing was.
 func usable() serveCmd {
-	return serveCmd{Listen: "127.0.0.1:0", Cluster: "huddle", Resp: "off", Admin: "off", Replicas: 2, MaxMemory: 256 << 20, RepairRate: 64 << 20,
-		Delete: "remove", WhenUnsure: "wait", Lease: time.Second, ForgetAfter: time.Minute, Profile: "lan", LeaveTimeout: time.Second}
+	return serveCmd{
+		Listen: "127.0.0.1:0", Cluster: "huddle", Resp: "off", Admin: "off", Replicas: 2, MaxMemory: 256 << 20, RepairRate: 64 << 20,
+		Delete: "remove", WhenUnsure: "wait", Lease: time.Second, ForgetAfter: time.Minute, Profile: "lan", LeaveTimeout: time.Second,
+	}
 }
 
 // --forget-after 0 is never, and what cannot be meant is refused.
