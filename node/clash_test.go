@@ -52,6 +52,7 @@ func TestTwoLiveNodesOfOneName(t *testing.T) {
 	if said.Member != "shop" || !strings.Contains(said.Text, first.Addr()) {
 		t.Errorf("event %+v", said)
 	}
+	eventually(t, "a line in the log", func() bool { return strings.Contains(log.String(), "event=name-taken") })
 	if out := log.String(); strings.Count(out, "event=name-taken") != 1 || !strings.Contains(out, "level=WARN") {
 		t.Errorf("logged: %s", out)
 	}

@@ -79,6 +79,7 @@ type Config struct {
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration
 
-	// Logger receives what happens. Default: discarded. Never a token or a value.
+	// Logger receives what happens. Default: discarded. Never a token or a value. Its handler has a goroutine of its own: it may take its time, for lines
+	// that it does not take are left out in the end, and it may ask the node, but not close it: Close waits until it has what was written before.
 	Logger *slog.Logger
 }

@@ -75,6 +75,7 @@ const (
 type Node struct {
 	cfg       Config
 	log       *slog.Logger
+	logs      *logs // what log writes to
 	clock     *clock.Clock
 	store     *store.Store
 	tokens    *tokens // nil: keys are not hashed
@@ -208,11 +209,23 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	logs := newLogs(cfg.Logger)
+	cfg.Logger = logs.logger()
+	n, err := launch(ctx, cfg, logs)
+	if err != nil {
+		logs.close()
+	}
+	return n, err
+}
+
+// launch starts a node with a Config that is whole.
+func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, clock: clock.New(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), slow: slowTick(cfg.Lease), builds: make(chan []string, 256), subs: map[chan Event]bool{},
+		cfg: cfg, log: cfg.Logger, logs: logs, clock: clock.New(), ready: make(chan struct{}), closed: make(chan struct{}), stirred: make(chan struct{}, 1), slow: slowTick(cfg.Lease), builds: make(chan []string, 256), subs: map[chan Event]bool{},
 		wire: wire.From(ctx), rooms: newRooms(),
 	}
 	params := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}
+	var err error
 	if n.tokens, err = newTokens(cfg); err != nil {
 		return nil, err
 	}
@@ -459,6 +472,7 @@ func (n *Node) Close() error {
 		}
 		n.transport.Close()
 		n.endSubscriptions()
+		n.logs.close()
 	})
 	return nil
 }
