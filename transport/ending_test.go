@@ -54,7 +54,7 @@ func TestTheLogSaysWhyASessionEnds(t *testing.T) {
 	rb.end(there)
 	mu.Lock()
 	defer mu.Unlock()
-	if text := log.String(); strings.Contains(text, "rpc error") || strings.Count(text, "session down") != 4 {
+	if text := log.String(); strings.Contains(text, "rpc error") || strings.Count(text, "session down") != 4 || strings.Count(text, "id=0000000000000002 ") != 4 {
 		t.Errorf("the log says %s", text)
 	}
 }

@@ -61,7 +61,7 @@ func checkHello(ours, theirs *peerpb.Hello, answer bool) string {
 		return "both ends have the same id"
 	}
 	if !answer && theirs.GetTo() != ours.GetFrom().GetId() {
-		return fmt.Sprintf("%s: this is %016x, not %016x", otherIncarnation, ours.GetFrom().GetId(), theirs.GetTo())
+		return fmt.Sprintf("%s: this is %s, not %s", otherIncarnation, hexID(ours.GetFrom().GetId()), hexID(theirs.GetTo()))
 	}
 	return ""
 }

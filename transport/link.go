@@ -206,7 +206,7 @@ func (l *link) introduce(ctx context.Context, cc *grpc.ClientConn, self *peerpb.
 	}
 	reason := checkHello(ours, theirs, true)
 	if reason == "" && theirs.GetFrom().GetId() != l.id {
-		reason = fmt.Sprintf("%s: %016x answers, not %016x", otherIncarnation, theirs.GetFrom().GetId(), l.id)
+		reason = fmt.Sprintf("%s: %s answers, not %s", otherIncarnation, hexID(theirs.GetFrom().GetId()), hexID(l.id))
 	}
 	if reason == "" && len(frame.GetMessages()) > 0 {
 		reason = "messages beside the Hello"

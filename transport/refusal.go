@@ -1,7 +1,7 @@
 package transport
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 	"time"
 
@@ -44,4 +44,5 @@ func (t *Transport) refusePeer(peer uint64, remote, reason string, cause error) 
 	t.cfg.Handler.Refused(peer, remote, reason)
 }
 
-func hexID(id uint64) string { return strconv.FormatUint(id, 16) }
+// hexID is an id as all texts have it, so that one finds the others.
+func hexID(id uint64) string { return fmt.Sprintf("%016x", id) }

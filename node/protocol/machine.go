@@ -3,7 +3,7 @@
 // what happened (a session stands, a message came, time went on) and carries out what it asks of its Env. The node
 // package drives it under one lock with real sessions; the simulator drives whole clusters of it in virtual time.
 //
-// Only Read may be called beside the driver, from any goroutine: it is the path of a hit and takes no lock of the machine.
+// Only Read, ReadAt, Prefetch and Counters may be used beside the driver, from any goroutine: they are the path of a hit and take no lock of the machine.
 //
 // The rules, and why they suffice, stand in DESIGN.md; comments here name them by number.
 package protocol
@@ -48,7 +48,7 @@ const (
 // LeasesRenewed is how often a lease is renewed in the time that one lasts.
 const LeasesRenewed = 3
 
-// Env is what the machine needs done. Its methods are called by the driver's goroutine, inside a step; they must not
+// Env is what the machine needs done. Its methods, but for Now and Yield, are called by the driver's goroutine, inside a step; they must not
 // call back into the machine.
 type Env interface {
 	// Now is a clock in ns that also runs on while the machine sleeps. It may be called from any goroutine.
