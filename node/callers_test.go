@@ -215,6 +215,36 @@ func TestWaitReady(t *testing.T) {
 	}
 }
 
+// A deletion that is not confirmed goes on for as long as a revoked key stays dead, and the end of a node that ends before is told of.
+func TestHowLongADeletionGoesOn(t *testing.T) {
+	for retention, want := range map[time.Duration]time.Duration{0: time.Hour, 2 * time.Hour: 2 * time.Hour, time.Second: time.Minute} {
+		n := start(t, Config{Retention: retention})
+		if d := time.Duration(n.goOn() - n.clock.Now()); d > want || d < want-time.Minute/2 {
+			t.Errorf("with a retention of %v it goes on for %v", retention, d)
+		}
+	}
+	n := start(t, Config{Join: []string{"127.0.0.1:1"}}) // in no cluster
+	events, cancel := n.Subscribe(8)
+	defer cancel()
+	ended, gone := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer gone()
+	if err := n.Delete(ended, "k", Revoke()); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("Delete: %v", err)
+	}
+	if err := n.InvalidateTags(ended, "t"); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("InvalidateTags: %v", err)
+	}
+	eventually(t, "nobody waits for them", func() bool { return n.Stats().Unconfirmed == 2 })
+	_ = n.Close()
+	var kinds []string
+	for e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	if fmt.Sprint(kinds) != "[given-up]" || n.Stats().GivenUp != 2 {
+		t.Errorf("events %v, %d given up", kinds, n.Stats().GivenUp)
+	}
+}
+
 // Who is closed has handed nothing over.
 func TestLeaveAfterClose(t *testing.T) {
 	n := start(t, Config{})

@@ -58,7 +58,7 @@ type Config struct {
 	MaxValueBytes int
 	// DefaultTTL is given to entries set without one, at most 100 years. Default 0: no end.
 	DefaultTTL time.Duration
-	// Retention is how long a revoked key stays dead, at most 100 years. Default 1 h.
+	// Retention is how long a revoked key stays dead, at most 100 years, and how long a deletion that was not confirmed goes on. Default 1 h.
 	Retention time.Duration
 
 	// Lease is the length of the leases reads are served under; it must be equal on all nodes, for each outwaits those of others; 100 ms

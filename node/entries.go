@@ -342,7 +342,8 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 	return w, nil
 }
 
-// Delete removes key; an absent key is no error. A caller whose ctx ends gets ErrUnconfirmed, and the deletion goes on.
+// Delete removes key; an absent key is no error. A caller whose ctx ends gets ErrUnconfirmed, and the deletion goes on, as
+// that says. What was set before it is done goes too; DeleteIfVersion spares that.
 func (n *Node) Delete(ctx context.Context, key string, opts ...DeleteOption) error {
 	_, err := n.Remove(ctx, key, opts...)
 	return err
@@ -430,8 +431,11 @@ func (n *Node) giveUp(w *pb.Write) int64 {
 	if w.Kind == pb.Kind_LIVE {
 		return 0
 	}
-	return n.clock.Now() + int64(goOn)
+	return n.goOn()
 }
+
+// goOn is until when a deletion or a cut that begins now is pursued: for as long as a revoked key stays dead, and at least a minute.
+func (n *Node) goOn() int64 { return n.clock.Now() + int64(max(n.cfg.Retention, goOnAtLeast)) }
 
 // writeError is what a write returns that has come to r, or that was not waited for because of err; goesOn tells that it is carried on until it is
 // confirmed.
@@ -498,7 +502,7 @@ func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 
 func (n *Node) cut(ctx context.Context, what string, tags []string) error {
 	r, err := n.wait(ctx, func(done func(protocol.Result)) {
-		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.clock.Now()+int64(goOn), done)
+		n.m.Cut(tags, n.deadline(ctx, n.cfg.WriteTimeout), n.goOn(), done)
 	})
 	return writeError(what, true, r, err)
 }

@@ -13,8 +13,9 @@ var (
 	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
 	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
 	ErrUnsure = errors.New("huddle: not sure just now")
-	// ErrUnconfirmed: the write was not confirmed before the caller's deadline (one whose context has ended before gets that error alone: nothing was tried). It may still take effect; a Delete, Clear or InvalidateTags
-	// goes on by itself.
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline (one whose context has ended before gets that error alone: nothing was
+	// tried). It may still take effect. A Delete, Clear or InvalidateTags goes on by itself until it is done, for Config.Retention at most (a minute if
+	// that is less) and as long as the node is not closed. One that is given up then is counted (Stats.GivenUp), and an event of the kind "given-up" tells it.
 	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
 	// ErrTooLarge: a key, value or tag list is over its limit.
 	ErrTooLarge = errors.New("huddle: over the size limit")

@@ -13,7 +13,7 @@ func TestWhatIsLoggedAsAWarning(t *testing.T) {
 	e := &env{log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for kind, want := range map[string]bool{
 		"view": false, "ready": false, "regained": false, "left": false, "refused": false,
-		"name-taken": true, "lost-majority": true, "forgotten": true, "started-over": true,
+		"name-taken": true, "lost-majority": true, "forgotten": true, "started-over": true, "given-up": true,
 	} {
 		log.Reset()
 		e.Event(kind, "", "text")

@@ -68,7 +68,7 @@ const (
 	maxTags     = 64
 	maxTTL      = 100 * 365 * 24 * time.Hour
 	maxTagBytes = 1 << 10
-	goOn        = time.Minute // how long a revocation is pursued after its caller gave up
+	goOnAtLeast = time.Minute // see Node.goOn
 )
 
 // Node is one member of a cluster. Its methods are safe for concurrent use.
@@ -400,7 +400,7 @@ func (e *env) Announce(chain, view uint64, size int) {
 func (e *env) Event(kind, member, text string) {
 	level := slog.LevelInfo
 	switch kind {
-	case "name-taken", "lost-majority", "forgotten", "started-over": // somebody's help is needed, or entries are lost
+	case "name-taken", "lost-majority", "forgotten", "started-over", "given-up": // somebody's help is needed, or entries are lost, or not gone
 		level = slog.LevelWarn
 	}
 	e.log.Log(context.Background(), level, text, "event", kind)

@@ -87,10 +87,11 @@ type Stats struct {
 	Unconfirmed uint64 `json:"unconfirmed"`
 	ViewChanges uint64 `json:"view_changes"`
 	PulledBytes uint64 `json:"pulled_bytes"` // keys and values pulled in hand-overs
-	// PulledEntries is how many entries these were. Late counts revocations and cuts that were confirmed after their caller
-	// had given up.
+	// PulledEntries is how many entries these were. Late counts deletions and cuts that were confirmed after their caller
+	// had given up, GivenUp those of them that never were.
 	PulledEntries uint64 `json:"pulled_entries"`
 	Late          uint64 `json:"late"`
+	GivenUp       uint64 `json:"given_up"`
 	SentMessages  uint64 `json:"sent_messages"`
 	SentBytes     uint64 `json:"sent_bytes"`
 }
@@ -107,7 +108,7 @@ func (n *Node) Stats() Stats {
 		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
 		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),
 		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
-		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), PulledEntries: c.PulledEntries.Load(), Late: c.Late.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
+		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), PulledEntries: c.PulledEntries.Load(), Late: c.Late.Load(), GivenUp: c.GivenUp.Load(), Evictions: st.Evictions, Expirations: st.Expirations,
 	}
 	if v.View == 0 {
 		s.Waiting = n.waiting(v)
@@ -186,7 +187,7 @@ func (n *Node) waiting(v protocol.Status) string {
 // Event is something that happened to the node's view of the cluster.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "view", "ready", "name-taken", "lost-majority", "regained", "forgotten", "started-over", "left", "refused"
+	Kind   string    `json:"kind"` // "view", "ready", "name-taken", "lost-majority", "regained", "forgotten", "started-over", "left", "refused", "given-up"
 	Member string    `json:"member,omitempty"`
 	View   uint64    `json:"view"`
 	Text   string    `json:"text"`

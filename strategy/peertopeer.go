@@ -121,7 +121,8 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 }
 
 // Delete removes the session everywhere, and for good: for the node's Retention a Set of the token fails with ErrRevoked.
-// When ctx ends first it returns ErrUnconfirmed, and the deletion goes on by itself until it is done. An absent token is no error.
+// When ctx ends first it returns ErrUnconfirmed, and the deletion goes on by itself until it is done, for that long
+// at most (see node.ErrUnconfirmed). An absent token is no error.
 func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
 	key, ok := p.key(token)
 	if !ok {

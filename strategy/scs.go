@@ -48,7 +48,7 @@ func (s *SCSStore) CommitCtx(ctx context.Context, token string, data []byte, exp
 }
 
 // DeleteCtx removes a token for good. An absent one is no error. When ctx ends first it returns ErrUnconfirmed and the
-// deletion goes on by itself.
+// deletion goes on by itself (see node.ErrUnconfirmed).
 func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
 	return s.wrap("delete", s.remove(ctx, token, !s.reusable))
 }

@@ -9,8 +9,8 @@ import (
 type Counters struct {
 	Hits, NearHits                                                          Striped
 	Remote, Misses, Unsure, Sets, Deletes, Cuts, Unconfirmed, Views, Pulled atomic.Uint64
-	// PulledEntries counts entries pulled, Late revocations and cuts that were confirmed after their caller had given up.
-	PulledEntries, Late atomic.Uint64
+	// PulledEntries counts entries pulled; Late deletions and cuts that were confirmed after their caller had given up, GivenUp those that were not.
+	PulledEntries, Late, GivenUp atomic.Uint64
 }
 
 // Striped is a counter that cores do not fight over: each of its parts has a cache line of its own, and a goroutine keeps to one.

@@ -150,7 +150,7 @@ func (m *Machine) finishCut(c *cut) {
 func (m *Machine) endCut(c *cut, r Result) {
 	m.dropCut(c)
 	if c.done == nil {
-		m.late("cut", r.Status == pb.Status_OK, c.begun)
+		m.late("cut", r.Status, c.begun)
 		return
 	}
 	r.Tried = c.tried

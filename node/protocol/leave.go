@@ -35,7 +35,7 @@ func (m *Machine) guest() bool {
 
 // tickPart ends the departure once nothing is under way. Without a cluster nothing can come of what is.
 func (m *Machine) tickPart() {
-	if m.parting && !m.left && m.HandedOver() && (m.lay == nil || len(m.ops)+len(m.cuts) == 0) {
+	if m.parting && !m.left && m.HandedOver() && (m.lay == nil || m.operations()+len(m.cuts) == 0) {
 		m.finishLeave()
 	}
 }
@@ -66,6 +66,7 @@ func (m *Machine) Abandon() {
 	for _, c := range m.sortedCuts() {
 		m.endCut(c, Result{Status: pb.Status_UNSURE, Closed: true})
 	}
+	m.tellGivenUp("for this node ends")
 }
 
 // alone tells that there is nobody to hand over to, nor anybody that still hands over to this node and waits for it.

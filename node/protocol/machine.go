@@ -209,16 +209,19 @@ type Machine struct {
 	pullNext   int                 // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
 
-	held      []heldGet
-	ops       map[uint64]*op
-	parked    []*op
-	writes    map[uint64]*write
-	unacked   int                          // bytes of their values
-	byPeer    map[uint64]map[uint64]*write // peer -> writes that wait for it
-	cuts      map[uint64]*cut
-	cutBy     map[uint64]*cut // by the number of its round
-	holders   int
-	unparking bool
+	held          []heldGet
+	ops           map[uint64]*op // by the id of the present attempt
+	orphans       map[uint64]*op // those whose callers have given up
+	parked        []*op
+	parkedOrphans []*op
+	writes        map[uint64]*write
+	unacked       int                          // bytes of their values
+	byPeer        map[uint64]map[uint64]*write // peer -> writes that wait for it
+	cuts          map[uint64]*cut
+	cutBy         map[uint64]*cut // by the number of its round
+	givenUp       int             // in this step, see tellGivenUp
+	holders       int
+	unparking     bool
 
 	allowance   int64 // bytes that may be pulled now
 	allowanceAt int64
@@ -252,7 +255,7 @@ func New(cfg Config, env Env, st *store.Store) *Machine {
 		cfg: cfg, env: env, log: cfg.Log, store: st, self: cfg.Self,
 		peers: map[uint64]*peer{}, named: map[string][]uint64{}, lease: &Lease{}, joiners: map[uint64]*joiner{}, leavers: map[uint64]int64{},
 		parts: make([]part, cfg.Ring.Partitions), pulls: map[uint64]*pull{}, cutPulls: map[uint64]*cutPull{}, keyPulls: map[string]*keyPull{},
-		ops: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{}, cutBy: map[uint64]*cut{},
+		ops: map[uint64]*op{}, orphans: map[uint64]*op{}, writes: map[uint64]*write{}, byPeer: map[uint64]map[uint64]*write{}, cuts: map[uint64]*cut{}, cutBy: map[uint64]*cut{},
 		fences: map[uint64]fence{}, forgotten: map[string]bool{}, building: map[string]int64{}, metAt: env.Now(),
 	}
 	m.lays.replicas, m.lays.params = cfg.Replicas, cfg.Ring
@@ -653,5 +656,6 @@ func (m *Machine) Tick(next int64) {
 	}
 	m.tickOps(now)
 	m.tickCuts(now)
+	m.tellGivenUp("for their time is up")
 	m.tickPart()
 }

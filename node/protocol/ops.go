@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -76,14 +77,23 @@ func (m *Machine) countRead(o *op, s pb.Status) {
 	}
 }
 
-// late notes that a revocation has come to its end after its caller gave up (P3).
-func (m *Machine) late(what string, confirmed bool, begun int64) {
-	took := (m.now() - begun) / ms
-	if confirmed {
+// late notes how a deletion or a cut has ended whose caller had given up (P3).
+func (m *Machine) late(what string, s pb.Status, begun int64) {
+	switch s {
+	case pb.Status_OK:
 		m.Counters.Late.Add(1)
-		m.log.Info("a "+what+" was confirmed after its caller had given up", "took_ms", took)
-	} else {
-		m.log.Warn("a "+what+" was not confirmed and is given up", "took_ms", took)
+		m.log.Info("a "+what+" was confirmed after its caller had given up", "took_ms", (m.now()-begun)/ms)
+	case pb.Status_UNSURE:
+		m.Counters.GivenUp.Add(1)
+		m.givenUp++
+	}
+}
+
+// tellGivenUp tells of those that were given up in this step, together: they may be many.
+func (m *Machine) tellGivenUp(why string) {
+	if n := m.givenUp; n > 0 {
+		m.givenUp = 0
+		m.env.Event("given-up", "", fmt.Sprintf("deletions whose callers had been told that they go on are given up, %s: %d; what they were to end may be served", why, n))
 	}
 }
 
@@ -120,7 +130,7 @@ func (m *Machine) submit(o *op) {
 	}
 	o.id, o.begun = m.nextID(), m.now()
 	o.first = o.id
-	if o.write != nil && len(m.ops) >= mostOps { // of revocations whose callers have given up
+	if o.write != nil && m.operations() >= mostOps { // of deletions whose callers have given up
 		m.finish(o, Result{Status: pb.Status_FULL})
 		return
 	}
@@ -128,14 +138,40 @@ func (m *Machine) submit(o *op) {
 		m.finish(o, Result{Status: pb.Status_UNSURE, Closed: true})
 		return
 	}
-	m.ops[o.id] = o
+	m.list(o)
 	m.dispatch(o)
 }
 
-func (m *Machine) end(o *op, r Result) {
+// list puts an operation where it is found by the id of its present attempt: those that nobody waits for any more may be many, and are looked at
+// seldom.
+func (m *Machine) list(o *op) {
+	if o.done != nil {
+		m.ops[o.id] = o
+	} else {
+		m.orphans[o.id] = o
+	}
+}
+
+func (m *Machine) unlist(o *op) {
 	delete(m.ops, o.id)
+	delete(m.orphans, o.id)
+}
+
+// listed returns the operation whose present attempt has the id, if there is one.
+func (m *Machine) listed(id uint64) *op {
+	if o := m.ops[id]; o != nil {
+		return o
+	}
+	return m.orphans[id]
+}
+
+// operations is how many are under way.
+func (m *Machine) operations() int { return len(m.ops) + len(m.orphans) }
+
+func (m *Machine) end(o *op, r Result) {
+	m.unlist(o)
 	if o.done == nil && o.write != nil && o.giveUp > o.deadline {
-		m.late("revocation", r.Status == pb.Status_OK, o.begun)
+		m.late("deletion", r.Status, o.begun)
 	}
 	m.finish(o, r)
 }
@@ -144,30 +180,35 @@ func (m *Machine) park(o *op) {
 	o.to, o.session = 0, 0
 	if !o.parked {
 		o.parked = true
-		m.parked = append(m.parked, o)
+		if o.done != nil {
+			m.parked = append(m.parked, o)
+		} else {
+			m.parkedOrphans = append(m.parkedOrphans, o)
+		}
 	}
 }
 
 // unpark tries everything again that waits for a view, a session or a take-over.
-func (m *Machine) unpark() { m.unparkThose(func(*op) bool { return true }) }
+func (m *Machine) unpark() { m.retry(len(m.parkedOrphans)) }
 
-func (m *Machine) unparkThose(meant func(*op) bool) {
+// retry is unpark, of so many orphans: those that were tried last are tried last again.
+func (m *Machine) retry(orphans int) {
 	if m.unparking {
 		return
 	}
 	m.unparking = true
 	m.release()
-	list := m.parked
-	m.parked = nil
+	list := slices.Concat(m.parkedOrphans[:orphans], m.parked) // in the order in which they were submitted, mostly
+	m.parkedOrphans, m.parked = slices.Delete(m.parkedOrphans, 0, orphans), nil
 	for _, o := range list {
-		if m.ops[o.id] != o {
-			continue
-		}
-		if !meant(o) {
-			m.parked = append(m.parked, o)
+		if m.listed(o.id) != o {
 			continue
 		}
 		o.parked = false
+		if o.done == nil && orphans == 0 { // it has become one
+			m.park(o)
+			continue
+		}
 		m.dispatch(o)
 	}
 	m.unparking = false
@@ -214,9 +255,9 @@ func (m *Machine) dispatch(o *op) {
 // present one would take effect after that.
 func (m *Machine) attempt(o *op) {
 	if o.open && !m.is("one-id") {
-		delete(m.ops, o.id)
+		m.unlist(o)
 		o.id = m.nextID()
-		m.ops[o.id] = o
+		m.list(o)
 	}
 }
 
@@ -250,7 +291,7 @@ func (m *Machine) remaining(o *op) *pb.Write {
 
 // answered finds the operation that an answer belongs to. Answers to an attempt that was given up are dropped.
 func (m *Machine) answered(p *peer, msg *pb.Message) *op {
-	o := m.ops[msg.Id]
+	o := m.listed(msg.Id)
 	if o == nil || o.to != p.member.Id || o.session != p.session {
 		return nil
 	}
@@ -305,7 +346,7 @@ func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
 		m.takeBack(o)
 	case refused:
 		m.park(o)
-	case b.Status == pb.Status_CONDITION && o.open && !m.is("condition-again"):
+	case b.Status == pb.Status_CONDITION && o.open && o.done != nil && !m.is("condition-again"):
 		// It says nothing: the value of an earlier attempt may be what is in the way.
 		m.Counters.Unconfirmed.Add(1)
 		m.end(o, Result{Status: pb.Status_UNSURE})
@@ -349,7 +390,7 @@ func (m *Machine) serveLocal(o *op) {
 	case o.get != nil:
 		m.serveGet(nil, o.get, func(r *pb.GetReply, e *store.Entry) {
 			switch {
-			case m.ops[id] != o:
+			case m.listed(id) != o:
 			case r.Status == pb.Status_OK:
 				m.end(o, Result{Status: pb.Status_OK, Entry: e})
 			case r.Status == pb.Status_ABSENT:
@@ -362,7 +403,7 @@ func (m *Machine) serveLocal(o *op) {
 		before := o.tried
 		o.tried = true // unless it is refused it takes effect, or may
 		m.serveWrite(m.remaining(o), func(r *pb.WriteReply) {
-			if m.ops[id] == o {
+			if m.listed(id) == o {
 				o.tried = before || r.Applied
 				m.endWrite(o, r)
 			}
@@ -472,9 +513,11 @@ func (m *Machine) moveOps() {
 }
 
 func (m *Machine) sortedOps() []*op {
-	out := make([]*op, 0, len(m.ops))
-	for _, o := range m.ops {
-		out = append(out, o)
+	out := make([]*op, 0, m.operations())
+	for _, ops := range []map[uint64]*op{m.ops, m.orphans} {
+		for _, o := range ops {
+			out = append(out, o)
+		}
 	}
 	sortOps(out)
 	return out
@@ -487,13 +530,23 @@ func sortOps(ops []*op) {
 // tickOps ends what is over its time and tries the parked again.
 func (m *Machine) tickOps(now int64) {
 	m.release()
-	if len(m.ops) == 0 {
+	if m.operations() == 0 {
 		return
 	}
 	var due []*op
 	for _, o := range m.ops {
-		if now >= o.deadline && o.done != nil || now >= o.giveUp {
+		if now >= o.deadline || now >= o.giveUp {
 			due = append(due, o)
+		}
+	}
+	orphans := 0
+	if now-m.retriedAt >= retryEvery {
+		m.retriedAt = now
+		orphans = min(len(m.parkedOrphans), retriedAtOnce)
+		for _, o := range m.orphans {
+			if now >= o.giveUp {
+				due = append(due, o)
+			}
 		}
 	}
 	sortOps(due)
@@ -503,7 +556,9 @@ func (m *Machine) tickOps(now int64) {
 			if o.write != nil {
 				m.Counters.Unconfirmed.Add(1)
 			}
+			m.unlist(o)
 			m.finish(o, Result{Status: status})
+			m.list(o)
 		}
 		if now >= o.giveUp {
 			m.end(o, Result{Status: pb.Status_UNSURE})
@@ -512,17 +567,13 @@ func (m *Machine) tickOps(now int64) {
 	for _, o := range m.parked {
 		o.copies = 0
 	}
-	// Those that nobody waits for any more may be many, while a node with a majority finds out that another is gone.
-	all := now-m.retriedAt >= retryEvery
-	if all {
-		m.retriedAt = now
-	}
-	m.unparkThose(func(o *op) bool { return all || o.done != nil })
+	m.retry(orphans)
 }
 
 const (
-	retryEvery = 250 * ms
-	// mostOps bounds the operations under way for callers of this node, revocations that go on without their callers among them.
+	retryEvery    = 250 * ms // orphans, which are deletions whose callers have given up;
+	retriedAtOnce = 1 << 13  // of them, for a step that takes long holds up all others
+	// mostOps bounds the operations under way for callers of this node, orphans among them.
 	mostOps = 1 << 17
 )
 

@@ -136,8 +136,8 @@ func TestRevocationsGoOnPastAFullOwner(t *testing.T) {
 		}
 		b.pass(300*ms, 2, 3)
 	}
-	if n := answer(pb.Status_OK); n != 1 || len(b.m.ops) != 0 || b.m.Counters.Late.Load() != 1 {
-		t.Errorf("%d were sent, %d are left, %d were late", n, len(b.m.ops), b.m.Counters.Late.Load())
+	if n := answer(pb.Status_OK); n != 1 || b.m.operations() != 0 || b.m.Counters.Late.Load() != 1 {
+		t.Errorf("%d were sent, %d are left, %d were late", n, b.m.operations(), b.m.Counters.Late.Load())
 	}
 }
 
@@ -169,10 +169,8 @@ func TestRevocationsThatGoOnAreBounded(t *testing.T) {
 		t.Errorf("%d of 2 were refused, %d are under way", refused, len(b.m.ops))
 	}
 	b.pass(200*ms, 3)
-	tries := 0
-	b.m.unparkThose(func(*op) bool { tries++; return false })
-	if tries != mostOps {
-		t.Fatalf("%d of %d wait", tries, mostOps)
+	if n := len(b.m.parkedOrphans); n != mostOps || len(b.m.orphans) != mostOps {
+		t.Fatalf("%d of %d wait", n, mostOps)
 	}
 	b.m.Up(benchMembers[1], 2)
 	if n := len(b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })); n != mostOps {

@@ -4,7 +4,7 @@ package protocol
 // and may be asked after each step.
 func (m *Machine) Busy() bool {
 	return m.lay == nil || m.stirred ||
-		len(m.ops)+len(m.held)+len(m.writes)+len(m.cuts)+len(m.keyPulls)+len(m.joiners)+len(m.leavers) > 0 ||
+		m.operations()+len(m.held)+len(m.writes)+len(m.cuts)+len(m.keyPulls)+len(m.joiners)+len(m.leavers) > 0 ||
 		m.ahead || m.chosen != nil || m.vote.accepted != nil || m.campaign != nil
 }
 

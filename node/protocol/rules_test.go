@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -588,8 +589,50 @@ func TestLateRevocation(t *testing.T) {
 		t.Fatalf("%d copies were sent", len(copies))
 	}
 	b.from(copies[0].to, b.stamp(copies[0].msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
-	if b.m.Counters.Late.Load() != 1 || len(b.m.ops) != 0 {
-		t.Fatalf("%d late, %d operations are left", b.m.Counters.Late.Load(), len(b.m.ops))
+	if b.m.Counters.Late.Load() != 1 || b.m.operations() != 0 {
+		t.Fatalf("%d late, %d operations are left", b.m.Counters.Late.Load(), b.m.operations())
+	}
+}
+
+// Deletions and cuts that were to go on after their callers, and are given up, are told of: together, for they may be many. One whose condition
+// does not hold any more has nothing left to do.
+func TestDeletionsThatAreGivenUp(t *testing.T) {
+	for _, ends := range []bool{false, true} { // by Close, and not by time
+		b := newBench(t, "")
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		b.pass(sec, 2, 3)
+		b.m.Down(3, 3)
+		at := func(owner uint64) string {
+			return keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == owner }))
+		}
+		told := 0
+		tell := func(Result) { told++ }
+		for range 2 {
+			b.m.Write(&pb.Write{Key: at(3), Kind: pb.Kind_REVOKED}, b.now+50*ms, b.now+600*sec, tell)
+		}
+		b.m.Cut([]string{"user"}, b.now+50*ms, b.now+600*sec, tell)
+		b.m.Write(&pb.Write{Key: at(2), Kind: pb.Kind_TOMBSTONE, IfVersion: 7}, b.now+50*ms, b.now+600*sec, tell)
+		b.pass(sec, 2)
+		w := b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })[0]
+		b.from(2, b.stamp(w.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: pb.Status_CONDITION}}}))
+		given := func() []string {
+			return slices.DeleteFunc(slices.Clone(b.events), func(text string) bool { return !strings.Contains(text, "given up") })
+		}
+		if told != 4 || len(given()) != 0 || b.m.Counters.GivenUp.Load() != 0 || b.m.operations() != 2 {
+			t.Fatalf("%d told, %q, %d under way", told, given(), b.m.operations())
+		}
+		want := "time is up: 3;"
+		if ends {
+			want = "this node ends: 3;"
+			b.m.Abandon()
+		} else {
+			b.now += 600 * sec
+			b.m.Tick(20 * ms)
+		}
+		if got := given(); len(got) != 1 || !strings.Contains(got[0], want) || b.m.Counters.GivenUp.Load() != 3 || b.m.Counters.Late.Load() != 0 || b.m.operations()+len(b.m.cuts) != 0 {
+			t.Errorf("said %q, want %q; %d counted", got, want, b.m.Counters.GivenUp.Load())
+		}
 	}
 }
 

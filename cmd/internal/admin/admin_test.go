@@ -595,7 +595,7 @@ func TestThePageKnowsTheKindsOfEvents(t *testing.T) {
 		kind, _, _ := strings.Cut(part, ":")
 		got = append(got, strings.Trim(strings.TrimSpace(kind), `"`))
 	}
-	want := []string{"forgotten", "left", "lost-majority", "name-taken", "ready", "refused", "regained", "started-over", "view"}
+	want := []string{"forgotten", "given-up", "left", "lost-majority", "name-taken", "ready", "refused", "regained", "started-over", "view"}
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("the page knows %q, a node has %q", got, want)
 	}

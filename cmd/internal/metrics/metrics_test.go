@@ -13,7 +13,7 @@ import (
 type source struct{}
 
 func (source) Stats() node.Stats {
-	return node.Stats{View: 7, Members: 2, InSync: true, Hits: 41, Bytes: 2048}
+	return node.Stats{View: 7, Members: 2, InSync: true, Hits: 41, GivenUp: 3, Bytes: 2048}
 }
 
 func (source) Members() []node.Member {
@@ -25,7 +25,7 @@ func TestScrape(t *testing.T) {
 	Handler(source{}, "v1").ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	body := w.Body.String()
 	for _, want := range []string{
-		"huddle_view_number 7\n", "huddle_in_sync 1\n", "huddle_acting 0\n", "huddle_hits_total 41\n", "huddle_memory_used_bytes 2048\n",
+		"huddle_view_number 7\n", "huddle_in_sync 1\n", "huddle_acting 0\n", "huddle_hits_total 41\n", "huddle_deletions_given_up_total 3\n", "huddle_memory_used_bytes 2048\n",
 		`huddle_member_share_ratio{member="a",state="member"} 0.25`, `huddle_build_info{version="v1"} 1`, "go_goroutines ", "process_",
 	} {
 		if !strings.Contains(body, want) {
