@@ -221,6 +221,7 @@ type Machine struct {
 	cutBy         map[uint64]*cut // by the number of its round
 	givenUp       int             // in this step, see tellGivenUp
 	holders       int
+	recalls       recalls
 	unparking     bool
 
 	allowance   int64 // bytes that may be pulled now

@@ -36,6 +36,8 @@ func schedule(seed int64) simConfig {
 		cfg.nodes = *simNodes
 	}
 	switch seed % 4 {
+	case 0: // near copies are recalled all the time
+		cfg.holders = 1 + int(seed/4%3)
 	case 1:
 		cfg.replicas = 3
 	case 2:
@@ -261,5 +263,6 @@ func broken(mutant string, n int) iter.Seq[simConfig] {
 var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
 	"drop-early": 40, "skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
-	"stopping-clock": 40, // leases counted on a clock that stands still while the process is paused
+	"recall-unconfirmed": 200,
+	"stopping-clock":     40, // leases counted on a clock that stands still while the process is paused
 }

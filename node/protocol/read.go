@@ -66,6 +66,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, key string, until int64) 
 			return true
 		}
 	}
+	m.recall()
 	if m.holders >= m.cfg.MaxHolders {
 		return false
 	}
@@ -73,7 +74,7 @@ func (m *Machine) mayKeep(from *peer, pt *part, p int, key string, until int64) 
 		pt.holders = map[string][]holder{}
 	}
 	m.holders++
-	pt.holders[key] = append(hs, holder{peer: from.member.Id, session: from.session, until: until, noted: m.nextID()})
+	pt.holders[key] = append(pt.holders[key], holder{peer: from.member.Id, session: from.session, until: until, noted: m.nextID()})
 	return true
 }
 
@@ -84,30 +85,15 @@ func (m *Machine) forgetHolders(pt *part) {
 	pt.holders = nil
 }
 
-// sweepHolders drops notes of near copies that cannot be there any more: the entry has ended by itself, or the session
-// under which it was kept has ended and with it, or after it, the lease. next is when it will do so again.
+// sweepHolders drops notes of near copies that cannot be there any more. next is when it will do so again.
 func (m *Machine) sweepHolders(now, next int64) {
 	if m.holders == 0 {
 		return
 	}
 	for range min(len(m.parts), int(8*max(1, next/(20*ms)))) { // as many a second however seldom it ticks
 		m.sweptHold = (m.sweptHold + 1) % len(m.parts)
-		pt := &m.parts[m.sweptHold]
-		for key, hs := range pt.holders {
-			rest := hs[:0]
-			for _, h := range hs {
-				p := m.peers[h.peer]
-				gone := h.until != 0 && now-sec > h.until || p == nil || p.session != h.session && (p.proven || p.grantEnd < now)
-				if !gone {
-					rest = append(rest, h)
-				}
-			}
-			m.holders -= len(hs) - len(rest)
-			if len(rest) == 0 {
-				delete(pt.holders, key)
-			} else {
-				pt.holders[key] = rest
-			}
+		for key := range m.parts[m.sweptHold].holders {
+			m.dropNotes(m.sweptHold, key, func(h holder) bool { return m.void(h, now) })
 		}
 	}
 }

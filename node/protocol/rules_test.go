@@ -467,6 +467,28 @@ func TestRules(t *testing.T) {
 			}
 			return !alone
 		}},
+		{"recall-unconfirmed", "a near copy that is recalled is noted until its holder has dropped it: a write waits for that (12)", func(b *bench) bool {
+			b, keys := lent(b.t, b.m.cfg.Mutant, 200)
+			for _, key := range keys {
+				_, rs := b.lend(key)
+				if len(rs) == 0 {
+					continue
+				}
+				done := false
+				b.m.Write(&pb.Write{Key: rs[0].msg.GetInvalidate().Key, Value: []byte("new")}, b.now+sec, 0, func(Result) { done = true })
+				told := b.take(func(m *pb.Message) bool { return m.GetInvalidate() != nil })
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+					b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}}))
+				}
+				waited := !done
+				if b.confirmDropped(append(rs, told...)...); !done {
+					b.t.Fatal("the write is not confirmed")
+				}
+				return waited
+			}
+			b.t.Fatal("none was recalled")
+			return false
+		}},
 		{"endless-alone", "a node alone in its view has a lease like others: others may join while it is paused (5)", func(b *bench) bool {
 			b.enter(1, 1)
 			b.pass(sec)

@@ -57,6 +57,7 @@ type simConfig struct {
 	padding   int     // bytes added to each value
 	repair    int64   // Config.RepairRate
 	highWater int     // Config.HighWater, in messages; 0: none
+	holders   int     // Config.MaxHolders; 0: enough
 	late      int     // nodes that start together some seconds later, beside the first ones
 	provoke   bool    // faults strike as views are accepted and adopted
 	sharp     bool    // operations in dense bursts, with more writes and cuts
@@ -190,11 +191,15 @@ func (s *sim) start(slot int) *simProc {
 		highWater, unacked = s.cfg.highWater, 40 // bytes: of some eight values
 	}
 	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
+	holders := 64
+	if s.cfg.holders > 0 {
+		holders = s.cfg.holders
+	}
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
 		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.expect, Settle: sec / 2, Retention: 3600 * sec,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
-		MaxHolders: 64, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
+		MaxHolders: holders, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p
 	s.slots[slot] = append(s.slots[slot], p)

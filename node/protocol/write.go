@@ -349,23 +349,10 @@ func (m *Machine) onInvalidate(p *peer, msg *pb.Message, b *pb.Invalidate) {
 func (m *Machine) onInvalidateReply(p *peer, msg *pb.Message) {
 	w := m.writes[msg.Id]
 	if w == nil {
+		m.recalled(p, msg.Id)
 		return
 	}
-	// The note goes only now: until then a further write of the key must wait for this holder too. A later read has a
-	// note of its own.
-	pt := &m.parts[w.part]
-	hs := slices.DeleteFunc(pt.holders[w.entry.Key], func(h holder) bool {
-		gone := h.peer == p.member.Id && h.session == p.session && h.noted < w.id
-		if gone {
-			m.holders--
-		}
-		return gone
-	})
-	if len(hs) == 0 {
-		delete(pt.holders, w.entry.Key)
-	} else {
-		pt.holders[strings.Clone(w.entry.Key)] = hs // for the map keeps the key it is given last
-	}
+	m.dropped(p, w.part, w.entry.Key, w.id) // only now: until then a further write of the key must wait for this holder too
 	m.unwait(w, p)
 }
 
