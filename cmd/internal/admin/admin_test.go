@@ -352,15 +352,15 @@ func TestGuards(t *testing.T) {
 		header       map[string]string
 		want         int
 	}{
-		{"loopback, no token", "", true, "DELETE", "/api/v1/entries", nil, 200},
+		{"loopback, no token", "", true, "DELETE", "/api/v1/entries?all=true", nil, 200},
 		{"a name that resolves to here", "", true, "GET", "/api/v1/status", map[string]string{"Host": "evil.example:7480"}, 403},
 		{"localhost", "", true, "GET", "/api/v1/status", map[string]string{"Host": "LocalHost:7480"}, 200},
 		{"IPv6 loopback", "", true, "GET", "/", map[string]string{"Host": "[::1]:7480"}, 200},
 		{"another site's form", "", true, "POST", "/api/v1/forget?name=x", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		{"another origin", "", true, "DELETE", "/api/v1/entries", map[string]string{"Origin": "http://evil.example"}, 403},
+		{"another origin", "", true, "DELETE", "/api/v1/entries?all=true", map[string]string{"Origin": "http://evil.example"}, 403},
 		{"token missing", "s3cret", true, "DELETE", "/api/v1/entries", nil, 401},
 		{"token wrong", "s3cret", true, "GET", "/api/v1/entries/k", map[string]string{"Authorization": "Bearer s3creT"}, 401},
-		{"token right", "s3cret", true, "DELETE", "/api/v1/entries", bearer, 200},
+		{"token right", "s3cret", true, "DELETE", "/api/v1/entries?all=true", bearer, 200},
 		{"token not needed to look", "s3cret", true, "GET", "/api/v1/members", nil, 200},
 		{"outside, no token: change", "", false, "DELETE", "/api/v1/entries", nil, 403},
 		{"outside, no token: keys", "", false, "GET", "/api/v1/entries", nil, 403},

@@ -68,7 +68,12 @@ func TestNoKeyIsAStepOfAPath(t *testing.T) {
 	if status, _ := do(t, "HEAD", ts.URL+"/api/v1/entries/another", ""); status != http.StatusOK {
 		t.Errorf("HEAD: %d", status)
 	}
-	if status, _ := do(t, "DELETE", ts.URL+"/api/v1/entries", ""); status != http.StatusOK || len(f.entries) != 0 {
+	for _, query := range []string{"", "?all=false", "?all", "?all=yes"} {
+		if status, text := do(t, "DELETE", ts.URL+"/api/v1/entries"+query, ""); status != http.StatusBadRequest || len(f.entries) != 1 {
+			t.Errorf("DELETE of all, with %q: %d %s, %d entries", query, status, text, len(f.entries))
+		}
+	}
+	if status, _ := do(t, "DELETE", ts.URL+"/api/v1/entries?all=true", ""); status != http.StatusOK || len(f.entries) != 0 {
 		t.Errorf("DELETE of all: %d, %d entries", status, len(f.entries))
 	}
 }

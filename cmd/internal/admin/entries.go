@@ -161,7 +161,16 @@ func (s *Server) touchEntry(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// clear wants to be told that all is meant: the path is that of an entry whose key has been lost on the way.
 func (s *Server) clear(w http.ResponseWriter, r *http.Request) {
+	all, err := requestBool(r, "all")
+	if err == nil && !all {
+		err = errors.New("this removes every entry of the cluster: say so with ?all=true, or name the key in the path")
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
 	ctx, cancel := s.opContext(r)
 	defer cancel()
 	if err := s.cfg.Backend.Clear(ctx); err != nil {

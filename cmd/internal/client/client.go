@@ -216,7 +216,7 @@ func (c *Client) Touch(ctx context.Context, key string, ttl time.Duration) error
 
 // Clear removes every entry of the cluster.
 func (c *Client) Clear(ctx context.Context) error {
-	_, _, err := c.do(ctx, http.MethodDelete, "/api/v1/entries", nil, nil)
+	_, _, err := c.do(ctx, http.MethodDelete, "/api/v1/entries", url.Values{"all": {"true"}}, nil)
 	return err
 }
 
