@@ -512,6 +512,32 @@ func TestKeysKeepTheirCursor(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&keys); err != nil || keys.Next != 1<<63+1 || !slices.Equal(keys.Keys, []string{"a", "b"}) {
 		t.Fatalf("%+v, %v", keys, err)
 	}
+	if keys.Bytes != nil {
+		t.Errorf("keys that are text are listed twice: %q", keys.Bytes)
+	}
+}
+
+// Redis clients set keys of any bytes. JSON would show several of them as one.
+func TestKeysThatAreNoTextAreTold(t *testing.T) {
+	f := newFakeNode()
+	want := []string{"a", "\xfe\x00\xfe\n", "\xff\x00\xfe\n"}
+	for _, key := range want {
+		f.entries[key] = node.Entry{Value: []byte("v")}
+	}
+	_, ts := serve(t, f, Config{}, true)
+	var keys api.Keys
+	_, text := do(t, "GET", ts.URL+"/api/v1/entries", "")
+	if err := json.Unmarshal([]byte(text), &keys); err != nil || len(keys.Keys) != len(want) || len(keys.Bytes) != len(want) {
+		t.Fatalf("%s, %v", text, err)
+	}
+	for i, key := range keys.Bytes {
+		if string(key) != want[i] {
+			t.Errorf("%q, want %q", key, want[i])
+		}
+		if status, _ := do(t, "DELETE", ts.URL+"/api/v1/entries/"+url.PathEscape(string(key)), ""); status != http.StatusOK || f.entries[want[i]].Value != nil {
+			t.Errorf("DELETE of %q: %d", key, status)
+		}
+	}
 }
 
 func TestEventsAreListedAndStreamed(t *testing.T) {

@@ -10,7 +10,7 @@
 //	  GET    /api/v1/members                                                    the members of the node's view
 //	  GET    /api/v1/ring             key=KEY adds where it lives               the shares of the ring
 //	  GET    /api/v1/events           after=N                                   what happened since; text/event-stream if accepted
-//	* GET    /api/v1/entries          cursor=N count=N                          a page of keys, and the next cursor: 0 at the end
+//	* GET    /api/v1/entries          cursor=N count=N                          a page of keys, and the next cursor: 0 at the end; keys_base64 if one is no UTF-8
 //	* DELETE /api/v1/entries          all=true must be given                    {"ok":true}; all entries are gone
 //	* GET    /api/v1/entries/KEY                                                the value; Huddle-Version, Huddle-Ttl, Huddle-Tags
 //	* PUT    /api/v1/entries/KEY      ttl=TIME tag=TAG..., the value as body    {"ok":true}

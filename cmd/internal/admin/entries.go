@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/node"
@@ -201,7 +203,13 @@ func (s *Server) listEntries(w http.ResponseWriter, r *http.Request) {
 	if keys == nil {
 		keys = []string{}
 	}
-	answer(w, http.StatusOK, api.Keys{Keys: keys, Next: next})
+	page := api.Keys{Keys: keys, Next: next}
+	if slices.ContainsFunc(keys, func(key string) bool { return !utf8.ValidString(key) }) {
+		for _, key := range keys {
+			page.Bytes = append(page.Bytes, []byte(key))
+		}
+	}
+	answer(w, http.StatusOK, page)
 }
 
 // maxSeconds bounds a time that is given as a number of seconds. The node cuts it to 100 years.

@@ -44,7 +44,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/ring", "key=KEY adds where it lives", "the shares of the ring", false, s.ring, []string{"key"}},
 		{"GET /api/v1/events", "after=N", "what happened since; text/event-stream if accepted", false, s.listEvents, []string{"after"}},
 
-		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end", true, s.inFlight(s.listEntries), []string{"cursor", "count"}},
+		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end; keys_base64 if one is no UTF-8", true, s.inFlight(s.listEntries), []string{"cursor", "count"}},
 		{"DELETE /api/v1/entries", "all=true must be given", "{\"ok\":true}; all entries are gone", true, s.inFlight(s.clear), []string{"all"}},
 		{"GET /api/v1/entries/{key...}", "", "the value; Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.inFlight(s.getEntry), nil},
 		{"PUT /api/v1/entries/{key...}", "ttl=TIME tag=TAG..., the value as body", "{\"ok\":true}", true, s.putEntry, []string{"ttl", "tag"}},

@@ -87,10 +87,12 @@ type Events struct {
 	Events []Event `json:"events"`
 }
 
-// Keys is the answer to GET /api/v1/entries: one page of keys. Next is the cursor of the next page, 0 after the last.
+// Keys is the answer to GET /api/v1/entries: one page of keys. Next is the cursor of the next page, 0 after the last. If one of the keys
+// is no UTF-8, and so cannot be told from others in JSON, Bytes are all of them, in the same order.
 type Keys struct {
-	Keys []string `json:"keys"`
-	Next uint64   `json:"next,string"`
+	Keys  []string `json:"keys"`
+	Bytes [][]byte `json:"keys_base64,omitempty"`
+	Next  uint64   `json:"next,string"`
 }
 
 // Done is the answer to a change. Existed tells whether the entry was there, where that is known.

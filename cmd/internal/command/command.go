@@ -74,6 +74,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		kong.Description("A session cache that lives inside the service it serves."),
 		kong.DefaultEnvars("HUDDLE"),
 		onlyShared(),
+		verbatim(),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { ended = code; panic(exitNow{}) }),
 		kong.Bind(io),
@@ -105,7 +106,22 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "huddle: %s\n%s\n", mistake(err), hint(err))
 		return exitUsage
 	}
-	return exitCode(kctx.Run(), errOut)
+	err = kctx.Run()
+	if t, ok := kctx.Selected().Target.Addr().Interface().(interface{ fail(*streams, error) error }); ok && err != nil {
+		err = errors.Join(err, t.fail(io, err))
+	}
+	return exitCode(err, errOut)
+}
+
+// verbatim takes arguments as they stand. Kong's own mapper goes by way of JSON, which turns a key that is no UTF-8 into another.
+func verbatim() kong.Option {
+	return kong.KindMapper(reflect.String, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		t, err := ctx.Scan.PopValue("string")
+		if err == nil {
+			target.SetString(t.String())
+		}
+		return err
+	}))
 }
 
 // exitNow unwinds the parser once help has been printed.
@@ -170,13 +186,10 @@ func hint(err error) string {
 
 func exitCode(err error, errOut io.Writer) int {
 	var usage *app.UsageError
-	var quiet *quietError
 	var about *entryError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &quiet):
-		return exitFailure
 	case errors.As(err, &about):
 		fmt.Fprintf(errOut, "huddle: %v\n", err)
 		return about.code
@@ -191,9 +204,10 @@ func exitCode(err error, errOut io.Writer) int {
 	}
 }
 
-// entryError is the end of a command about one entry that has an exit code of its own.
+// entryError is the end of a command about one entry, which has exit codes of its own.
 type entryError struct {
 	error
+	key  string
 	code int
 }
 
@@ -201,24 +215,22 @@ type entryError struct {
 func (e *entryError) Unwrap() error { return e.error }
 
 // ofEntry gives the answer that there is no such entry, or that this is not known, an exit code of its own.
-func ofEntry(err error) error {
+func ofEntry(key string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	code := exitFailure
 	var refused *api.Error
 	if errors.As(err, &refused) {
 		switch refused.Code {
 		case api.CodeAbsent:
-			return &entryError{err, exitAbsent}
+			code = exitAbsent
 		case api.CodeUnsure:
-			return &entryError{err, exitUnsure}
+			code = exitUnsure
 		}
 	}
-	return err
+	return &entryError{err, key, code}
 }
-
-// quietError ends with a failure about which all has been said.
-type quietError struct{}
-
-// Error makes quietError an error.
-func (*quietError) Error() string { return "failed" }
 
 // interruptible returns a context that ends with the first SIGINT or SIGTERM. A second one ends the process.
 func interruptible() (context.Context, context.CancelFunc) {

@@ -49,6 +49,40 @@ func (t *target) say(io *streams, v any, text string) error {
 	return err
 }
 
+// Codes of failures that are no answer of a node.
+const (
+	codeNoAnswer = "no_answer"
+	codeDeclined = "declined" // by who was asked on the terminal
+)
+
+// failure is what a command prints with --json when it has failed. Key is there if it concerns one entry.
+type failure struct {
+	*keyInJSON
+	api.Error
+}
+
+// fail prints a failure as JSON if that was asked for.
+func (t *target) fail(io *streams, err error) error {
+	if !t.JSON || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	f := failure{Error: api.Error{Code: codeNoAnswer, Text: err.Error()}}
+	var refused *api.Error
+	var mistake *app.UsageError
+	var about *entryError
+	switch {
+	case errors.As(err, &refused):
+		f.Code = refused.Code
+	case errors.As(err, &mistake):
+		f.Code = api.CodeInvalid
+	}
+	if errors.As(err, &about) {
+		key := inJSON(about.key)
+		f.keyInJSON = &key
+	}
+	return t.say(io, f, "")
+}
+
 // about says which of several keys it is that the node speaks of, by its place: a key is a token, and errors are logged.
 func about(i, of int, err error) error {
 	var refused *api.Error
@@ -103,8 +137,9 @@ type getCmd struct {
 // Help is the long form of the help.
 func (getCmd) Help() string {
 	return "The exit code is 0 if the value was printed, 3 if there certainly is no such entry, 4 if that is not known just now (try again), 1 if " +
-		"no node answered, or refused to. With --json what failed is printed to standard output too: \"code\" is absent, unsure, no_answer if no " +
-		"node answered, or another of the admin interface's, and \"error\" says more. \"value\" is null for a value that is no text: it is in \"value_base64\"."
+		"no node answered, or refused to. With --json, as of every command, what failed is printed to standard output too: \"code\" is absent, unsure, no_answer if " +
+		"no node answered, or another of the admin interface's, and \"error\" says more. \"value\" is null for a value that is no text: it is in \"value_base64\"; " +
+		"\"key_base64\" is there for a key that is none."
 }
 
 // Run prints a value as it is; a line end is added on a terminal only.
@@ -121,15 +156,8 @@ func (c *getCmd) Run(io *streams) error {
 	defer stop()
 	e, err := cl.Get(ctx, c.Key)
 	switch {
-	case errors.Is(err, context.Canceled):
-		return err
 	case err != nil:
-		if c.JSON {
-			if err := c.say(io, failed(c.Key, err), ""); err != nil {
-				return err
-			}
-		}
-		return ofEntry(err)
+		return ofEntry(c.Key, err)
 	case c.JSON:
 		return c.say(io, entryInJSON(c.Key, e), "")
 	}
@@ -142,9 +170,22 @@ func (c *getCmd) Run(io *streams) error {
 	return err
 }
 
+// keyInJSON is how a key stands in JSON.
+type keyInJSON struct {
+	Key   string `json:"key"`
+	Bytes []byte `json:"key_base64,omitempty"` // of a key that is no text
+}
+
+func inJSON(key string) keyInJSON {
+	if utf8.ValidString(key) {
+		return keyInJSON{Key: key}
+	}
+	return keyInJSON{key, []byte(key)}
+}
+
 // entry is what get prints of an entry with --json.
 type entry struct {
-	Key     string   `json:"key"`
+	keyInJSON
 	Value   *string  `json:"value"`                  // null: it is no text
 	Bytes   []byte   `json:"value_base64,omitempty"` // of a value that is no text
 	Version uint64   `json:"version,string"`
@@ -153,7 +194,7 @@ type entry struct {
 }
 
 func entryInJSON(key string, e node.Entry) entry {
-	out := entry{Key: key, Version: e.Version, TTL: e.TTL.Seconds(), Tags: e.Tags}
+	out := entry{keyInJSON: inJSON(key), Version: e.Version, TTL: e.TTL.Seconds(), Tags: e.Tags}
 	if utf8.Valid(e.Value) {
 		text := string(e.Value)
 		out.Value = &text
@@ -163,28 +204,11 @@ func entryInJSON(key string, e node.Entry) entry {
 	return out
 }
 
-// codeNoAnswer is of what no node has answered to.
-const codeNoAnswer = "no_answer"
-
-// failure is what get prints with --json when it has no value.
-type failure struct {
-	Key string `json:"key"`
-	api.Error
-}
-
-func failed(key string, err error) failure {
-	var refused *api.Error
-	if errors.As(err, &refused) {
-		return failure{key, *refused}
-	}
-	return failure{key, api.Error{Code: codeNoAnswer, Text: err.Error()}}
-}
-
 type setCmd struct {
 	Key   string         `arg:"" help:"The key."`
 	Value string         `arg:"" help:"The value; - reads it from standard input."`
 	TTL   *time.Duration `name:"ttl" placeholder:"TIME" help:"Time to live, such as 30m; 0: no end. Default: that of the node."`
-	Tag   []string       `placeholder:"TAG" help:"Tag by which entries can be invalidated together; may be given again. Default: none."`
+	Tag   []string       `sep:"none" placeholder:"TAG" help:"Tag by which entries can be invalidated together; may be given again. Default: none."`
 	target
 }
 
@@ -201,9 +225,12 @@ func (c *setCmd) Run(s *streams) error {
 	value := []byte(c.Value)
 	if c.Value == "-" {
 		var err error
-		if value, err = io.ReadAll(s.in); err != nil {
+		if value, err = io.ReadAll(io.LimitReader(s.in, maxValue+1)); err != nil {
 			return err
 		}
+	}
+	if len(value) > maxValue {
+		return usage("the value is over %s, which is the most that a node can be made to take (--max-value of serve)", sizeText(maxValue))
 	}
 	cl, err := c.dial()
 	if err != nil {
@@ -281,7 +308,7 @@ func (c *touchCmd) Run(io *streams) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := cl.Touch(ctx, c.Key, c.TTL); err != nil {
-		return ofEntry(err)
+		return ofEntry(c.Key, err)
 	}
 	return c.say(io, api.Done{OK: true}, "touched")
 }
@@ -297,7 +324,7 @@ func (s *streams) confirm(yes bool, question string) error {
 	fmt.Fprint(s.err, question+" Type yes: ")
 	var reply string
 	if _, err := fmt.Fscanln(s.in, &reply); err != nil || reply != "yes" {
-		return errors.New("left as it is")
+		return &api.Error{Code: codeDeclined, Text: "left as it is"}
 	}
 	return nil
 }

@@ -1,0 +1,93 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/huddle-cache/huddle/cmd/internal/api"
+)
+
+// With --json each command says on standard output what failed, so that scripts need not read sentences.
+func TestFailuresInJSON(t *testing.T) {
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusGatewayTimeout)
+		_ = json.NewEncoder(w).Encode(api.Error{Code: api.CodeUnconfirmed, Text: "not confirmed"})
+	}))
+	defer ts.Close()
+	run := func(admin, args string) (code int, f failure) {
+		t.Helper()
+		var out bytes.Buffer
+		code = Main(append(strings.Fields(args), "--json", "--admin", admin), strings.NewReader(""), &out, io.Discard)
+		if err := json.Unmarshal(out.Bytes(), &struct {
+			*api.Error
+			Key *string `json:"key"`
+		}{Error: &f.Error}); err != nil {
+			t.Errorf("%s: %v in %q", args, err, out.String())
+		}
+		return code, f
+	}
+	for _, args := range []string{
+		"get k", "set k v", "del k", "del k l", "touch k 1m", "clear --yes", "invalidate t", "revoke-user 7",
+		"status", "members", "ring", "ring k", "top", "forget n1 --yes",
+	} {
+		if code, f := run(ts.Listener.Addr().String(), args); code != exitFailure || f.Code != api.CodeUnconfirmed || !strings.Contains(f.Text, "not confirmed") {
+			t.Errorf("%s: code %d, %+v", args, code, f.Error)
+		}
+		if code, f := run("127.0.0.1:1", args); code != exitFailure || f.Code != codeNoAnswer || !strings.Contains(f.Text, "no node answers") {
+			t.Errorf("%s, and no node: code %d, %+v", args, code, f.Error)
+		}
+	}
+	for _, args := range []string{"clear", "forget n1", "touch k 876001h", "top --every 1ms"} {
+		if code, f := run("127.0.0.1:1", args); code != exitUsage || f.Code != api.CodeInvalid || f.Text == "" {
+			t.Errorf("%s: code %d, %+v", args, code, f.Error)
+		}
+	}
+}
+
+// A key that is no UTF-8 is not taken for another, a tag may have commas, and a value is read to the largest there can be and no further.
+func TestArgumentsAreTakenAsTheyStand(t *testing.T) {
+	var path string
+	var tags []string
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, tags = r.URL.Path, r.URL.Query()["tag"]
+		_, _ = io.WriteString(w, `{"ok":true,"existed":true}`)
+	}))
+	defer ts.Close()
+	run := func(in io.Reader, args ...string) (int, string) {
+		var out bytes.Buffer
+		code := Main(append(args, "--admin", ts.Listener.Addr().String()), in, &out, &out)
+		return code, out.String()
+	}
+	if code, text := run(nil, "set", "\xff", "v", "--tag", "a,b", "--tag", `c\,d`, "--tag", " "); code != exitOK ||
+		path != "/api/v1/entries/\xff" || !slices.Equal(tags, []string{"a,b", `c\,d`, " "}) {
+		t.Errorf("code %d, %s: %q with the tags %q", code, text, path, tags)
+	}
+	if code, text := run(nil, "invalidate", "a,b"); code != exitOK || !slices.Equal(tags, []string{"a,b"}) {
+		t.Errorf("code %d, %s: the tags %q", code, text, tags)
+	}
+	if code, text := run(nil, "get", "\xff", "--json"); code != exitOK || !strings.Contains(text, `"key_base64": "/w=="`) {
+		t.Errorf("code %d, %s", code, text)
+	}
+	var endless endlessZeros
+	if code, text := run(&endless, "set", "k", "-"); code != exitUsage || !strings.Contains(text, "over 16MB") || endless > maxValue+1 {
+		t.Errorf("code %d, %s; %d bytes are read", code, text, endless)
+	}
+}
+
+// endlessZeros counts what is read of it.
+type endlessZeros int
+
+func (n *endlessZeros) Read(p []byte) (int, error) {
+	if *n > 64<<20 {
+		return 0, io.EOF // so that who reads all fails, and does not run out of memory
+	}
+	clear(p)
+	*n += endlessZeros(len(p))
+	return len(p), nil
+}
