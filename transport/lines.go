@@ -38,7 +38,7 @@ func (g *gossipTransport) dial(ctx context.Context, addr string, purpose byte) (
 	_ = conn.SetWriteDeadline(time.Now().Add(lineTimeout))
 	if _, err := conn.Write(prelude); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("dial %s: %w", addr, explainTLS(err))
+		return nil, fmt.Errorf("dial %s: %w", addr, g.t.creds.explain(err))
 	}
 	_ = conn.SetWriteDeadline(time.Time{})
 	return conn, nil

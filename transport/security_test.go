@@ -80,13 +80,13 @@ func TestOwnCertificates(t *testing.T) {
 		ours, theirs string // what the dialler and the acceptor are told; empty: nothing, a session stands
 	}{
 		"of the same authority":   {c.secrets(time.Hour, both...), "", ""},
-		"of another":              {stranger.secrets(time.Hour, both...), "another key", "does not accept"},
+		"of another":              {stranger.secrets(time.Hour, both...), "is of no authority that is accepted here", "does not accept the certificate"},
 		"for servers only":        {c.secrets(time.Hour, x509.ExtKeyUsageServerAuth), "hung up", "is not for this"},
 		"expired":                 {c.secrets(-time.Second, both...), "hung up", "has expired"},
-		"a key instead":           {Secrets{Key: testKey(1)}, "another key", "does not accept"},
+		"a key instead":           {Secrets{Key: testKey(1)}, "has a certificate of its own, and this side a key", "does not accept the certificate"},
 		"nothing":                 {Secrets{}, "does it have a key that this node lacks", "it has no key"},
 		"authorities of both":     {joint(c.secrets(time.Hour, both...), stranger), "", ""},
-		"another's, but trusting": {joint(stranger.secrets(time.Hour, both...), c), "hung up", "another key"},
+		"another's, but trusting": {joint(stranger.secrets(time.Hour, both...), c), "hung up", "is of no authority that is accepted here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rb.note(func() { rb.refused = nil })

@@ -104,7 +104,7 @@ func (c *credentials) client(ctx context.Context, conn net.Conn, speaks string) 
 	s := &secured{Conn: tls.Client(conn, c.config(x509.ExtKeyUsageServerAuth, speaks)), usage: x509.ExtKeyUsageServerAuth, since: c.now()}
 	if err := s.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, explainTLS(err)
+		return nil, c.explain(err)
 	}
 	return s, nil
 }
@@ -117,7 +117,7 @@ func (c *credentials) server(conn net.Conn) (*secured, error) {
 		usage: x509.ExtKeyUsageClientAuth, since: c.now(),
 	}
 	if err := s.Handshake(); err != nil {
-		return nil, explainTLS(err)
+		return nil, c.explain(err)
 	}
 	b.left = unbounded
 	return s, nil
@@ -155,8 +155,10 @@ type handshakeError struct {
 func (e *handshakeError) Error() string { return e.text + " (" + e.cause.Error() + ")" }
 func (e *handshakeError) Unwrap() error { return e.cause }
 
-// explainTLS says what is likely wrong in words of the configuration.
-func explainTLS(err error) error {
+// explain says what is likely wrong in words of the configuration: that of certificates knows no key, and no cluster label. c is nil where
+// nothing is secured.
+func (c *credentials) explain(err error) error {
+	certificates := c != nil && c.trust.Load().name == ""
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -166,14 +168,21 @@ func explainTLS(err error) error {
 	switch {
 	case errors.Is(err, errUnproved):
 		text = "it sends more than a handshake takes"
-	case errors.As(err, &unknown), errors.As(err, &name):
+	case errors.As(err, &name):
+		text = "the other side has a certificate of its own, and this side a key"
+	case errors.As(err, &unknown) && certificates:
+		text = "the certificate of the other side is of no authority that is accepted here (Authorities, --tls-ca)"
+	case errors.As(err, &unknown):
 		text = "the other side has another key, or another cluster label"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		text = "the certificate of the other side has expired, or the clocks differ"
 	case errors.As(err, &invalid):
 		text = "the certificate of the other side is not for this"
 	case errors.As(err, &remote) && remote.Op == "remote error", errors.As(err, &alert):
-		text = "the other side does not accept the key, or the cluster label, or the certificate"
+		text = "the other side does not accept the key, or the cluster label"
+		if certificates {
+			text = "the other side does not accept the certificate of this side: is its authority one of those there (Authorities, --tls-ca)?"
+		}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		text = "the other side hung up during the handshake: has it no key?"
 	}

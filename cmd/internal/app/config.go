@@ -81,6 +81,9 @@ func (cfg Config) Check() error {
 	if cfg.Node.HashTokens && cfg.Files.Key == "" {
 		return usagef("--hash-tokens needs a key to hash with: make one with \"huddle keygen FILE\", and give every node the same --key-file FILE")
 	}
+	if cfg.Files.Key != "" && cfg.Files.Cert != "" && !cfg.Node.HashTokens {
+		return usagef("--key-file secures nothing beside --tls-cert, which takes its place: leave one of them out; with --hash-tokens the key is what tokens are hashed with")
+	}
 	if cfg.Files.RESPCert != "" && tcpOnly(cfg.RESP) == "" {
 		return usagef("--resp-tls-cert is for a --resp of host:port")
 	}

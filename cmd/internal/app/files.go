@@ -79,6 +79,28 @@ func (f Files) load() (c contents, err error) {
 	return c, err
 }
 
+// stranger tells why a node with the same authorities would not accept this one's certificate; nil: it would, or there is none. Authorities that know each
+// other's nodes and not their own are of use as well, so it is no mistake by itself.
+func (c contents) stranger() error {
+	if c.secrets.Certificate == nil {
+		return nil
+	}
+	between := x509.NewCertPool()
+	for _, der := range c.secrets.Certificate.Certificate[1:] {
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(cert)
+		}
+	}
+	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
+		if _, err := c.secrets.Certificate.Leaf.Verify(x509.VerifyOptions{
+			Roots: c.secrets.Authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // check tells which flags go together.
 func (f Files) check() error {
 	set := func(paths ...string) (n int) {

@@ -105,7 +105,15 @@ func (w *watcher) look(n *node.Node, asked bool) bool {
 		w.resp.Store(next.resp)
 	}
 	w.cfg.Logger.Info("secrets have been read again and are in use", w.names(next)...)
+	w.warn()
 	return true
+}
+
+// warn says that other nodes will hardly accept this one: else it is in sync, all alone.
+func (w *watcher) warn() {
+	if err := w.now.stranger(); err != nil {
+		w.cfg.Logger.Warn("nodes with the same --tls-ca do not accept the --tls-cert of this one, which has to serve for servers and clients", "error", err)
+	}
 }
 
 func tokensOf(c contents) string {
@@ -118,6 +126,7 @@ func tokensOf(c contents) string {
 
 // begin says which keys the node starts with, so that they can be compared before a rotation, and who else may read them.
 func (w *watcher) begin() {
+	w.warn()
 	if w.cfg.Files.Key == "" {
 		return
 	}

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/huddle-cache/huddle/node"
+)
+
+// selfSigned is a certificate that is its own authority.
+func selfSigned(t *testing.T, life time.Duration, usages ...x509.ExtKeyUsage) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life), ExtKeyUsage: usages,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// A node whose certificate the others will not accept says so at once: else all that it says is that it is in sync, alone.
+func TestACertificateThatTheOthersWillNotAccept(t *testing.T) {
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	own, other := selfSigned(t, time.Hour, both...), selfSigned(t, time.Hour, both...)
+	servers, expired := selfSigned(t, time.Hour, x509.ExtKeyUsageServerAuth), selfSigned(t, -time.Minute, both...)
+	for about, c := range map[string]struct {
+		cert, authority *tls.Certificate
+		warned          bool
+	}{
+		"none":             {nil, nil, false},
+		"of the authority": {own, own, false},
+		"of another":       {own, other, true},
+		"for servers only": {servers, servers, true},
+		"expired":          {expired, expired, true},
+	} {
+		var log bytes.Buffer
+		w := &watcher{cfg: Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		if c.cert != nil {
+			w.now.secrets = node.Secrets{Certificate: c.cert, Authorities: x509.NewCertPool()}
+			w.now.secrets.Authorities.AddCert(c.authority.Leaf)
+		}
+		w.begin()
+		if strings.Contains(log.String(), "do not accept the --tls-cert of this one") != c.warned {
+			t.Errorf("%s: %q", about, log.String())
+		}
+	}
+}
