@@ -67,7 +67,8 @@ type Config struct {
 	// ExpelAfter: a member silent for so long is expelled from the view. It is no shorter than Lease. Default: two leases, and at
 	// least 2 s.
 	ExpelAfter time.Duration
-	// ForgetAfter: a node without a majority for so long starts over, empty. 0 means the default, 10 min; negative means never.
+	// ForgetAfter: a node without a majority for so long starts over, empty but for its revocations. 0 means the default, 10 min;
+	// negative means never.
 	ForgetAfter time.Duration
 	// Settle: on a cold start with Join, a node founds the cluster once it has met no new node for this long. Default 1 s.
 	Settle time.Duration

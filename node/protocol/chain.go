@@ -61,11 +61,11 @@ func (m *Machine) watchMajority(now int64) {
 		}
 	}
 	if for_ > m.cfg.ExpelAfter && !m.enough(len(m.lay.ids)-dead) {
-		m.startOver("a majority of the view has died")
+		m.dissolve("a majority of the view has died")
 		return
 	}
 	if m.cfg.ForgetAfter > 0 && for_ > m.cfg.ForgetAfter {
-		m.startOver("no majority for ForgetAfter")
+		m.dissolve("no majority for ForgetAfter")
 		return
 	}
 	if len(m.forgotten) > 0 && for_ > m.cfg.ExpelAfter {
@@ -81,7 +81,7 @@ func (m *Machine) watchMajority(now int64) {
 			}
 		}
 		if alive >= quorum(counted) && m.lay.has(m.self.Id) {
-			m.startOver("lost members forgotten on request: " + strings.Join(slices.Sorted(maps.Keys(m.forgotten)), ", "))
+			m.dissolve("lost members forgotten on request: " + strings.Join(slices.Sorted(maps.Keys(m.forgotten)), ", "))
 		}
 	}
 }
@@ -144,6 +144,12 @@ func (m *Machine) betterChain() bool {
 	return false
 }
 
+// dissolve gives up the chain itself, and not only this node's place in it.
+func (m *Machine) dissolve(why string) {
+	m.carry()
+	m.startOver(why)
+}
+
 // startOver gives up the chain: everything held here is dropped, and the process goes on as a new member.
 func (m *Machine) startOver(why string) {
 	m.env.Event("started-over", "", why)
@@ -175,6 +181,7 @@ func (m *Machine) startOver(why string) {
 		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0
 		p.downAt = m.now()
 	}
+	m.revokeAgain()
 	m.failAllOps()
 	m.foundAfter = m.now() + m.cfg.Settle + m.cfg.ExpelAfter
 	m.env.Reincarnate(m.self)

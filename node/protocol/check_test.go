@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -216,6 +217,9 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	if c.seen[e.Value] = true; c.refused[e.Value] {
 		c.fail("%s read (%s) %s=%s, which was refused to whom wrote it", p.name, how, token, w.value)
 	}
+	if c.s.cfg.forget > 0 { // a part may serve what another has replaced
+		return
+	}
 	if at, ok := c.revoked[token]; ok && at < begin && !c.s.cfg.careful {
 		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once: P5 reaches as far as P2
 	} else if ok && at < begin {
@@ -351,6 +355,20 @@ func (c *checker) load(p *simProc, key int) {
 	})
 }
 
+// finality judges that what was revoked in any part, and no member of which has died, is revoked everywhere once the parts have met (P5).
+func (c *checker) finality() {
+	for _, token := range slices.Sorted(maps.Keys(c.revoked)) {
+		for _, p := range c.s.procs {
+			if holder, _ := p.m.lay.holds(p.id, partOf(token)); !holder {
+				continue
+			}
+			if e := p.m.store.Get(partOf(token), token); e == nil || e.Kind != store.Revoked {
+				c.fail("P5: %s, revoked at %.3f, is not revoked at %s: %+v", token, f(c.revoked[token]), p.name, e)
+			}
+		}
+	}
+}
+
 // end judges what must hold once the faults have ceased: the cluster is one and in sync (P4), and, if at most
 // Replicas-1 nodes died at a time, nothing confirmed has been lost (P2).
 func (c *checker) end() {
@@ -372,6 +390,9 @@ func (c *checker) end() {
 		}
 		c.fail("not healed %.0f s after the last fault", f(c.s.cfg.quiet))
 		return
+	}
+	if c.s.cfg.forget > 0 {
+		c.finality()
 	}
 	if !c.s.cfg.careful {
 		return

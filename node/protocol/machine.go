@@ -222,6 +222,7 @@ type Machine struct {
 	givenUp       int             // in this step, see tellGivenUp
 	holders       int
 	recalls       recalls
+	carried       carried
 	unparking     bool
 
 	allowance   int64 // bytes that may be pulled now
@@ -655,6 +656,7 @@ func (m *Machine) Tick(next int64) {
 		m.tickWrites()
 		m.sweepHolders(now, next)
 	}
+	m.revokeAgain()
 	m.tickOps(now)
 	m.tickCuts(now)
 	m.tellGivenUp("for their time is up")

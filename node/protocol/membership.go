@@ -157,7 +157,7 @@ func (m *Machine) tickMembership(now int64) {
 		return
 	}
 	if m.betterChain() {
-		m.startOver("another cluster is larger; joining it")
+		m.dissolve("another cluster is larger; joining it")
 		return
 	}
 	m.report(now)

@@ -223,6 +223,28 @@ func TestPromisesAsSessionsLinger(t *testing.T) { play(t, max(1, *simSchedules/4
 // TestNoLoss plays schedules under the premise of P2.
 func TestNoLoss(t *testing.T) { play(t, max(1, *simSchedules/4), careful) }
 
+// parted is a schedule in which parts that are cut off for long start over, and later meet. All nodes hold all, for a part keeps what its members have.
+func parted(seed int64) simConfig {
+	cfg := schedule(seed)
+	cfg.nodes, cfg.replicas, cfg.holders, cfg.highWater = 3+int(seed%3), 5, 0, 0
+	cfg.forget, cfg.duration = sec, 40*sec
+	cfg.faults = map[string]float64{"split": 2, "isolate": 2, "break": 0.5, "pause": 0.5}
+	return cfg
+}
+
+// TestRevocationsOutliveParts plays schedules in which parts of the cluster start over without the others, and then meet.
+func TestRevocationsOutliveParts(t *testing.T) {
+	play(t, max(1, *simSchedules/4), parted)
+	failed, _, _ := runSchedules(5, 1, func(seed int64) simConfig {
+		cfg := parted(seed)
+		cfg.mutant = "leave-revocations"
+		return cfg
+	})
+	if len(failed) == 0 {
+		t.Error("who starts over leaves its revocations behind, and that does not show")
+	}
+}
+
 // TestMutants switches one rule off at a time: the checker must see it within the schedules stated.
 func TestMutants(t *testing.T) {
 	for mutant, within := range mutants {

@@ -58,6 +58,7 @@ type simConfig struct {
 	repair    int64   // Config.RepairRate
 	highWater int     // Config.HighWater, in messages; 0: none
 	holders   int     // Config.MaxHolders; 0: enough
+	forget    int64   // Config.ForgetAfter; parts found clusters of their own, and only P5 is judged, at the end. 0: not within the schedule
 	late      int     // nodes that start together some seconds later, beside the first ones
 	provoke   bool    // faults strike as views are accepted and adopted
 	sharp     bool    // operations in dense bursts, with more writes and cuts
@@ -195,9 +196,13 @@ func (s *sim) start(slot int) *simProc {
 	if s.cfg.holders > 0 {
 		holders = s.cfg.holders
 	}
+	forget, expect := 600*sec, s.expect
+	if s.cfg.forget > 0 {
+		forget, expect = s.cfg.forget, 0
+	}
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
-		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: 600 * sec, Expect: s.expect, Settle: sec / 2, Retention: 3600 * sec,
+		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: forget, Expect: expect, Settle: sec / 2, Retention: 3600 * sec,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
 		MaxHolders: holders, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
@@ -294,7 +299,7 @@ func (p *simProc) Event(kind, member, text string) {
 		return
 	}
 	v := p.m.lay.view
-	if v.Number == 1 { // a new cluster is empty: it has forgotten the revocations too (DESIGN.md, windows)
+	if v.Number == 1 && p.s.cfg.forget == 0 { // a new cluster is empty: the revocations that all who held them have lost are forgotten too (DESIGN.md, windows)
 		p.s.check.revoked = map[string]int64{}
 	}
 	key := [2]uint64{v.Chain, v.Number}
@@ -350,7 +355,7 @@ func (s *sim) gossip() {
 			continue
 		}
 		for _, p := range s.procs {
-			if news := q.news(); p != q && (p.heard[q] != news || s.chance(0.02)) { // it may repeat itself
+			if news := q.news(); p != q && (p.heard[q] != news || s.chance(0.02) || s.cfg.forget > 0 && s.cut[[2]int{q.slot, p.slot}]) { // it may repeat itself
 				s.tell(p, q)
 			}
 		}
@@ -390,6 +395,9 @@ func (s *sim) tell(p, q *simProc) {
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
 		p.heard[q] = q.news()
+		p.m.Gone(q.id)
+	case s.cfg.forget > 0 && !q.gone && !q.paused && s.chance(0.2):
+		p.heard[q] = simNews{} // it is told when they meet again
 		p.m.Gone(q.id)
 	}
 }

@@ -70,7 +70,7 @@ var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave",
 
 // do does one mischief to a process.
 func (s *sim) do(kind string, p *simProc) {
-	if p.gone || s.doomed[p.slot] || s.quietNow || s.cfg.careful && !s.allInSync() {
+	if p.gone || s.doomed[p.slot] || s.quietNow || (s.cfg.careful || s.cfg.forget > 0) && !s.allInSync() {
 		return
 	}
 	n := len(s.procs)

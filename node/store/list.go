@@ -37,6 +37,11 @@ func (s *Store) Keys(p int) []string {
 	return keys
 }
 
+// Revocations returns the partition's revocations, in no order.
+func (s *Store) Revocations(p int) []*Entry {
+	return s.collect(p, func(e *Entry) bool { return e.Kind == Revoked })
+}
+
 // Count is the number of Keys.
 func (s *Store) Count(p int) int {
 	n := 0
