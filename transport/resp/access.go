@@ -165,7 +165,7 @@ func (c *client) readAll(keys [][]byte) []lookup {
 		defer end()
 		each := int(c.srv.readSize.Load())
 		c.aheadHeld.hold(each * len(slow)) // until it is known what they take
-		spread(len(slow), fanOut, func(n int) {
+		spread(len(slow), func(n int) {
 			i := slow[n]
 			defer c.aheadHeld.giveBack(each)
 			if i > 0 && size.Load() > aheadBytes {
@@ -221,7 +221,7 @@ func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take 
 			ask, end = c.asking()
 			defer end()
 		}
-		spread(len(slow), fanOut, func(n int) {
+		spread(len(slow), func(n int) {
 			if failed.Load() != nil {
 				return
 			}
@@ -245,8 +245,8 @@ func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take 
 	return nil
 }
 
-// spread calls do for 0 to n-1, so many of them at the same time, and returns when all are done.
-func spread(n, width int, do func(i int)) {
+// spread calls do for 0 to n-1, several at the same time, and returns when all are done.
+func spread(n int, do func(i int)) {
 	switch n {
 	case 0:
 		return
@@ -256,7 +256,7 @@ func spread(n, width int, do func(i int)) {
 	}
 	var wg sync.WaitGroup
 	work := make(chan int)
-	for range min(n, width) {
+	for range min(n, fanOut) {
 		wg.Go(func() {
 			for i := range work {
 				do(i)
@@ -331,21 +331,30 @@ func (c *client) unset(key []byte, ifVersion uint64) (bool, error) {
 	return c.removeBy(c.srv.unset.Unset, key, ifVersion)
 }
 
-func (c *client) removeBy(how func(context.Context, string, uint64) (bool, error), key []byte, ifVersion uint64) (bool, error) {
+func (c *client) removeBy(how remover, key []byte, ifVersion uint64) (bool, error) {
 	at, watched := c.tx.guards(key)
 	if watched && ifVersion == 0 {
 		ifVersion = at.version
 	}
-	before, _ := c.srv.now(key)
-	existed, err := how(c.context(), string(key), ifVersion)
-	if err = asUnconfirmed(err); err == nil {
-		c.srv.removed(string(key), before)
-	}
+	existed, err := c.srv.removeBy(c.context(), how, key, ifVersion)
 	if watched && errors.Is(err, ErrCondition) {
 		return false, c.conflict(key)
 	}
 	c.tx.wrote(key, err)
 	return existed, err
+}
+
+// remover is Backend.Remove, or UnsetBackend.Unset.
+type remover func(ctx context.Context, key string, ifVersion uint64) (existed bool, err error)
+
+// removeBy deletes a key, and with it the parts of a set that it is known to hold.
+func (s *Server) removeBy(ctx context.Context, how remover, key []byte, ifVersion uint64) (bool, error) {
+	before, _ := s.now(key)
+	existed, err := how(ctx, string(key), ifVersion)
+	if err == nil {
+		s.removed(string(key), before)
+	}
+	return existed, asUnconfirmed(err)
 }
 
 // removeAsSeen deletes a key on condition that it is as it was seen, and tells whether it was there.

@@ -54,12 +54,13 @@ type client struct {
 	aheadMost int            // reads that are made together at most; 0: mostAhead
 	made      []plannedWrite // writes made for the commands at the start of rest
 	ctx       *bounded       // of the present command; nil until it is needed
+	late      bool           // a command of the batch has needed all of its time
 	tx        transaction
 
-	holds      *held     // the replies before those of the present command
-	before     int       // how much of out was there when the present command began
-	waitsSince time.Time // when the first command of the present batch had to wait; zero: none had to
-	slowWrites int       // of the last writes of a pipeline, one after the other
+	before    int       // how much of out is of commands before the present one
+	meanwhile meanwhile // sends that, if the present one takes time
+
+	slowWrites int // of the last writes of a pipeline, one after the other
 }
 
 func newClient(s *Server, conn net.Conn) *client {
@@ -137,7 +138,6 @@ func (c *client) answer() outcome {
 		case c.dead:
 			return gone
 		case c.polled != nil && c.polled.begun.on:
-			c.holdBegun()
 			return begins
 		case c.blocked() || len(c.rest) > 0:
 			return waits
@@ -176,7 +176,7 @@ func (c *client) next() ([][][]byte, bool) {
 		// One at a time, for the next may be AUTH.
 		lim = limits{args: maxArgsNoAuth, bulk: maxCommandNoAuth, frame: maxCommandNoAuth, commands: 1, strict: true}
 	}
-	c.args, c.batch, c.waitsSince = c.args[:0], c.batch[:0], time.Time{}
+	c.args, c.batch = c.args[:0], c.batch[:0]
 	for len(c.batch) < lim.commands {
 		n := len(c.args)
 		args, ok := c.frames.quick(lim, c.args)
@@ -332,7 +332,6 @@ func (c *client) run() {
 		c.rest = c.rest[1:]
 		c.before = len(c.out)
 		c.dispatch(cmd, args)
-		c.endHold()
 		if c.over != nil {
 			c.tooMuch(c.before)
 		}
@@ -344,6 +343,7 @@ func (c *client) run() {
 				c.out = c.out[:c.before]
 			}
 		}
+		c.endMeanwhile()
 		if c.polled != nil && len(c.ahead) == 0 {
 			c.ahead, c.polled.one[0] = nil, lookup{} // or else it would keep what it has read alive
 		}
@@ -354,7 +354,7 @@ func (c *client) run() {
 		}
 	}
 	c.forgetAhead()
-	c.rest, c.made = nil, nil
+	c.rest, c.made, c.late = nil, nil, false
 	// A buffer that has been replaced is not to be kept alive by the arguments of the past.
 	clear(c.args)
 	clear(c.batch)
@@ -394,38 +394,36 @@ func (c *client) takesLong(cmd *command, args [][]byte) bool {
 	return cmd.walks && (len(c.ahead[0].entry.Value) > large || len(args) > many)
 }
 
-// context returns the context of the present command, made when it is first asked for: the command is about to wait.
+// context returns the context of the present command, made when it is first asked for.
 func (c *client) context() context.Context {
 	if c.ctx == nil {
-		c.hold()
-		c.ctx = newBounded(c.srv.ctx, c.patient())
+		c.ctx = newBounded(c.srv.ctx, c.timeout())
+		c.sendMeanwhile()
 	}
 	return c.ctx
 }
 
-// leastTime is the part of Config.Timeout that a command has in any case, and more than it takes where nobody is out of reach.
-const leastTime = 20
-
-// patient is how long the present command may take: Config.Timeout, counted from when the first command of what was received together had to wait, or
-// else many of them that wait in vain would hold up the client for so long each. Of an EXEC each has its own.
-func (c *client) patient() time.Duration {
-	timeout := c.srv.cfg.Timeout
-	switch {
-	case c.tx.running:
-		return timeout
-	case c.waitsSince.IsZero():
-		c.waitsSince = time.Now()
-		return timeout
-	}
-	return max(timeout-time.Since(c.waitsSince), timeout/leastTime)
-}
-
 func (c *client) endContext() {
 	if c.ctx != nil {
+		if c.ctx.late() {
+			c.noteLate()
+		}
 		c.ctx.end()
 		c.ctx = nil
 	}
 }
+
+// timeout is what a command may take. There may be thousands in a batch: once one has needed all of its time, it is not waited so long for each of
+// those after it.
+func (c *client) timeout() time.Duration {
+	if c.late {
+		return min(c.srv.cfg.Timeout, lateTimeout)
+	}
+	return c.srv.cfg.Timeout
+}
+
+// noteLate notes that a command has needed all of its time. Of an EXEC none is begun any more but a deletion, which goes on by itself.
+func (c *client) noteLate() { c.late, c.tx.late = true, c.tx.running }
 
 // sleep pauses for d and tells whether ctx still runs.
 func sleep(ctx context.Context, d time.Duration) bool {

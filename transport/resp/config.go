@@ -18,12 +18,13 @@ const (
 
 // Limits that are not configurable.
 const (
-	unsureWait   = 25 * time.Millisecond // how long a read may take to become certain with WhenUnsure "miss"
-	maxArgs      = 128 << 10             // arguments of one command
-	maxAnnounced = 1 << 20               // a command announced with more arguments than this ends the connection
-	maxBulkBytes = 512 << 20             // an argument announced larger than this ends the connection
-	maxLineBytes = 64 << 10              // an inline command, or a length line
-	fanOut       = 32                    // backend calls under way for one command or for one run of pipelined reads
+	unsureWait   = 25 * time.Millisecond  // how long a read may take to become certain with WhenUnsure "miss"
+	lateTimeout  = 100 * time.Millisecond // how long a command may take behind one of its batch that has needed all of its time
+	maxArgs      = 128 << 10              // arguments of one command
+	maxAnnounced = 1 << 20                // a command announced with more arguments than this ends the connection
+	maxBulkBytes = 512 << 20              // an argument announced larger than this ends the connection
+	maxLineBytes = 64 << 10               // an inline command, or a length line
+	fanOut       = 32                     // backend calls under way for one command or for one run of pipelined reads
 	// What one reply may take, and what all clients together may take of memory at most; see memory.go.
 	maxReplyBytes = 64 << 20
 	maxBuffered   = 256 << 20
@@ -49,7 +50,8 @@ type Config struct {
 	Backend Backend
 	// WhenUnsure is Wait or Miss. Default Wait.
 	WhenUnsure string
-	// Timeout bounds each command, those of an EXEC too. When one of these has run out of time, those after it are not carried out. Default 5 s.
+	// Timeout bounds each command, those of an EXEC too. When one of these has run out of time, those after it are not carried out, unless they delete;
+	// when one of a pipeline has, those after it are given 100 ms each. Default 5 s.
 	Timeout time.Duration
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
 	// disconnected. What it sends meanwhile is received, as far as the limits of memory below let it, and gives it so much time

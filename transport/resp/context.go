@@ -9,8 +9,9 @@ import (
 // bounded is a context that ends at a time, with its parent, or by end. Its timer is made for the first who waits for its end: a
 // command that is answered from here never does, and the timer would be a good part of its cost.
 type bounded struct {
-	parent context.Context
-	until  time.Time
+	parent  context.Context
+	timeout time.Duration
+	until   time.Time
 
 	mu     sync.Mutex
 	ended  bool
@@ -19,7 +20,7 @@ type bounded struct {
 }
 
 func newBounded(parent context.Context, timeout time.Duration) *bounded {
-	return &bounded{parent: parent, until: time.Now().Add(timeout)}
+	return &bounded{parent: parent, timeout: timeout, until: time.Now().Add(timeout)}
 }
 
 // Deadline implements context.Context.
@@ -57,6 +58,12 @@ func (b *bounded) Err() error {
 	}
 	return nil
 }
+
+// late tells whether its time has run out.
+func (b *bounded) late() bool { return ranOut(b.timeout-time.Until(b.until), b.timeout) }
+
+// ranOut tells whether what took so long has needed all of its time, or nearly: a backend gives up a little before.
+func ranOut(took, timeout time.Duration) bool { return took >= timeout-timeout/4 }
 
 // end ends the context, if nothing has before.
 func (b *bounded) end() {

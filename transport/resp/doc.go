@@ -25,7 +25,7 @@
 //     confirmed in time with UNCONFIRMED (it may still take effect), one of a revoked key with REVOKED, one too many with BUSY.
 //   - The commands of one EXEC run one after the other, and none of the same connection comes between; but SETs and DELs of one key each that
 //     stand next to each other, of keys that differ and are not watched, are made at the same time. Once a command has run out of time
-//     (Config.Timeout) those after it are not carried out, and are answered so. Commands of others may come between:
+//     (Config.Timeout) those after it are not carried out, and are answered so; but DEL, UNLINK and FLUSHDB are. Commands of others may come between:
 //     EXEC is neither isolated nor all-or-nothing. WATCH compares the versions of the watched keys when EXEC starts, and the
 //     first write to a watched key inside the EXEC is made on condition that it is still of that version. So WATCH, GET, MULTI,
 //     SET, EXEC of one key loses no update. If that condition fails before anything was written, EXEC answers null, as Redis
@@ -66,6 +66,8 @@
 //   - A bulk string must end in CR LF, a first line too; Redis does not look.
 //   - SCAN takes no negative cursor. A pattern has at most 1 KiB, and matching ends with Config.Timeout. The pattern ** matches the empty key, which it does not in Redis 7.0.
 //
-// Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together. On
+// Connections are served at the same time, the commands of one connection in order. Replies of a pipeline are sent together, but
+// do not wait for a command after them that takes more than a millisecond. Once one of a pipeline has needed all of its time, which is then
+// what the cluster does to each, those after it are given little: a deletion that has been begun goes on by itself. On
 // Linux, connections without TLS share a few loops that answer what needs no waiting; see loop.go.
 package resp

@@ -219,13 +219,15 @@ func (f laterFake) Begin(ops []Op, ended func(i int, o Outcome)) {
 	}
 	end := func(i int) {
 		var o Outcome
+		ctx, cancel := context.WithTimeout(context.Background(), ops[i].Timeout)
+		defer cancel()
 		switch op := ops[i]; op.Kind {
 		case OpLookup:
-			o.Entry, o.Found, o.Err = f.Lookup(context.Background(), op.Key)
+			o.Entry, o.Found, o.Err = f.Lookup(ctx, op.Key)
 		case OpSet:
-			o.Err = f.Set(context.Background(), op.Key, op.Value, op.Args)
+			o.Err = f.Set(ctx, op.Key, op.Value, op.Args)
 		case OpRemove:
-			o.Found, o.Err = f.Remove(context.Background(), op.Key, 0)
+			o.Found, o.Err = f.Remove(ctx, op.Key, 0)
 		}
 		ended(i, o)
 	}

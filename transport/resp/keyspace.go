@@ -26,13 +26,8 @@ func cmdDel(c *client, args [][]byte) {
 			one(c.remove(key, 0))
 		}
 	} else {
-		spread(len(keys), fanOut, func(i int) {
-			before, _ := c.srv.now(keys[i])
-			existed, err := c.srv.cfg.Backend.Remove(ctx, string(keys[i]), 0)
-			if err == nil {
-				c.srv.removed(string(keys[i]), before)
-			}
-			one(existed, asUnconfirmed(err))
+		spread(len(keys), func(i int) {
+			one(c.srv.removeBy(ctx, c.srv.cfg.Backend.Remove, keys[i], 0))
 		})
 	}
 	if err := failed.Load(); err != nil {

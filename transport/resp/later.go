@@ -15,7 +15,7 @@ type begun struct {
 	left    atomic.Int32
 	size    atomic.Int64 // bytes of the values that were read
 	each    int          // what each of the reads is taken to bring, until it has ended
-	since   time.Time    // when reads were begun
+	since   time.Time    // when they were begun
 }
 
 // place is where the outcome of an operation belongs.
@@ -32,16 +32,14 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		return
 	}
 	l, b := c.polled.loop, &c.polled.begun
-	n := len(l.ops)
+	n, timeout := len(l.ops), c.timeout()
 	switch {
 	case cmd.reads:
-		timeout := c.patient()
 		if c.srv.cfg.WhenUnsure == Miss {
 			timeout = unsureWait
 		}
 		keys := c.readsFrom(args[1], c.rest[1:])
 		c.ahead = make([]lookup, len(keys))
-		b.since = time.Now()
 		b.size.Store(0)
 		b.each = int(c.srv.readSize.Load())
 		c.aheadHeld.hold(b.each * len(keys))
@@ -51,7 +49,6 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		}
 	case cmd.plan != nil:
 		c.made = c.plans(cmd, args, c.rest[1:], (*client).removable)
-		timeout := c.patient()
 		for i := range c.made {
 			p := &c.made[i]
 			op := Op{Kind: OpSet, Key: string(p.key), Value: p.stored, Args: p.args, Timeout: timeout}
@@ -65,7 +62,9 @@ func (c *client) begin(cmd *command, args [][]byte) {
 	if n = len(l.ops) - n; n > 0 {
 		b.left.Store(int32(n))
 		b.waiting.Store(true)
-		b.on = true
+		b.on, b.since = true, time.Now()
+		c.before = len(c.out)
+		c.sendMeanwhile()
 	}
 }
 
@@ -125,6 +124,7 @@ func (l *loop) returned() {
 	defer l.mu.Unlock()
 	for _, c := range l.ended {
 		c.polled.begun.on = false
+		c.endMeanwhile()
 		c.judge()
 	}
 	l.ready = append(l.ready, l.ended...)
@@ -132,14 +132,18 @@ func (l *loop) returned() {
 	l.ended = l.ended[:0]
 }
 
-// judge looks at reads that have ended: where the answer is not certain, a goroutine asks again, or it is a miss.
+// judge looks at what has ended. Where the answer is not certain, a goroutine asks again, or it is a miss.
 func (c *client) judge() {
+	took, timeout := time.Since(c.polled.begun.since), c.timeout()
+	if ranOut(took, timeout) {
+		c.noteLate()
+	}
 	c.ahead = c.untilDropped(c.ahead)
 	for i := range c.ahead {
 		switch a := &c.ahead[i]; {
 		case c.srv.cfg.WhenUnsure == Miss && missing(a.err):
 			*a = lookup{}
-		case errors.Is(a.err, ErrUnsure) && time.Since(c.polled.begun.since) < c.srv.cfg.Timeout/2:
+		case errors.Is(a.err, ErrUnsure) && took < timeout/2:
 			c.forgetAhead()
 			c.polled.again = true
 			return

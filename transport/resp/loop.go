@@ -33,7 +33,6 @@ type loop struct {
 	mu      sync.Mutex
 	clients map[int]*client // by socket
 	ended   []*client       // whose operations have
-	overdue []*client       // whose replies have been held back for long enough
 	over    bool            // the loop takes no client any more
 }
 
@@ -159,7 +158,6 @@ func (p *polled) take() bool {
 func (l *loop) turn() (busy bool) {
 	l.awake.Store(true)
 	l.returned()
-	l.sendOverdue()
 	all := l.ready
 	l.ready, l.last = l.last[:0], all
 	for some := range slices.Chunk(all, PrefetchMost) {
@@ -187,7 +185,7 @@ func (l *loop) turn() (busy bool) {
 	l.awake.Store(false)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.ended)+len(l.overdue) > 0 // who came after would have seen it asleep
+	return len(l.ended) > 0 // who came after would have seen it asleep
 }
 
 // serve answers what has been received.
@@ -364,6 +362,7 @@ func (l *loop) finish(c *client) {
 
 // forget is called when a client is about to end.
 func (l *loop) forget(c *client) {
+	c.endMeanwhile() // or it might send to another that has the number of the socket
 	if c.polled.login != nil {
 		c.polled.login.Stop() // it would keep the client in memory
 	}

@@ -108,7 +108,7 @@ func (t *tree) remove(key string, ifVersion uint64) error {
 // each calls do for 0 to n-1, several at the same time, and returns one of the errors.
 func each(n int, do func(i int) error) error {
 	var failed atomic.Pointer[error]
-	spread(n, fanOut, func(i int) {
+	spread(n, func(i int) {
 		if err := do(i); err != nil {
 			failed.CompareAndSwap(nil, &err)
 		}

@@ -79,7 +79,7 @@ func (s *Server) keysNow(ctx func() context.Context, all []member) []presence {
 	}
 	short, cancel := context.WithTimeout(ctx(), pruneWait)
 	defer cancel()
-	spread(len(slow), fanOut, func(i int) {
+	spread(len(slow), func(i int) {
 		if len(all[slow[i]].name) <= maxNameKey {
 			is[slow[i]] = of(s.ask(short, string(all[slow[i]].name), false))
 		}
@@ -164,7 +164,7 @@ func (t *tree) withoutGone(all []member) []member {
 	short, cancel := context.WithTimeout(t.ctx, pruneWait)
 	defer cancel()
 	dead := make([]bool, len(marked))
-	spread(len(marked), fanOut, func(i int) {
+	spread(len(marked), func(i int) {
 		dead[i] = t.s.removeAbsent(short, string(marked[i].name), Ticket{}) == nil
 	})
 	var out []member

@@ -100,7 +100,7 @@ func cmdMset(c *client, args [][]byte) {
 			one(c.store(args[i], value(i), SetArgs{}))
 		}
 	} else {
-		spread(len(order), fanOut, func(n int) {
+		spread(len(order), func(n int) {
 			i := order[n]
 			one(asUnconfirmed(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{})))
 		})

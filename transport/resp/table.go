@@ -19,6 +19,7 @@ type command struct {
 	atOnce            bool // takes next to no time, and logs nothing
 	reads             bool // calls client.read once, with its first argument, and changes nothing
 	walks             bool // reads, and goes through all of a hash
+	removes           bool // deletes what it names, and that goes on by itself once it is begun
 	keyless           bool // touches neither a key nor the keyspace
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
@@ -98,8 +99,8 @@ func commandTable() map[string]*command {
 
 		command{name: "mget", arity: -2, first: 1, last: -1, step: 1, run: cmdMget},
 		command{name: "mset", arity: -3, first: 1, last: -1, step: 2, write: true, run: cmdMset},
-		command{name: "del", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
-		command{name: "unlink", arity: -2, first: 1, last: -1, step: 1, write: true, run: cmdDel},
+		command{name: "del", arity: -2, first: 1, last: -1, step: 1, write: true, removes: true, run: cmdDel},
+		command{name: "unlink", arity: -2, first: 1, last: -1, step: 1, write: true, removes: true, run: cmdDel},
 		command{name: "rename", arity: 3, first: 1, last: 2, step: 1, write: true, run: cmdRename},
 		command{name: "renamenx", arity: 3, first: 1, last: 2, step: 1, write: true, run: cmdRenamenx},
 		command{name: "exists", arity: -2, first: 1, last: -1, step: 1, run: cmdExists},
@@ -113,8 +114,8 @@ func commandTable() map[string]*command {
 		command{name: "keys", arity: 2, run: cmdKeys},
 		command{name: "dbsize", arity: 1, run: cmdDBSize},
 		command{name: "randomkey", arity: 1, run: cmdRandomKey},
-		command{name: "flushdb", arity: -1, write: true, run: cmdFlush},
-		command{name: "flushall", arity: -1, write: true, run: cmdFlush},
+		command{name: "flushdb", arity: -1, write: true, removes: true, run: cmdFlush},
+		command{name: "flushall", arity: -1, write: true, removes: true, run: cmdFlush},
 	)
 	read := func(name string, arity int, run func(*client, [][]byte)) {
 		add(command{name: name, arity: arity, first: 1, last: 1, step: 1, reads: true, run: run})

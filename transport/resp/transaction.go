@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -16,6 +15,7 @@ type transaction struct {
 	watchedSize int // likewise
 
 	running  bool // EXEC is under way
+	late     bool // a command of it has needed all of its time
 	writes   int  // of this EXEC
 	conflict bool // a watched key was found changed
 }
@@ -159,6 +159,7 @@ func cmdExec(c *client, _ [][]byte) {
 		c.writeNullArray()
 		return
 	}
+	c.endContext() // that was for the comparison
 	queue := c.tx.queue
 	c.tx.open, c.tx.running = false, true
 	rest := c.rest
@@ -166,14 +167,12 @@ func cmdExec(c *client, _ [][]byte) {
 	defer func() { c.rest = rest }()
 	mark := len(c.out)
 	c.writeArray(len(queue))
-	c.endContext() // that was for the comparison
-	late := false
 	for i, args := range queue {
 		c.ran++
 		switch cmd := c.srv.find(args[0]); {
 		case len(c.made) > 0:
 			c.answerMade()
-		case late:
+		case c.tx.late && !cmd.removes:
 			c.fail(errLate)
 		case c.astray(cmd):
 			c.refuseAstray()
@@ -182,21 +181,13 @@ func cmdExec(c *client, _ [][]byte) {
 		default:
 			cmd.run(c, args)
 		}
-		late = c.endQueued() || late
+		c.endContext()
 		if c.tx.conflict && c.tx.writes == 0 {
 			c.out, c.over = c.out[:mark], nil
 			c.writeNullArray()
 			return
 		}
 	}
-}
-
-// endQueued ends a command of an EXEC, and tells whether its time has run out. Each has a time of its own, for there may be thousands of
-// them; but once one has needed all of its time no more are begun, or the client might wait so long for each.
-func (c *client) endQueued() (late bool) {
-	late = c.ctx != nil && errors.Is(c.ctx.Err(), context.DeadlineExceeded)
-	c.endContext()
-	return late
 }
 
 // watchedUnchanged compares the versions of the watched keys.

@@ -1,8 +1,6 @@
 package resp
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -31,28 +29,20 @@ const (
 // mostAhead bounds the writes of a pipeline that are made at the same time.
 const mostAhead = 256
 
-// perform makes a planned write. Within EXEC it is not for a key that is watched, and all have one time together; else each has its own. A
-// removal is begun in any case, for then it goes on by itself.
-func (c *client) perform(p *plannedWrite, timeout time.Duration) {
-	b, ctx := c.srv.cfg.Backend, c.context()
-	if !c.tx.running {
-		own := newBounded(c.srv.ctx, timeout)
-		defer own.end()
-		ctx = own
-	}
-	switch {
-	case !p.remove && errors.Is(ctx.Err(), context.DeadlineExceeded):
+// perform makes a planned write, in a time of its own, and tells whether that has run out. Within EXEC it is not for a key that is watched.
+func (c *client) perform(p *plannedWrite) (late bool) {
+	if c.tx.late && !p.remove {
 		p.err = errLate
-		return
-	case !p.remove:
+		return false
+	}
+	b, ctx := c.srv.cfg.Backend, newBounded(c.srv.ctx, c.timeout())
+	defer ctx.end()
+	if p.remove {
+		p.existed, p.err = c.srv.removeBy(ctx, b.Remove, p.key, 0)
+	} else {
 		p.err = asUnconfirmed(b.Set(ctx, string(p.key), p.stored, p.args))
-		return
 	}
-	before, _ := c.srv.now(p.key)
-	p.existed, p.err = b.Remove(ctx, string(p.key), 0)
-	if p.err = asUnconfirmed(p.err); p.err == nil {
-		c.srv.removed(string(p.key), before)
-	}
+	return ctx.late()
 }
 
 // performMany makes planned writes, none of which removes, at the same time.
@@ -91,30 +81,33 @@ func (c *client) makeAll(all []plannedWrite) {
 		c.performMany(all)
 		return
 	}
-	c.context() // made before it is shared
-	timeout := c.patient()
+	c.sendMeanwhile()
 	i := 0
 	for ; i < len(all) && c.slowWrites < slowTwice; i++ {
-		if _, here := c.srv.now(all[i].key); !here {
-			break // it waits for another node, which may be out of reach
-		}
 		begun := time.Now()
-		c.perform(&all[i], timeout)
+		if c.perform(&all[i]) {
+			c.noteLate()
+		}
 		if c.slowWrites++; time.Since(begun) < slowWrite {
 			c.slowWrites = 0
 		}
 	}
 	if rest := all[i:]; len(rest) > 0 {
-		var quick atomic.Bool
-		spread(len(rest), len(rest), func(i int) {
+		var quick, late atomic.Bool
+		spread(len(rest), func(i int) {
 			begun := time.Now()
-			c.perform(&rest[i], timeout)
+			if c.perform(&rest[i]) {
+				late.Store(true)
+			}
 			if time.Since(begun) < slowWrite {
 				quick.Store(true)
 			}
 		})
 		if quick.Load() {
 			c.slowWrites = 0
+		}
+		if late.Load() {
+			c.noteLate()
 		}
 	}
 }
