@@ -56,14 +56,14 @@ func clientList(c *client, args [][]byte) {
 	c.writeText(b.String())
 }
 
-func cmdConfig(c *client, args [][]byte) {
-	c.runSub(args,
+func configSubs() []sub {
+	return []sub{
 		sub{"get", -3, configGet},
 		sub{"set", -4, func(c *client, args [][]byte) {
 			c.writeError("ERR Unknown option or number of arguments for CONFIG SET - '" + cString(args[2], 128) + "'")
 		}},
 		sub{"resetstat", 2, cmdOK},
-	)
+	}
 }
 
 func configGet(c *client, args [][]byte) {
@@ -107,19 +107,17 @@ func configGet(c *client, args [][]byte) {
 	}
 }
 
-func cmdCommand(c *client, args [][]byte) {
-	if len(args) == 1 {
-		c.describeCommands(c.srv.commandNames())
-		return
-	}
-	c.runSub(args,
+func cmdCommand(c *client, _ [][]byte) { c.describeCommands(c.srv.commandNames()) }
+
+func commandSubs() []sub {
+	return []sub{
 		sub{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
 		sub{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
 		sub{"list", -2, commandList},
 		sub{"getkeys", -4, commandGetKeys},
 		sub{"info", -2, func(c *client, args [][]byte) {
 			if len(args) == 2 {
-				c.describeCommands(c.srv.commandNames())
+				cmdCommand(c, args)
 				return
 			}
 			names := make([]string, 0, len(args)-2)
@@ -128,7 +126,7 @@ func cmdCommand(c *client, args [][]byte) {
 			}
 			c.describeCommands(names)
 		}},
-	)
+	}
 }
 
 // commandList serves COMMAND LIST. No command is one of a module, nor has any a category.

@@ -188,31 +188,8 @@ func validName(b []byte) bool {
 
 func equalFold(b []byte, s string) bool { return strings.EqualFold(string(b), s) }
 
-// sub is one subcommand of CLIENT, CONFIG or COMMAND. arity counts as that of a command does.
-type sub struct {
-	name  string
-	arity int
-	run   func(c *client, args [][]byte)
-}
-
-// runSub runs the subcommand that args name.
-func (c *client) runSub(args [][]byte, subs ...sub) {
-	for _, s := range subs {
-		if !equalFold(args[1], s.name) {
-			continue
-		}
-		if len(args) != s.arity && (s.arity > 0 || len(args) < -s.arity) {
-			c.writeArity(strings.ToLower(string(args[0])) + "|" + s.name)
-			return
-		}
-		s.run(c, args)
-		return
-	}
-	c.unknownSub(args)
-}
-
-func cmdClient(c *client, args [][]byte) {
-	c.runSub(args,
+func clientSubs() []sub {
+	return []sub{
 		sub{"setinfo", 4, clientSetInfo},
 		sub{"setname", 3, func(c *client, args [][]byte) {
 			if msg := checkName(args[2]); msg != "" {
@@ -236,7 +213,7 @@ func cmdClient(c *client, args [][]byte) {
 		sub{"no-evict", 3, clientSwitch},
 		sub{"no-touch", 3, clientSwitch},
 		sub{"reply", 3, clientReply},
-	)
+	}
 }
 
 func clientSetInfo(c *client, args [][]byte) {

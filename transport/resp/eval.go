@@ -28,8 +28,8 @@ func cmdEvalsha(c *client, args [][]byte) {
 	})
 }
 
-func cmdScript(c *client, args [][]byte) {
-	c.runSub(args,
+func scriptSubs() []sub {
+	return []sub{
 		sub{"load", 3, func(c *client, args [][]byte) {
 			if s := c.srv.scripts.learn(args[2]); s != nil {
 				c.writeBulkString(s.sha)
@@ -51,7 +51,7 @@ func cmdScript(c *client, args [][]byte) {
 			c.srv.scripts.flush()
 			c.writeOK()
 		}},
-	)
+	}
 }
 
 // countedKeys returns the keys of a command that says at 2 how many there are, and what follows them. msg is the error, if any.

@@ -12,15 +12,16 @@ type command struct {
 	arity int // arguments with the name; negative: at least so many
 	// The keys, as COMMAND tells them: positions of the first and last, and the step between. 0: none.
 	first, last, step int
-	counted           bool // the keys begin at 3, and at 2 is how many there are
-	write             bool // for COMMAND
-	open              bool // allowed before the password is given
-	direct            bool // not queued by MULTI
-	atOnce            bool // takes next to no time, and logs nothing
-	reads             bool // calls client.read once, with its first argument, and changes nothing
-	walks             bool // reads, and goes through all of a hash
-	removes           bool // deletes what it names, and that goes on by itself once it is begun
-	keyless           bool // touches neither a key nor the keyspace
+	counted           bool  // the keys begin at 3, and at 2 is how many there are
+	write             bool  // for COMMAND
+	open              bool  // allowed before the password is given
+	direct            bool  // not queued by MULTI
+	atOnce            bool  // takes next to no time, and logs nothing
+	reads             bool  // calls client.read once, with its first argument, and changes nothing
+	walks             bool  // reads, and goes through all of a hash
+	removes           bool  // deletes what it names, and that goes on by itself once it is begun
+	keyless           bool  // touches neither a key nor the keyspace
+	subs              []sub // what its second argument may name
 	run               func(c *client, args [][]byte)
 	plan              func(args [][]byte) (plannedWrite, bool) // nil: what it writes does not follow from its arguments
 }
@@ -69,6 +70,7 @@ func commandTable() map[string]*command {
 	table := make(map[string]*command)
 	add := func(cmds ...command) {
 		for _, cmd := range cmds {
+			cmd.withSubs()
 			table[cmd.name] = &cmd
 		}
 	}
@@ -81,10 +83,10 @@ func commandTable() map[string]*command {
 		command{name: "hello", arity: -1, open: true, run: cmdHello},
 		command{name: "auth", arity: -2, open: true, run: cmdAuth},
 		command{name: "select", arity: 2, run: cmdSelect},
-		command{name: "client", arity: -2, run: cmdClient},
-		command{name: "command", arity: -1, run: cmdCommand},
+		command{name: "client", arity: -2, subs: clientSubs()},
+		command{name: "command", arity: -1, run: cmdCommand, subs: commandSubs()},
 		command{name: "info", arity: -1, run: cmdInfo},
-		command{name: "config", arity: -2, run: cmdConfig},
+		command{name: "config", arity: -2, subs: configSubs()},
 		command{name: "quit", arity: -1, atOnce: true, open: true, direct: true, run: cmdQuit},
 		command{name: "reset", arity: 1, atOnce: true, open: true, direct: true, run: cmdReset},
 		command{name: "readonly", arity: 1, atOnce: true, run: cmdOK},
@@ -108,7 +110,7 @@ func commandTable() map[string]*command {
 
 		command{name: "eval", arity: -3, counted: true, write: true, run: cmdEval},
 		command{name: "evalsha", arity: -3, counted: true, write: true, run: cmdEvalsha},
-		command{name: "script", arity: -2, run: cmdScript},
+		command{name: "script", arity: -2, subs: scriptSubs()},
 
 		command{name: "scan", arity: -2, run: cmdScan},
 		command{name: "keys", arity: 2, run: cmdKeys},
@@ -206,6 +208,9 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 	case !cmd.fits(len(args)):
 		c.reject(cmd, errArity(cmd.name))
 		return
+	case cmd.wrongSub(args) != "":
+		c.reject(cmd, cmd.wrongSub(args))
+		return
 	case !c.authed && !cmd.open:
 		c.reject(cmd, "NOAUTH Authentication required.")
 		return
@@ -293,14 +298,4 @@ func lacking(name string) string {
 func cString(b []byte, n int) string {
 	s, _, _ := strings.Cut(string(b[:min(len(b), n)]), "\x00")
 	return s
-}
-
-// unknownSub answers a subcommand that there is not.
-func (c *client) unknownSub(args [][]byte) {
-	name, why := strings.ToUpper(string(args[0])), ""
-	switch strings.ToLower(name + " " + string(args[1])) {
-	case "client tracking", "client trackinginfo", "client caching", "client getredir":
-		why = " huddle has no client-side caching"
-	}
-	c.writeError("ERR unknown subcommand '" + cString(args[1], 128) + "'. Try " + name + " HELP." + why)
 }

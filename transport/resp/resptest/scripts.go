@@ -675,6 +675,26 @@ multi
 get
 exec
 multi
+client foo
+set a 1
+exec
+multi
+client id x
+exec
+multi
+config get
+exec
+multi
+command count x
+exec
+multi
+script foo
+exec
+multi
+client list foo
+script exists 0000000000000000000000000000000000000000
+exec
+multi
 watch a
 exec
 watch
