@@ -16,13 +16,11 @@ need redis-server redis-server
 need redis-cli redis-tools
 need node nodejs
 need npm npm
-[[ -n $(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null) ]] || missing+=(postgresql) # of examples/vendure, which is tested last
+[[ -n $(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null) ]] || missing+=(postgresql) # of examples/vendure; in Debian it is not in PATH
 need protoc protobuf-compiler
 need systemd-analyze systemd # checks the unit in examples/deploy; it is not started
 need tcpdump tcpdump
 need ip iproute2
-# Of the last example; in Debian it is not in PATH.
-if [[ -z $(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null) ]]; then missing+=(postgresql); fi
 if ! command -v "$(go env CC)" >/dev/null; then missing+=(gcc libc6-dev); fi # the race detector is linked with it
 if ((${#missing[@]})); then
   if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then

@@ -3,8 +3,14 @@ package command
 import (
 	"errors"
 	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/huddle-cache/huddle/cmd/internal/app"
 )
@@ -34,5 +40,39 @@ func TestFlagsThatMeanSomethingElse(t *testing.T) {
 		if _, err := c.config(io.Discard); !errors.As(err, &usage) {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// The table of README names the flags there are, and all of them.
+func TestTheTableOfFlags(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "### Flags of serve")
+	table, _, _ = strings.Cut(table, "\n## ")
+	var named []string
+	for line := range strings.Lines(table) {
+		if flags, _, isRow := strings.Cut(strings.TrimPrefix(line, "|"), "|"); isRow && strings.HasPrefix(line, "| `--") {
+			for _, flag := range regexp.MustCompile("`--([a-z-]+)`").FindAllStringSubmatch(flags, -1) {
+				named = append(named, flag[1])
+			}
+		}
+	}
+	var c serveCmd
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	for _, flag := range parser.Model.Flags {
+		if flag.Name != "help" {
+			there = append(there, flag.Name)
+		}
+	}
+	slices.Sort(named)
+	slices.Sort(there)
+	if !slices.Equal(named, there) {
+		t.Errorf("README has the flags\n%q, there are\n%q", named, there)
 	}
 }
