@@ -58,7 +58,7 @@ func failure(w http.ResponseWriter, err error) {
 		{node.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, "an argument is not usable"},
 		{node.ErrHashed, http.StatusConflict, api.CodeHashed, "keys are hashed on this cluster (--hash-tokens) and cannot be listed"},
 		{node.ErrCondition, http.StatusPreconditionFailed, api.CodeCondition, "the condition does not hold; nothing was written"},
-		{node.ErrRevoked, http.StatusConflict, api.CodeRevoked, "the key was deleted for good a while ago"},
+		{node.ErrRevoked, http.StatusConflict, api.CodeRevoked, "the key was deleted for good"},
 		{node.ErrOverload, http.StatusServiceUnavailable, api.CodeOverload, "too many operations are under way"},
 		{node.ErrClosed, http.StatusServiceUnavailable, api.CodeClosed, "the node is closed"},
 		{context.DeadlineExceeded, http.StatusGatewayTimeout, api.CodeUnsure, "no answer in time"},

@@ -56,9 +56,9 @@ func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 				"entries and changes are closed on an address outside loopback; start the node with --admin-token-file")
 			return
 		case s.cfg.Token != "":
-			given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			have := sha256.Sum256([]byte(given))
-			if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
+			if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="huddle"`)
 				fail(w, http.StatusUnauthorized, api.CodeForbidden,
 					"the admin token is missing or wrong; give it with --admin-token-file")

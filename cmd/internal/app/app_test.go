@@ -65,6 +65,17 @@ func TestCheck(t *testing.T) {
 }
 
 // The library says what is wrong with an address, the command what to do about it.
+func TestTheStatusPageHasAnAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"[::]:7480": "http://localhost:7480/", "0.0.0.0:7480": "http://localhost:7480/",
+		"127.0.0.1:7480": "http://127.0.0.1:7480/", "[::1]:7480": "http://[::1]:7480/", "10.0.0.5:7480": "http://10.0.0.5:7480/",
+	} {
+		if got := urlOf(addr); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}
+
 func TestListenErrorsSayWhatToDo(t *testing.T) {
 	n, err := node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0"})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/transport"
+	"github.com/huddle-cache/huddle/transport/gossip"
 )
 
 // Config describes a serving node.
@@ -63,6 +64,20 @@ func (cfg Config) Check() error {
 	} {
 		if a.addr != "" && !HostPort(a.addr) {
 			return usagef("%s %q is not usable: it must be %s", a.flag, a.addr, a.form)
+		}
+	}
+	for _, f := range []struct{ flag, addr, other, taken string }{
+		{"--resp", cfg.RESP, "--listen", cfg.Node.Listen},
+		{"--admin", cfg.Admin, "--listen", cfg.Node.Listen},
+		{"--admin", cfg.Admin, "--resp", cfg.RESP},
+	} {
+		if f.addr != "" && f.addr == f.taken && !strings.HasSuffix(f.addr, ":0") {
+			return usagef("%s %s is the %s of this node as well: give each a port of its own", f.flag, f.addr, f.other)
+		}
+	}
+	for _, addr := range cfg.Node.Join {
+		if _, err := gossip.ParseJoin(addr); err != nil {
+			return usagef("--%v", err)
 		}
 	}
 	if host, _, _ := net.SplitHostPort(cfg.Node.Advertise); host != "" && net.ParseIP(host).IsUnspecified() {
@@ -116,6 +131,10 @@ func (cfg Config) checkNode() error {
 		return usagef("--repair-rate of %d bytes a second is too little: at least 64KB", n.RepairRate)
 	case n.Lease != 0 && (n.Lease < 100*time.Millisecond || n.Lease > time.Minute):
 		return usagef("--lease %v is not usable: 100ms to 1m", n.Lease)
+	case n.ForgetAfter > 0 && n.ForgetAfter < 3*n.Lease:
+		return usagef("--forget-after %v is not usable: each short silence would empty the cluster; at least three times --lease, which is %v, or 0 for never", n.ForgetAfter, 3*n.Lease)
+	case n.Name != "" && strings.TrimSpace(n.Name) == "":
+		return usagef("--name %q is blank", n.Name)
 	case len(n.Name) > 200 || !utf8.ValidString(n.Name):
 		return usagef("--name is longer than 200 bytes, or not UTF-8")
 	case len(n.Cluster) > 255 || !utf8.ValidString(n.Cluster):

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -298,7 +299,15 @@ func (f *fronts) adminURL() string {
 	if f.admin == nil {
 		return ""
 	}
-	return "http://" + f.admin.Addr() + "/"
+	return urlOf(f.admin.Addr())
+}
+
+// urlOf is where a browser on this machine finds what listens at addr, perhaps at all its addresses.
+func urlOf(addr string) string {
+	if host, port, err := net.SplitHostPort(addr); err == nil && net.ParseIP(host).IsUnspecified() {
+		addr = net.JoinHostPort("localhost", port)
+	}
+	return "http://" + addr + "/"
 }
 
 // drain ends the connections of Redis clients that have their answers, and waits for the others for a while.

@@ -121,7 +121,7 @@ func (c *benchCmd) check(cfg bench.Config) error {
 	case cfg.Keys < 100 || cfg.Keys > bench.MaxKeys:
 		return usage("--keys %d is not usable: 100 to %d", cfg.Keys, bench.MaxKeys)
 	case c.Value > bench.MaxValue:
-		return usage("--value %d is not usable: at most 1MB", c.Value)
+		return usage("--value %s is not usable: at most 1MB", sizeText(c.Value))
 	case c.Dist == "zipf" && !(c.Skew > 1 && c.Skew <= 10):
 		return usage("--skew %v is not usable: above 1, to 10", c.Skew)
 	case cfg.For < 0 || cfg.Requests < 0 || cfg.Warm < 0:

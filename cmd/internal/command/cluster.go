@@ -9,15 +9,10 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
-	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/client"
 	"github.com/huddle-cache/huddle/cmd/internal/term"
 	"github.com/huddle-cache/huddle/node"
 )
-
-func usage(format string, args ...any) error {
-	return &app.UsageError{Text: fmt.Sprintf(format, args...)}
-}
 
 type statusCmd struct{ target }
 

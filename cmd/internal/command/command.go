@@ -124,6 +124,11 @@ func verbatim() kong.Option {
 	}))
 }
 
+// usage is a mistake on the command line.
+func usage(format string, args ...any) error {
+	return &app.UsageError{Text: fmt.Sprintf(format, args...)}
+}
+
 // exitNow unwinds the parser once help has been printed.
 type exitNow struct{}
 
@@ -147,6 +152,9 @@ func mistake(err error) string {
 		if found && isNumber(parseErr.Context.Flags(), strings.TrimPrefix(name, "--")) { // the parser takes it for a flag, and says how it could be given all the same
 			return fmt.Sprintf("%s -%s is not usable: it must not be negative", name, value)
 		}
+	}
+	if number, found := strings.CutPrefix(err.Error(), "unknown flag -"); found && number[0] >= '0' && number[0] <= '9' {
+		return "-" + number[:1] + "... is no flag, and no number, size or time may be negative"
 	}
 	return err.Error() + missingUnit(err)
 }

@@ -28,6 +28,12 @@ func TestServeNamesItsFlags(t *testing.T) {
 		"which is 1MB":                        {"--max-value", "2MB", "--max-memory", "4MB"},
 		"--max-memory of 1000 bytes":          {"--max-memory", "1000", "--max-value", "10"},
 		"--repair-rate of 1024 bytes":         {"--repair-rate", "1KB"},
+		"--forget-after 1ms is not usable":    {"--forget-after", "1ms"},
+		"--forget-after 14s is not usable":    {"--forget-after", "14s", "--lease", "5s"},
+		`--name " " is blank`:                 {"--name", " "},
+		`--join "foo": no host and port`:      {"--join", "foo"},
+		"is the --listen of this node as":     {"--resp", "127.0.0.1:7400"},
+		"is the --resp of this node as":       {"--admin", "127.0.0.1:7379"},
 		"--lease 1ms is not usable":           {"--lease", "1ms"},
 		"--lease 2m0s is not usable":          {"--lease", "2m"},
 		"--replicas 17":                       {"--replicas", "17"},
@@ -52,6 +58,11 @@ func TestTheDefaultValueFitsSmallMemory(t *testing.T) {
 	c.MaxMemory = 256 << 20
 	if cfg, err := c.config(&log); err != nil || cfg.Node.MaxValueBytes != defaultMaxValue || log.Len() > 0 {
 		t.Errorf("%d, %v, %s", cfg.Node.MaxValueBytes, err, log.String())
+	}
+	log.Reset()
+	c.MaxMemory = 1 << 10
+	if _, err := c.config(&log); err == nil || log.Len() > 0 {
+		t.Errorf("%v, and the log says %s", err, log.String())
 	}
 	refusedWith(t, "--max-value 1MB is not usable: at most 16MB, and a quarter of --max-memory, which is 512KB", "serve", "--max-value", "1MB", "--max-memory", "2MB")
 }
@@ -157,6 +168,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		"a time to live of 876001h0m0s is not usable":       "touch k 876001h",
 		"--default-ttl 876001h0m0s is not usable":           "serve --default-ttl 876001h",
 		"seconds are 30s":                                   "set k v --ttl 30",
+		"-5... is no flag, and no number, size or time":     "touch k -5s",
+		"--value 20MB is not usable: at most 1MB":           "bench --value 20MB",
 		"--nodes is for a cluster of its own":               "bench --nodes 3",
 		"--replicas is for a cluster of its own":            "bench --replicas 2",
 		"--via is for a cluster of its own":                 "bench --via node",

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
 	"github.com/huddle-cache/huddle/transport"
 )
@@ -122,12 +121,12 @@ func readSecret(flag, path string) (string, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", &app.UsageError{Text: fmt.Sprintf("%s: %v", flag, err)}
+		return "", usage("%s: %v", flag, err)
 	}
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	secret := string(bytes.TrimRight(line, "\r"))
 	if secret == "" {
-		return "", &app.UsageError{Text: fmt.Sprintf("%s %s is empty: its first line is taken", flag, path)}
+		return "", usage("%s %s is empty: its first line is taken", flag, path)
 	}
 	return secret, nil
 }

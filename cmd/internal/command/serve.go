@@ -64,7 +64,7 @@ type serveCmd struct {
 // Help is the long form of the help.
 func (serveCmd) Help() string {
 	return "Every flag of serve can also be given in the environment: --max-memory as HUDDLE_MAX_MEMORY. The exit code is 0 after a full hand-over, " +
-		"1 if the node failed, or ended before all was handed over, 2 if a flag is not usable."
+		"or if there was no other node, 1 if the node failed, or ended before all was handed over, 2 if a flag is not usable."
 }
 
 // Run runs a node until a signal.
@@ -92,10 +92,9 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		{"--lease", c.Lease, false},
 		{"--forget-after", c.ForgetAfter, true},
 		{"--leave-timeout", c.LeaveTimeout, true},
-		{"--default-ttl", c.DefaultTTL, true},
 	} {
 		if d.d < 0 || d.d == 0 && !d.zero {
-			return cfg, &app.UsageError{Text: d.flag + " " + d.d.String() + " is not usable: give a positive time such as 10s"}
+			return cfg, usage("%s %s is not usable: give a positive time such as 10s", d.flag, d.d)
 		}
 	}
 	if err := checkTTL("--default-ttl", c.DefaultTTL); err != nil {
@@ -140,9 +139,6 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		Logger:       logger(logTo, c.LogFormat, c.LogLevel),
 	}
 	cfg.Node.Logger = cfg.Logger
-	if c.MaxValue == nil && largest < defaultMaxValue {
-		cfg.Logger.Info("the largest value is held to a quarter of --max-memory; see --max-value", "max_value", sizeText(largest))
-	}
 	if c.ForgetAfter == 0 {
 		cfg.Node.ForgetAfter = -1 // the node's zero is its default
 	}
@@ -152,7 +148,13 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 	if cfg.AdminToken, err = readSecret("--admin-token-file", c.AdminTokenFile); err != nil {
 		return cfg, err
 	}
-	return cfg, cfg.Check()
+	if err := cfg.Check(); err != nil {
+		return cfg, err
+	}
+	if c.MaxValue == nil && largest < defaultMaxValue {
+		cfg.Logger.Info("the largest value is held to a quarter of --max-memory; see --max-value", "max_value", sizeText(largest))
+	}
+	return cfg, nil
 }
 
 // largestValue is --max-value, or its default.
@@ -182,7 +184,7 @@ func clean(list []string) []string {
 func (c *serveCmd) revoke() ([]string, error) {
 	switch prefixes := clean(c.RevokePrefix); {
 	case len(prefixes) > 0 && c.Delete != "revoke":
-		return nil, &app.UsageError{Text: "--revoke-prefix says which keys --delete=revoke concerns: give that too"}
+		return nil, usage("--revoke-prefix says which keys --delete=revoke concerns: give that too")
 	case c.Delete == "revoke" && len(prefixes) == 0:
 		return []string{""}, nil
 	default:
