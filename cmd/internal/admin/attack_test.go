@@ -169,6 +169,34 @@ func TestValuesThatHalfCome(t *testing.T) {
 	}
 }
 
+// A value that does not come to its end, or is not wanted, is answered, and its connection ends: the server does not wait for what is left of it.
+func TestConnectionsOfHalfAValueEnd(t *testing.T) {
+	s, ts := serve(t, newFakeNode(), Config{}, true)
+	s.patience = 10 * time.Millisecond
+	answered := func(want int) {
+		t.Helper()
+		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil { // before the server's own deadline for a request would do it
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(conn, "PUT /api/v1/entries/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf"); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(text), fmt.Sprintf("HTTP/1.1 %d ", want)) {
+			t.Errorf("%q, %v, want %d and the end", text, err, want)
+		}
+	}
+	answered(http.StatusBadRequest)
+	if !s.bodies.TryAcquire(maxBodies) {
+		t.Fatal("room was kept")
+	}
+	answered(http.StatusServiceUnavailable)
+}
+
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for begun := time.Now(); !ok(); time.Sleep(time.Millisecond) {

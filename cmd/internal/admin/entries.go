@@ -77,13 +77,18 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 	if size < 0 || size > s.cfg.MaxValueBytes {
 		size = s.cfg.MaxValueBytes
 	}
+	conn := http.NewResponseController(w)
+	within := s.patience + time.Duration(size>>20)*time.Second
+	_ = conn.SetReadDeadline(time.Now().Add(within)) // a connection that takes none any more is not read either
 	if !s.bodies.TryAcquire(size) {
+		w.Header().Set("Connection", "close") // or the server would wait for the body before it answers
 		fail(w, http.StatusServiceUnavailable, api.CodeOverload, "too many values are being received by this node")
 		return
 	}
 	defer s.bodies.Release(size)
-	body, err := s.receive(w, r, size)
+	body, err := s.receive(w, r)
 	if err != nil {
+		w.Header().Set("Connection", "close")
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			failure(w, fmt.Errorf("%w: the value has more than %d bytes", node.ErrTooLarge, s.cfg.MaxValueBytes))
@@ -92,6 +97,7 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, "the body could not be read")
 		return
 	}
+	_ = conn.SetReadDeadline(time.Time{}) // it would end what comes after the body, too; in what has failed the server reads on, and needs it
 	s.inFlight(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := s.opContext(r)
 		defer cancel()
@@ -109,14 +115,8 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 	})(w, r)
 }
 
-// receive reads a body of at most size bytes. It takes little memory until they come, and it does not wait for long.
-func (s *Server) receive(w http.ResponseWriter, r *http.Request, size int64) ([]byte, error) {
-	within := 5*time.Second + time.Duration(size>>20)*time.Second
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Now().Add(within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
-	}
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }() // it would end what comes after the body, too
+// receive reads a body. It takes little memory until it comes.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var body bytes.Buffer
 	if r.ContentLength > 0 && r.ContentLength <= s.cfg.MaxValueBytes {
 		body.Grow(int(r.ContentLength) + bytes.MinRead) // or it grows to twice of it

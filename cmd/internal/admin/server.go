@@ -71,6 +71,8 @@ type Server struct {
 	streams atomic.Int64  // of events
 	stream  time.Duration // how long one of these lasts
 	bodies  *semaphore.Weighted
+
+	patience time.Duration // with the first MiB of a value
 }
 
 // Listen starts to listen. Serve then answers; Close ends it.
@@ -107,6 +109,8 @@ func newServer(cfg Config, open bool) *Server {
 		closing: make(chan struct{}),
 		stream:  maxStream,
 		bodies:  semaphore.NewWeighted(max(maxBodies, cfg.MaxValueBytes)),
+
+		patience: 5 * time.Second,
 	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
