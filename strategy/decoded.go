@@ -30,6 +30,7 @@ type decodedSession struct {
 	places  uint16         // how many lie behind the item, for the channels
 	prefix  uint16         // the length of the key's part that is not the token
 	gone    bool           // from the line; under the lock
+	ends    bool           // the session does, perhaps before its entry
 	general *CachedSession // the session, if it is not packed
 }
 
@@ -125,8 +126,9 @@ func decodedIn(memo *node.Memo, prefix int) *decodedItem {
 	return nil
 }
 
-// keep puts a session that was decoded from the value of an entry into the memo of the entry. within: all of its texts lie in the value.
-func (d *decoded) keep(memo *node.Memo, prefix int, s *CachedSession, value string, within bool) {
+// keep puts a session that was decoded from the value of an entry into the memo of the entry. within: all of its texts lie in the value. ends: the
+// session does, perhaps before the entry.
+func (d *decoded) keep(memo *node.Memo, prefix int, s *CachedSession, value string, within, ends bool) {
 	if memo == nil || d.maxCount == 0 || d.maxBytes == 0 {
 		return
 	}
@@ -134,7 +136,7 @@ func (d *decoded) keep(memo *node.Memo, prefix int, s *CachedSession, value stri
 	if it.weight > d.maxBytes {
 		return
 	}
-	it.value.prefix = uint16(prefix) // of a key
+	it.value.prefix, it.value.ends = uint16(prefix), ends // of a key
 	it.value.Of, it.value.Left = it, &d.left
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -63,8 +63,14 @@ func (c *core) fill(
 			return result[[]byte]{err: err}
 		}
 		r := result[[]byte]{value: l.value}
-		if !sure || l.ttl < 0 {
+		revoked := result[[]byte]{err: fmt.Errorf("session cache: load: %w", ErrRevoked)}
+		switch {
+		case !sure:
 			return r // there is no telling what happened to the key meanwhile: not stored
+		case l.ttl < 0 && c.revoked(ctx, key):
+			return revoked
+		case l.ttl < 0:
+			return r
 		}
 		how.TTL, how.Tags = l.ttl, l.tags
 		fillCtx, cancel := c.filling(ctx)
@@ -74,17 +80,26 @@ func (c *core) fill(
 		case err == nil:
 			return r
 		case errors.Is(err, ErrRevoked):
-			return result[[]byte]{err: fmt.Errorf("session cache: load: %w", ErrRevoked)}
+			return revoked
 		case errors.Is(err, node.ErrStaleFill) || errors.Is(err, node.ErrCondition):
 			if attempt < fillAttempts && ctx.Err() == nil {
 				continue // what was loaded may be older than what happened: look and load again
 			}
 			return r
+		case (errors.Is(err, ErrTooLarge) || errors.Is(err, ErrInvalid)) && c.revoked(ctx, key): // that was found before the owner was asked
+			return revoked
 		default:
 			c.failed(ctx, "session cache: loaded value not stored", err)
 			return r
 		}
 	}
+}
+
+// revoked asks the owner of a key whether it was deleted for good, by a write whose conditions exclude each other: that comes before them.
+func (c *core) revoked(ctx context.Context, key string) bool {
+	ctx, cancel := c.filling(ctx)
+	defer cancel()
+	return errors.Is(c.on.Set(ctx, key, nil, setParams{IfAbsent: true, IfPresent: true}), ErrRevoked)
 }
 
 // filling returns the context of a write that goes on when nobody waits for the load any more.

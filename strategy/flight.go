@@ -3,6 +3,7 @@ package strategy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -38,6 +39,12 @@ type loaderPanic struct{ value any }
 
 func (p loaderPanic) Error() string { return "huddle: the loader panicked" }
 
+// flightOf is what the context of a flight's fn has the flight under.
+type flightOf[T any] struct {
+	of  *flights[T]
+	key string
+}
+
 // do returns the result of fn, run here or by somebody who came before. fn's context has the values of the context of the
 // first caller and ends when nobody waits any more.
 func (g *flights[T]) do(ctx context.Context, key string, fn func(context.Context) result[T]) (T, error) {
@@ -48,6 +55,10 @@ func (g *flights[T]) do(ctx context.Context, key string, fn func(context.Context
 		}
 		g.mu.Lock()
 		f, older := g.running[key]
+		if older && ctx.Value(flightOf[T]{g, key}) == f {
+			g.mu.Unlock()
+			return none, fmt.Errorf("session cache: load: %w: it is called by the load of the same token, and would wait for itself", ErrInvalid)
+		}
 		if f == nil {
 			f = g.start(ctx, key, fn)
 		}
@@ -71,8 +82,9 @@ func (g *flights[T]) do(ctx context.Context, key string, fn func(context.Context
 }
 
 func (g *flights[T]) start(ctx context.Context, key string, fn func(context.Context) result[T]) *flight[T] {
-	flightCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &flight[T]{done: make(chan struct{}), cancel: cancel}
+	f := &flight[T]{done: make(chan struct{})}
+	flightCtx, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), flightOf[T]{g, key}, f))
+	f.cancel = cancel
 	if g.running == nil {
 		g.running = map[string]*flight[T]{}
 	}

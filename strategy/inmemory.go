@@ -114,9 +114,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	if h.session.UserID() != "" {
 		weight += userIndex
 	}
-	if len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes {
-		return ErrTooLarge
-	}
+	tooLarge := len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes
 	now := time.Now()
 	h.expires = c.end(session, now)
 
@@ -125,6 +123,9 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	c.sweep(now)
 	if c.dead.has(h.session.Token) {
 		return ErrRevoked
+	}
+	if tooLarge {
+		return ErrTooLarge
 	}
 	if fill != nil && fill.overtaken {
 		return errOvertaken

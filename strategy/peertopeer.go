@@ -2,9 +2,11 @@ package strategy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/huddle-cache/huddle/node"
@@ -62,7 +64,7 @@ func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	return nil
 }
 
-// Get returns the session of a token; it is the caller's own, unless WithSharedUsers says otherwise. Where the answer cannot be had within the wait for reads (WithReadWait), or
+// Get returns the session of a token, unless it has ended (Expires); it is the caller's own, unless WithSharedUsers says otherwise. Where the answer cannot be had within the wait for reads (WithReadWait), or
 // the stored value is no session, it logs an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
 func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSession, found bool, err error) {
 	if found, known := p.peek(token, &session); known {
@@ -79,7 +81,10 @@ func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSessi
 	if !found {
 		return CachedSession{}, false, nil
 	}
-	if session, err = p.decode(token, e); err != nil {
+	switch session, err = p.decode(token, e); {
+	case errors.Is(err, errEnded):
+		return CachedSession{}, false, nil
+	case err != nil:
 		p.failed(ctx, "session cache: stored value is no session, taken as a miss", err)
 		return CachedSession{}, false, nil
 	}
@@ -116,7 +121,10 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 		return true, true
 	}
 	it.visit()
-	copyOf(it, text(e.Value), session, p.sharedUsers)
+	if copyOf(it, text(e.Value), session, p.sharedUsers); it.value.ends && session.ended(time.Now()) {
+		*session = CachedSession{}
+		return false, true
+	}
 	return true, true
 }
 
@@ -166,11 +174,11 @@ func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
 // read before a Set, Delete, Clear or RevokeUser that has been acknowledged since is never stored: Load looks and loads
 // again, up to three times, and then returns what it loaded last without storing it. Nobody gets an answer that was read
 // before his own call began: who finds a load of the token under way waits for it and then looks for himself. When the cluster cannot
-// be asked, Load loads and stores nothing.
+// be asked, Load loads and stores nothing. A session whose CacheExpiry has passed is returned as it is: the caller judges that.
 //
 // Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
 // still find it (a log-out that has not been committed yet); ErrInvalid for an empty token, and for a session that cannot be stored or has
-// another token; ErrTooLarge, without a load, for a token over the limit. A session over the limit is returned, and not stored.
+// another token, and for a call from within load; ErrTooLarge, without a load, for a token over the limit. A session over the limit is returned, and not stored.
 func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
 	var session CachedSession
 	if found, _ := p.peek(token, &session); found {
@@ -229,13 +237,21 @@ func (p *PeerToPeer) parse(token string, raw []byte) (session CachedSession, wit
 	return session, within, err
 }
 
+// errEnded: the session of an entry has ended.
+var errEnded = errors.New("session has ended")
+
 // decode returns the session of an entry, as the caller's own, and keeps it decoded.
 func (p *PeerToPeer) decode(token string, e node.Entry) (CachedSession, error) {
 	session, within, err := p.parse(token, e.Value)
 	if err != nil {
 		return CachedSession{}, err
 	}
-	p.decoded.keep(e.Memo, len(p.prefix), &session, text(e.Value), within)
+	now := time.Now()
+	if session.ended(now) { // its entry may go on: another has written that without an end, or touched it
+		return CachedSession{}, errEnded
+	}
+	ends := !session.Expires.IsZero() && (e.TTL == 0 || now.Add(e.TTL).After(session.Expires.Add(time.Millisecond)))
+	p.decoded.keep(e.Memo, len(p.prefix), &session, text(e.Value), within, ends)
 	return session, nil
 }
 

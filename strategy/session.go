@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // CachedSession is a session as Vendure caches it. Its JSON has Vendure's names; fields that this type does not know
@@ -121,10 +122,17 @@ func (u *CachedSessionUser) into(to *CachedSessionUser, channels []ChannelPermis
 	}
 }
 
-// Validate tells whether the session can be stored: it has a token, and a CacheExpiry that is a number. The error is ErrInvalid.
+// Validate tells whether the session can be stored: it has a token, which is UTF-8, as the ID of its user is, for JSON has no other texts; and a
+// CacheExpiry that is a number. The error is ErrInvalid.
 func (s CachedSession) Validate() error {
 	if s.Token == "" {
 		return fmt.Errorf("%w: session without a token", ErrInvalid)
+	}
+	if !utf8.ValidString(s.Token) {
+		return fmt.Errorf("%w: the token is not UTF-8", ErrInvalid)
+	}
+	if s.User != nil && !utf8.ValidString(s.User.ID.text) {
+		return fmt.Errorf("%w: the user's ID is not UTF-8", ErrInvalid)
 	}
 	if math.IsNaN(s.CacheExpiry) || math.IsInf(s.CacheExpiry, 0) {
 		return fmt.Errorf("%w: cacheExpiry is not finite", ErrInvalid)
@@ -171,12 +179,32 @@ func (c *ChannelPermissions) SetField(name string, value any) error {
 	return c.doc.setField(name, value, channelFields)
 }
 
-// own copies the texts of a Clone by which the session is found: web servers reuse the memory of a token.
+// own copies all texts of a Clone: web servers reuse the memory of what a client has sent.
 func (s *CachedSession) own() {
-	s.Token = strings.Clone(s.Token)
-	if s.User != nil {
-		s.User.ID.text = strings.Clone(s.User.ID.text)
+	for _, text := range []*string{&s.ID.text, &s.Token, &s.ActiveOrderID.text, &s.ActiveChannelID.text, &s.AuthenticationStrategy, &s.doc.text} {
+		*text = strings.Clone(*text)
 	}
+	u := s.User
+	if u == nil {
+		return
+	}
+	for _, text := range []*string{&u.ID.text, &u.Identifier, &u.doc.text} {
+		*text = strings.Clone(*text)
+	}
+	for i := range u.ChannelPermissions {
+		c := &u.ChannelPermissions[i]
+		for _, text := range []*string{&c.ID.text, &c.Token, &c.Code, &c.doc.text} {
+			*text = strings.Clone(*text)
+		}
+		for j, p := range c.Permissions {
+			c.Permissions[j] = strings.Clone(p)
+		}
+	}
+}
+
+// ended tells whether the session itself has ended.
+func (s *CachedSession) ended(now time.Time) bool {
+	return !s.Expires.IsZero() && !now.Before(s.Expires)
 }
 
 // weight estimates the memory of a session in bytes.

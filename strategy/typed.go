@@ -144,6 +144,11 @@ func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Con
 	if err != nil {
 		return none, fmt.Errorf("session cache: load: %w", err)
 	}
+	if e, found, _ := t.on.Peek(key); found { // or else it would wait for a load under way
+		if value, err := t.codec.Decode(e.Value); err == nil {
+			return value, nil
+		}
+	}
 	usable := func(e node.Entry) bool {
 		_, err := t.codec.Decode(e.Value)
 		return err == nil
