@@ -58,11 +58,11 @@ func clientList(c *client, args [][]byte) {
 
 func configSubs() []sub {
 	return []sub{
-		sub{"get", -3, configGet},
-		sub{"set", -4, func(c *client, args [][]byte) {
+		{"get", -3, configGet},
+		{"set", -4, func(c *client, args [][]byte) {
 			c.writeError("ERR Unknown option or number of arguments for CONFIG SET - '" + cString(args[2], 128) + "'")
 		}},
-		sub{"resetstat", 2, cmdOK},
+		{"resetstat", 2, cmdOK},
 	}
 }
 
@@ -111,11 +111,11 @@ func cmdCommand(c *client, _ [][]byte) { c.describeCommands(c.srv.commandNames()
 
 func commandSubs() []sub {
 	return []sub{
-		sub{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
-		sub{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
-		sub{"list", -2, commandList},
-		sub{"getkeys", -4, commandGetKeys},
-		sub{"info", -2, func(c *client, args [][]byte) {
+		{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
+		{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
+		{"list", -2, commandList},
+		{"getkeys", -4, commandGetKeys},
+		{"info", -2, func(c *client, args [][]byte) {
 			if len(args) == 2 {
 				cmdCommand(c, args)
 				return

@@ -190,8 +190,8 @@ func equalFold(b []byte, s string) bool { return strings.EqualFold(string(b), s)
 
 func clientSubs() []sub {
 	return []sub{
-		sub{"setinfo", 4, clientSetInfo},
-		sub{"setname", 3, func(c *client, args [][]byte) {
+		{"setinfo", 4, clientSetInfo},
+		{"setname", 3, func(c *client, args [][]byte) {
 			if msg := checkName(args[2]); msg != "" {
 				c.writeError(msg)
 				return
@@ -200,19 +200,19 @@ func clientSubs() []sub {
 			c.name.Store(&name)
 			c.writeOK()
 		}},
-		sub{"getname", 2, func(c *client, _ [][]byte) {
+		{"getname", 2, func(c *client, _ [][]byte) {
 			if name := *c.name.Load(); name != "" {
 				c.writeBulkString(name)
 			} else {
 				c.writeNull()
 			}
 		}},
-		sub{"id", 2, func(c *client, _ [][]byte) { c.writeInt(c.id) }},
-		sub{"info", 2, func(c *client, _ [][]byte) { c.writeText(c.describe() + "\n") }},
-		sub{"list", -2, clientList},
-		sub{"no-evict", 3, clientSwitch},
-		sub{"no-touch", 3, clientSwitch},
-		sub{"reply", 3, clientReply},
+		{"id", 2, func(c *client, _ [][]byte) { c.writeInt(c.id) }},
+		{"info", 2, func(c *client, _ [][]byte) { c.writeText(c.describe() + "\n") }},
+		{"list", -2, clientList},
+		{"no-evict", 3, clientSwitch},
+		{"no-touch", 3, clientSwitch},
+		{"reply", 3, clientReply},
 	}
 }
 

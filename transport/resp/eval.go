@@ -30,20 +30,20 @@ func cmdEvalsha(c *client, args [][]byte) {
 
 func scriptSubs() []sub {
 	return []sub{
-		sub{"load", 3, func(c *client, args [][]byte) {
+		{"load", 3, func(c *client, args [][]byte) {
 			if s := c.srv.scripts.learn(args[2]); s != nil {
 				c.writeBulkString(s.sha)
 			} else {
 				c.writeError(errUnknownScript)
 			}
 		}},
-		sub{"exists", -3, func(c *client, args [][]byte) {
+		{"exists", -3, func(c *client, args [][]byte) {
 			c.writeArray(len(args) - 2)
 			for _, sha := range args[2:] {
 				c.writeBool(c.srv.scripts.find(strings.ToLower(string(sha))) != nil)
 			}
 		}},
-		sub{"flush", -2, func(c *client, args [][]byte) {
+		{"flush", -2, func(c *client, args [][]byte) {
 			if len(args) > 3 || len(args) == 3 && !equalFold(args[2], "async") && !equalFold(args[2], "sync") {
 				c.writeError("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
 				return

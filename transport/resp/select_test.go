@@ -33,8 +33,11 @@ func TestNothingIsDoneForAnotherDatabase(t *testing.T) {
 				if cmd.keyless || cmd.run == nil {
 					continue
 				}
-				args := []string{name}
-				for range max(cmd.arity, -cmd.arity) - 1 {
+				args, arity := []string{name}, cmd.arity
+				if cmd.subs != nil {
+					args, arity = append(args, cmd.subs[0].name), cmd.subs[0].arity
+				}
+				for len(args) < max(arity, -arity) {
 					args = append(args, "k")
 				}
 				if got := w.do(args...); got != refused {
