@@ -69,6 +69,7 @@ type Stats struct {
 	Waiting string `json:"waiting,omitempty"`
 	// Entries
 	Entries    int   `json:"entries"` // live entries owned or copied here
+	Ending     int   `json:"ending"`  // of these, those with a TTL
 	Near       int   `json:"near"`    // near copies kept here
 	Tombstones int   `json:"tombstones"`
 	Bytes      int64 `json:"bytes"`
@@ -105,7 +106,7 @@ func (n *Node) Stats() Stats {
 	s := Stats{
 		Chain: fmt.Sprintf("%016x", v.Chain), View: v.View, Members: v.Members, Acting: v.Acting, InSync: v.InSync, Leaving: v.Leaving, Settled: v.Settled,
 		Partitions: v.Partitions, Owned: v.Owned, Pending: v.Pending, ToPull: v.ToPull, NameHeldBy: v.NameHeldBy.GetAddr(),
-		Entries: st.Entries, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
+		Entries: st.Entries, Ending: st.Ending, Near: st.Near, Tombstones: st.Tombstones, Bytes: st.Bytes, MaxBytes: n.cfg.MaxBytes,
 		Hits: c.Hits.Load(), NearHits: c.NearHits.Load(), Remote: c.Remote.Load(), Misses: c.Misses.Load(), Unsure: c.Unsure.Load(),
 		Sets: c.Sets.Load(), Deletes: c.Deletes.Load(), Cuts: c.Cuts.Load(), Unconfirmed: c.Unconfirmed.Load(),
 		ViewChanges: c.Views.Load(), PulledBytes: c.Pulled.Load(), PulledEntries: c.PulledEntries.Load(), Late: c.Late.Load(), GivenUp: c.GivenUp.Load(), Evictions: st.Evictions, Expirations: st.Expirations,

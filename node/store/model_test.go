@@ -275,7 +275,7 @@ type failer interface {
 func checkAccount(t failer, s *Store) {
 	t.Helper()
 	var bytes, graves int64
-	var count, linked [classes]int
+	var count, ending, linked [classes]int
 	timed := 0
 	for p := range s.parts {
 		prov, n := 0, 0
@@ -289,6 +289,7 @@ func checkAccount(t failer, s *Store) {
 			}
 			if e.Expires != 0 {
 				timed++
+				ending[classOf(e)]++
 			}
 			if e.IsProvisional() {
 				prov++
@@ -316,8 +317,8 @@ func checkAccount(t failer, s *Store) {
 			t.Fatalf("list %d counts %d of %d", c, s.q.lists[c].n, linked[c])
 		}
 	}
-	if count != s.q.count || linked != count {
-		t.Fatalf("counted %v, linked %v, in the tables %v", s.q.count, linked, count)
+	if count != s.q.count || linked != count || ending != s.q.ending {
+		t.Fatalf("counted %v, linked %v, in the tables %v; with a TTL %v, in the tables %v", s.q.count, linked, count, s.q.ending, ending)
 	}
 	for _, level := range s.q.wheel.slots {
 		for _, e := range level {

@@ -141,6 +141,7 @@ func (s *Store) Version(p int, key string) uint64 {
 // Stats are gauges of now and counters since New.
 type Stats struct {
 	Entries    int   // values, without near copies; those that Sweep has yet to free included
+	Ending     int   // of these, those with a TTL
 	Near       int   // near copies
 	Tombstones int   // of both kinds
 	Cuts       int   // remembered cuts of tags
@@ -160,7 +161,7 @@ func (s *Store) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return Stats{
-		Entries: q.count[classLive], Near: q.count[classNear], Tombstones: q.count[classTombstone] + q.count[classRevoked],
+		Entries: q.count[classLive], Ending: q.ending[classLive], Near: q.count[classNear], Tombstones: q.count[classTombstone] + q.count[classRevoked],
 		Cuts: n, Bytes: q.used + q.graves, TombstoneBytes: q.graves, Evictions: q.evictions, Expirations: q.expirations,
 	}
 }

@@ -98,10 +98,11 @@ func (l *list) sieve() *Entry {
 // queue holds what spans the partitions: the order of eviction, the wheel of expiry, the account of bytes.
 // Its lock is taken after a partition's, never before.
 type queue struct {
-	mu    sync.Mutex
-	lists [classes]list
-	count [classes]int // entries in the tables, by class
-	wheel wheel
+	mu     sync.Mutex
+	lists  [classes]list
+	count  [classes]int // entries in the tables, by class
+	ending [classes]int // those of them with a TTL
+	wheel  wheel
 
 	used       int64 // bytes of entries, near copies and remembered cuts
 	graves     int64 // bytes of tombstones
@@ -136,6 +137,7 @@ func (q *queue) link(old, e *Entry) {
 	}
 	if e.Expires != 0 {
 		q.wheel.add(e)
+		q.ending[class]++
 	}
 }
 
@@ -156,6 +158,9 @@ func (q *queue) uncount(e *Entry) {
 	q.wheel.remove(e)
 	class := classOf(e)
 	q.count[class]--
+	if e.Expires != 0 {
+		q.ending[class]--
+	}
 	if class.grave() {
 		q.graves -= int64(e.Size())
 	} else {

@@ -58,7 +58,7 @@
 //   - SCAN returns whole partitions, so often more than COUNT keys. RANDOMKEY picks among the first thousand or so keys of a scan.
 //   - READONLY and READWRITE answer OK. CLIENT knows SETINFO, SETNAME, GETNAME, ID, INFO, LIST, NO-EVICT, NO-TOUCH and REPLY.
 //     CONFIG knows GET of a few parameters. COMMAND knows COUNT, DOCS (empty), GETKEYS, INFO and LIST; no command has a category. AUTH
-//     knows the user "default" alone. INFO counts in db0 what the backend says, and none of it as expiring.
+//     knows the user "default" alone. INFO counts in db0 what the backend says.
 //   - CLUSTER answers that cluster support is disabled. Where clients expect scripts, Pub/Sub or client-side caching, the error says, behind
 //     Redis's text for what is unknown, that there is none.
 //   - A command with an argument over the size limit, or with more than 131,072 arguments, is answered with an error, and the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -149,8 +150,11 @@ func TestInfoForMonitors(t *testing.T) {
 	if err := n.Set(t.Context(), "k", make([]byte, 1500)); err != nil {
 		t.Fatal(err)
 	}
-	if f := fields(); f["db0"] != "keys=1,expires=0,avg_ttl=0" || !strings.HasSuffix(f["used_memory_human"], "K") {
-		t.Errorf("with a key: %v", f)
+	if err := n.Set(t.Context(), "ends", nil, node.WithTTL(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if f := fields(); f["db0"] != "keys=2,expires=1,avg_ttl=0" || !strings.HasSuffix(f["used_memory_human"], "K") {
+		t.Errorf("with two keys: %v", f)
 	}
 	if got := humanBytes(1<<63 - 1); got != "8.00E" {
 		t.Error(got)

@@ -232,17 +232,17 @@ func (b *respBackend) Info() []resp.InfoSection {
 			{"expired_keys", num(st.Expirations)},
 			{"evicted_keys", num(st.Evictions)},
 		}},
-		{Name: "Keyspace", Fields: keyspace(st.Entries)},
+		{Name: "Keyspace", Fields: keyspace(st)},
 	}
 }
 
 // keyspace is the database as INFO shows it, which is not at all while it is empty. Keys are those that this node holds: DBSIZE asks the
-// cluster, which costs too much for what is asked every second. How many of them end is not counted.
-func keyspace(keys int) [][2]string {
-	if keys == 0 {
+// cluster, which costs too much for what is asked every second.
+func keyspace(st node.Stats) [][2]string {
+	if st.Entries == 0 {
 		return nil
 	}
-	return [][2]string{{"db0", "keys=" + strconv.Itoa(keys) + ",expires=0,avg_ttl=0"}}
+	return [][2]string{{"db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", st.Entries, st.Ending)}}
 }
 
 // humanBytes writes a number of bytes as Redis does.
