@@ -270,13 +270,18 @@ func spread(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// present reads an entry that is about to be changed: it is never guessed to be absent.
-func (c *client) present(key []byte) (Entry, bool, error) {
+// certain reads an entry, and waits until it is sure what it holds.
+func (c *client) certain(key []byte) lookup {
 	l, ok := c.srv.now(key)
 	if !ok {
 		l = c.srv.ask(c.context(), string(key), true)
 	}
-	return c.unlessChanged(key, l)
+	return l
+}
+
+// present reads an entry that is about to be changed: it is never guessed to be absent.
+func (c *client) present(key []byte) (Entry, bool, error) {
+	return c.unlessChanged(key, c.certain(key))
 }
 
 // judged is present, with the entry that the conditions of a write are judged by.

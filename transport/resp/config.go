@@ -24,6 +24,7 @@ const (
 	maxAnnounced = 1 << 20                // a command announced with more arguments than this ends the connection
 	maxBulkBytes = 512 << 20              // an argument announced larger than this ends the connection
 	maxLineBytes = 64 << 10               // an inline command, or a length line
+	mostAhead    = 256                    // reads or writes of a pipeline, or keys of a command, that are made at the same time
 	fanOut       = 32                     // backend calls under way for one command or for one run of pipelined reads
 	// What one reply may take, and what all clients together may take of memory at most; see memory.go.
 	maxReplyBytes = 64 << 20

@@ -137,7 +137,7 @@ func cmdHello(c *client, args [][]byte) {
 		}
 	}
 	if !c.authed {
-		c.writeError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH " +
+		c.writeError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH " +
 			"<user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}

@@ -98,6 +98,3 @@ func asUnconfirmed(err error) error {
 func missing(err error) bool {
 	return errors.Is(err, ErrUnsure) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOverload)
 }
-
-// isCondition tells whether a write was refused because of its own condition.
-func isCondition(err error) bool { return errors.Is(err, ErrCondition) }

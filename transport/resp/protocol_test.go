@@ -174,7 +174,8 @@ func TestPassword(t *testing.T) {
 	}
 	const no, wrong = "-NOAUTH Authentication required.\r\n", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
 	steps(w,
-		"ping", no, "get k", no, "set k v", no, "multi", no, "info", no, "hello", "-NOAUTH HELLO must be called",
+		"ping", no, "get k", no, "set k v", no, "multi", no, "info", no, "hello",
+		"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used",
 		"hello 3", "-NOAUTH HELLO must be called", "hello 3 auth default wrong", wrong, "auth wrong", wrong, "auth default wrong", wrong,
 		"auth other secret", wrong, "auth", "-ERR wrong number", "get k", no,
 		"auth secret", "+OK\r\n", "get k", "$-1\r\n", "auth wrong", wrong, "ping", "+PONG", "reset", "+RESET", "ping", no,

@@ -16,23 +16,14 @@ func sorted(given [][]byte) [][]byte {
 	return slices.CompactFunc(given, bytes.Equal)
 }
 
-// certain reads an entry, and waits until it is sure what it holds: whoever asks for the sessions of a user may be about to end
-// them, and would leave out those that are not named.
-func (c *client) certain(key []byte) (Entry, bool, error) {
-	l, ok := c.srv.now(key)
-	if !ok {
-		l = c.srv.ask(c.context(), string(key), true)
-	}
-	return l.entry, l.found, l.err
-}
-
-// openSet reads the entry of a set: its members, or with k parts what names its parts. body is nil if it is absent.
+// openSet reads the entry of a set: its members, or with k parts what names its parts. body is nil if it is absent. It is never guessed to be: whoever
+// asks for the sessions of a user may be about to end them, and would leave out those that are not named.
 func (c *client) openSet(key []byte) (k kind, body []byte, up top, err error) {
-	e, found, err := c.certain(key)
-	if err != nil || !found {
-		return set, nil, top{}, err
+	l := c.certain(key)
+	if l.err != nil || !l.found {
+		return set, nil, top{}, l.err
 	}
-	switch k, body = unwrap(e.Value); k {
+	switch k, body = unwrap(l.entry.Value); k {
 	case plain, hash:
 		err = errWrongKind
 	case parts:

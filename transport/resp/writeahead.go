@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,9 +26,6 @@ const (
 	slowWrite = 80 * time.Microsecond
 	slowTwice = 2
 )
-
-// mostAhead bounds the writes of a pipeline that are made at the same time.
-const mostAhead = 256
 
 // perform makes a planned write, in a time of its own, and tells whether that has run out. Within EXEC it is not for a key that is watched.
 func (c *client) perform(p *plannedWrite) (late bool) {
@@ -196,7 +194,7 @@ func replySet(c *client, _ bool, err error) {
 	switch {
 	case err == nil:
 		c.writeOK()
-	case isCondition(err):
+	case errors.Is(err, ErrCondition):
 		c.writeNull()
 	default:
 		c.fail(err)
@@ -204,7 +202,7 @@ func replySet(c *client, _ bool, err error) {
 }
 
 func replySetnx(c *client, _ bool, err error) {
-	if err != nil && !isCondition(err) {
+	if err != nil && !errors.Is(err, ErrCondition) {
 		c.fail(err)
 		return
 	}
