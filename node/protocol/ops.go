@@ -220,6 +220,10 @@ func (m *Machine) dispatch(o *op) {
 		m.park(o)
 		return
 	}
+	if m.lost && o.write != nil && o.write.Kind == pb.Kind_LIVE && !o.tried && !m.inTouch() {
+		m.end(o, Result{Status: pb.Status_UNSURE}) // refused, and at once: so long without a majority is no moment that passes (P4)
+		return
+	}
 	owner := m.lay.owner(o.part)
 	if owner == m.self.Id {
 		m.serveLocal(o)

@@ -320,3 +320,48 @@ func TestADeletionAfterARevocation(t *testing.T) {
 		}
 	}
 }
+
+// A write waits for the majority as long as a fault may take that passes. After that it is refused at once, whoever owns the key; a deletion goes on.
+func TestWritesOfAMinorityAreRefusedAtOnce(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.Down(2, 2)
+	b.m.Down(3, 3)
+	var told []Result
+	write := func(owner uint64, kind pb.Kind) {
+		key := keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == owner }))
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v"), Kind: kind}, b.now+20*sec, b.now+60*sec, func(r Result) { told = append(told, r) })
+	}
+	b.pass(sec + sec/2) // the lease is over
+	write(1, pb.Kind_LIVE)
+	write(2, pb.Kind_LIVE)
+	if b.pass(sec / 2); len(told) != 0 || b.m.lost {
+		t.Fatalf("lost %v, told %v", b.m.lost, told)
+	}
+	b.pass(b.m.cfg.ExpelAfter + b.m.cfg.Lease)
+	for _, r := range told {
+		if r.Status != pb.Status_UNSURE || !r.NoMajority || r.Tried {
+			t.Errorf("one that waited was told %+v", r)
+		}
+	}
+	if !b.m.lost || len(told) != 2 {
+		t.Fatalf("lost %v, told %v", b.m.lost, told)
+	}
+	write(1, pb.Kind_LIVE)
+	write(3, pb.Kind_LIVE)
+	if len(told) != 4 || told[3].Status != pb.Status_UNSURE || !told[3].NoMajority || told[3].Tried {
+		t.Errorf("told %+v", told)
+	}
+	write(3, pb.Kind_REVOKED)
+	b.m.Up(benchMembers[1], 2)
+	b.m.Up(benchMembers[2], 3)
+	if b.pass(sec, 2, 3); len(told) != 4 {
+		t.Fatalf("the deletion was told %+v", told[4:])
+	}
+	write(2, pb.Kind_LIVE) // the majority is back
+	if n := len(b.take(func(m *pb.Message) bool { return m.GetWrite() != nil })); n != 2 || len(told) != 4 {
+		t.Errorf("%d were sent, told %+v", n, told[4:])
+	}
+}
