@@ -68,15 +68,6 @@ func (n *Node) begin(ops []Op, ended func(i int, o Outcome)) {
 	}
 }
 
-func (n *Node) isClosed() bool {
-	select {
-	case <-n.closed:
-		return true
-	default:
-		return false
-	}
-}
-
 // prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that, or goes on by itself. What is
 // returned is told whether the node is open.
 func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {

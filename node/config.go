@@ -3,8 +3,18 @@ package node
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
+	"net"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/huddle-cache/huddle/ring"
+	"github.com/huddle-cache/huddle/transport"
+	"github.com/huddle-cache/huddle/transport/gossip"
 )
 
 // Config describes a node. The zero Config works: a cluster of one on loopback. Start never changes the caller's.
@@ -83,4 +93,94 @@ type Config struct {
 	// Logger receives what happens. Default: discarded. Never a token or a value. Its handler has a goroutine of its own: it may take its time, for lines
 	// that it does not take are left out in the end, and it may ask the node, but not close it: Close waits until it has what was written before.
 	Logger *slog.Logger
+}
+
+func (cfg Config) withDefaults() (Config, error) {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Cluster == "" {
+		cfg.Cluster = "huddle"
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 2
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 256 << 20
+	}
+	if cfg.MaxValueBytes == 0 {
+		cfg.MaxValueBytes = int(min(1<<20, cfg.MaxBytes/4))
+	}
+	if cfg.RepairRate == 0 {
+		cfg.RepairRate = 64 << 20
+	}
+	def(&cfg.Retention, time.Hour)
+	def(&cfg.Lease, time.Second)
+	def(&cfg.ExpelAfter, max(2*time.Second, 2*cfg.Lease))
+	def(&cfg.ForgetAfter, 10*time.Minute)
+	def(&cfg.Settle, time.Second)
+	def(&cfg.ReadTimeout, 5*time.Second)
+	def(&cfg.WriteTimeout, 5*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []*time.Duration{&cfg.Retention, &cfg.DefaultTTL, &cfg.ExpelAfter, &cfg.ForgetAfter, &cfg.Settle} {
+		*d = min(*d, maxTTL) // a time without end is not one before now
+	}
+	p := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}.WithDefaults()
+	cfg.Partitions, cfg.VirtualNodes, cfg.Load = p.Partitions, p.VirtualNodes, p.Load
+	bad := func(format string, args ...any) (Config, error) {
+		return cfg, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+	}
+	if err := p.Validate(); err != nil {
+		return bad("%v", err)
+	}
+	_, _, err := net.SplitHostPort(cfg.Listen)
+	switch {
+	case err != nil:
+		return bad("Listen %q: want host:port", cfg.Listen)
+	case cfg.secrets().Validate() != nil:
+		return bad("%v", cfg.secrets().Validate())
+	case !cfg.secrets().Secured() && !cfg.Insecure && !transport.Loopback(cfg.Listen):
+		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
+	case cfg.HashTokens && len(cfg.TokenKey) == 0 && len(cfg.Key) == 0:
+		return bad("HashTokens needs a Key, or a TokenKey")
+	case len(cfg.TokenKey) != 0 && len(cfg.TokenKey) != 32:
+		return bad("TokenKey has %d bytes, it must have 32", len(cfg.TokenKey))
+	case cfg.Replicas < 1 || cfg.Replicas > 16:
+		return bad("Replicas is %d, it must be 1 to 16", cfg.Replicas)
+	case cfg.MaxBytes < 1<<20:
+		return bad("MaxBytes is %d, it must be at least 1 MiB", cfg.MaxBytes)
+	case int64(cfg.MaxValueBytes) > cfg.MaxBytes/4 || cfg.MaxValueBytes < 1 || cfg.MaxValueBytes > 16<<20:
+		return bad("MaxValueBytes is %d, it must be 1 to 16 MiB and at most a quarter of MaxBytes", cfg.MaxValueBytes)
+	case cfg.Lease < 100*time.Millisecond || cfg.Lease > time.Minute:
+		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
+	case cfg.ExpelAfter < cfg.Lease:
+		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
+	case cfg.Retention < 0 || cfg.DefaultTTL < 0 || cfg.Settle < 0 || cfg.ReadTimeout < 0 || cfg.WriteTimeout < 0:
+		return bad("Retention, DefaultTTL, Settle, ReadTimeout and WriteTimeout must not be negative")
+	case !slices.Contains([]string{"", "local", "lan", "wan"}, cfg.Profile):
+		return bad("Profile is %q, it must be local, lan or wan", cfg.Profile)
+	case cfg.Expect < 0:
+		return bad("Expect is %d, it must not be negative", cfg.Expect)
+	case cfg.Expect > 1 && len(cfg.Join) == 0:
+		return bad("Expect is %d, and without Join no other node can be waited for", cfg.Expect)
+	case cfg.RepairRate < 1<<16:
+		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
+	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name) || strings.ContainsFunc(cfg.Name, unicode.IsControl):
+		return bad("Name is longer than 200 bytes, not UTF-8, or has a control character")
+	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
+		return bad("Cluster is longer than 255 bytes, or not UTF-8")
+	}
+	for _, j := range cfg.Join {
+		if _, err := gossip.ParseJoin(j); err != nil {
+			return bad("%v", err)
+		}
+	}
+	return cfg, nil
 }

@@ -32,22 +32,14 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/huddle-cache/huddle/node/internal/clock"
 	"github.com/huddle-cache/huddle/node/internal/wire"
@@ -108,96 +100,6 @@ type Node struct {
 	refusal    atomic.Pointer[refusal] // the last of those that tell most
 	outMu      sync.Mutex
 	meta       gossip.Peer
-}
-
-func (cfg Config) withDefaults() (Config, error) {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	if cfg.Listen == "" {
-		cfg.Listen = "127.0.0.1:0"
-	}
-	if cfg.Cluster == "" {
-		cfg.Cluster = "huddle"
-	}
-	if cfg.Replicas == 0 {
-		cfg.Replicas = 2
-	}
-	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = 256 << 20
-	}
-	if cfg.MaxValueBytes == 0 {
-		cfg.MaxValueBytes = int(min(1<<20, cfg.MaxBytes/4))
-	}
-	if cfg.RepairRate == 0 {
-		cfg.RepairRate = 64 << 20
-	}
-	def(&cfg.Retention, time.Hour)
-	def(&cfg.Lease, time.Second)
-	def(&cfg.ExpelAfter, max(2*time.Second, 2*cfg.Lease))
-	def(&cfg.ForgetAfter, 10*time.Minute)
-	def(&cfg.Settle, time.Second)
-	def(&cfg.ReadTimeout, 5*time.Second)
-	def(&cfg.WriteTimeout, 5*time.Second)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	for _, d := range []*time.Duration{&cfg.Retention, &cfg.DefaultTTL, &cfg.ExpelAfter, &cfg.ForgetAfter, &cfg.Settle} {
-		*d = min(*d, maxTTL) // a time without end is not one before now
-	}
-	p := ring.Params{Partitions: cfg.Partitions, VirtualNodes: cfg.VirtualNodes, Load: cfg.Load}.WithDefaults()
-	cfg.Partitions, cfg.VirtualNodes, cfg.Load = p.Partitions, p.VirtualNodes, p.Load
-	bad := func(format string, args ...any) (Config, error) {
-		return cfg, fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
-	}
-	if err := p.Validate(); err != nil {
-		return bad("%v", err)
-	}
-	_, _, err := net.SplitHostPort(cfg.Listen)
-	switch {
-	case err != nil:
-		return bad("Listen %q: want host:port", cfg.Listen)
-	case cfg.secrets().Validate() != nil:
-		return bad("%v", cfg.secrets().Validate())
-	case !cfg.secrets().Secured() && !cfg.Insecure && !transport.Loopback(cfg.Listen):
-		return bad("Listen %q is reachable from outside this machine and there is no Key; set one, or Insecure", cfg.Listen)
-	case cfg.HashTokens && len(cfg.TokenKey) == 0 && len(cfg.Key) == 0:
-		return bad("HashTokens needs a Key, or a TokenKey")
-	case len(cfg.TokenKey) != 0 && len(cfg.TokenKey) != 32:
-		return bad("TokenKey has %d bytes, it must have 32", len(cfg.TokenKey))
-	case cfg.Replicas < 1 || cfg.Replicas > 16:
-		return bad("Replicas is %d, it must be 1 to 16", cfg.Replicas)
-	case cfg.MaxBytes < 1<<20:
-		return bad("MaxBytes is %d, it must be at least 1 MiB", cfg.MaxBytes)
-	case int64(cfg.MaxValueBytes) > cfg.MaxBytes/4 || cfg.MaxValueBytes < 1 || cfg.MaxValueBytes > 16<<20:
-		return bad("MaxValueBytes is %d, it must be 1 to 16 MiB and at most a quarter of MaxBytes", cfg.MaxValueBytes)
-	case cfg.Lease < 100*time.Millisecond || cfg.Lease > time.Minute:
-		return bad("Lease is %v, it must be 100ms to 1m", cfg.Lease)
-	case cfg.ExpelAfter < cfg.Lease:
-		return bad("ExpelAfter %v is shorter than Lease %v", cfg.ExpelAfter, cfg.Lease)
-	case cfg.Retention < 0 || cfg.DefaultTTL < 0 || cfg.Settle < 0 || cfg.ReadTimeout < 0 || cfg.WriteTimeout < 0:
-		return bad("Retention, DefaultTTL, Settle, ReadTimeout and WriteTimeout must not be negative")
-	case !slices.Contains([]string{"", "local", "lan", "wan"}, cfg.Profile):
-		return bad("Profile is %q, it must be local, lan or wan", cfg.Profile)
-	case cfg.Expect < 0:
-		return bad("Expect is %d, it must not be negative", cfg.Expect)
-	case cfg.Expect > 1 && len(cfg.Join) == 0:
-		return bad("Expect is %d, and without Join no other node can be waited for", cfg.Expect)
-	case cfg.RepairRate < 1<<16:
-		return bad("RepairRate is %d bytes a second, it must be at least 64 KiB", cfg.RepairRate)
-	case len(cfg.Name) > 200 || !utf8.ValidString(cfg.Name) || strings.ContainsFunc(cfg.Name, unicode.IsControl):
-		return bad("Name is longer than 200 bytes, not UTF-8, or has a control character")
-	case len(cfg.Cluster) > 255 || !utf8.ValidString(cfg.Cluster):
-		return bad("Cluster is longer than 255 bytes, or not UTF-8")
-	}
-	for _, j := range cfg.Join {
-		if _, err := gossip.ParseJoin(j); err != nil {
-			return bad("%v", err)
-		}
-	}
-	return cfg, nil
 }
 
 // Start starts a node. It returns once the node listens; Ready tells when it is in sync. ctx bounds the start only.
@@ -280,131 +182,6 @@ func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 	n.wg.Go(n.run)
 	n.wg.Go(n.builder)
 	return n, nil
-}
-
-func (n *Node) found(p gossip.Peer) {
-	n.lock()
-	defer n.unlock()
-	n.m.Found(p.Member, p.Chain, p.View, p.Size)
-}
-
-func (n *Node) gone(id uint64) {
-	n.lock()
-	defer n.unlock()
-	n.m.Gone(id)
-}
-
-// handler is the node as the transport sees it.
-type handler Node
-
-func (h *handler) Up(peer *pb.Member, session uint64) {
-	(*Node)(h).lock()
-	defer (*Node)(h).unlock()
-	h.m.Up(peer, session)
-}
-
-func (h *handler) Receive(peer, session uint64, ms []*pb.Message) {
-	(*Node)(h).lock()
-	defer (*Node)(h).unlock()
-	h.m.Receive(peer, session, ms...)
-}
-
-func (h *handler) Down(peer, session uint64, err error) {
-	(*Node)(h).lock()
-	defer (*Node)(h).unlock()
-	h.log.Debug("session ended", "peer", fmt.Sprintf("%016x", peer), "error", err)
-	h.m.Down(peer, session)
-}
-
-func (h *handler) Unreachable(peer uint64, err error) {
-	var r *transport.RefusedError
-	barred := errors.As(err, &r) && !transport.Gone(err)
-	if barred {
-		(*Node)(h).noteRefusal(peer, "a peer and this node do not go together: "+r.Reason)
-	}
-	(*Node)(h).lock()
-	defer (*Node)(h).unlock()
-	if barred {
-		h.m.Barred(peer)
-	}
-	h.m.Unreachable(peer, transport.Gone(err))
-}
-
-func (h *handler) Refused(peer uint64, remote, reason string) {
-	(*Node)(h).noteRefusal(peer, "this node has refused "+remote+": "+reason)
-	(*Node)(h).publish(Event{Time: time.Now(), Kind: "refused", View: h.view.Load(), Text: remote + ": " + reason})
-	(*Node)(h).lock()
-	defer (*Node)(h).unlock()
-	h.m.Barred(peer)
-}
-
-// env is the node as the machine sees it. Its methods run under n.mu, but for Now and Yield, which readers call without it.
-type env Node
-
-func (e *env) Now() int64                                 { return e.clock.Now() }
-func (e *env) Send(peer, session uint64, msg *pb.Message) { e.transport.Queue(peer, session, msg) }
-func (e *env) Queued(peer, session uint64) int            { return e.transport.Queued(peer, session) }
-func (e *env) Disconnect(id uint64)                       { e.transport.Disconnect(id) }
-func (e *env) Random() uint64                             { return rand.Uint64() }
-func (e *env) Yield()                                     { runtime.Gosched() }
-
-func (e *env) Connect(m *pb.Member) {
-	if e.wire != nil {
-		m = proto.CloneOf(m)
-		m.Addr = e.wire.Dial(m.GetAddr())
-	}
-	e.transport.Connect(m)
-}
-
-// Build hands the work to the builder; should it be that far behind, the machine asks again.
-func (e *env) Build(names []string) {
-	select {
-	case e.builds <- names:
-	default:
-	}
-}
-
-// builder makes the rings, off the path of messages.
-func (n *Node) builder() {
-	params := ring.Params{Partitions: n.cfg.Partitions, VirtualNodes: n.cfg.VirtualNodes, Load: n.cfg.Load}
-	for {
-		select {
-		case <-n.closed:
-			return
-		case names := <-n.builds:
-			t, err := ring.Build(names, n.cfg.Replicas, params)
-			if err != nil {
-				n.log.Error("members without a ring", "members", len(names), "error", err)
-			}
-			n.lock()
-			n.m.Built(names, t)
-			n.unlock()
-		}
-	}
-}
-
-func (e *env) Reincarnate(self *pb.Member) {
-	e.transport.SetSelf(self)
-}
-
-func (e *env) Announce(chain, view uint64, size int) {
-	e.outMu.Lock()
-	defer e.outMu.Unlock()
-	e.view.Store(view)
-	e.meta = gossip.Peer{Member: e.transport.Self(), Chain: chain, View: view, Size: size, Leaving: e.meta.Leaving}
-	if g := e.gossip.Load(); g != nil {
-		g.Announce(e.meta)
-	}
-}
-
-func (e *env) Event(kind, member, text string) {
-	level := slog.LevelInfo
-	switch kind {
-	case "name-taken", "lost-majority", "forgotten", "started-over", "given-up": // somebody's help is needed, or entries are lost, or not gone
-		level = slog.LevelWarn
-	}
-	e.log.Log(context.Background(), level, text, "event", kind)
-	(*Node)(e).publish(Event{Time: time.Now(), Kind: kind, Member: member, View: e.view.Load(), Text: text})
 }
 
 // Ready is closed once the node is in sync with its cluster for the first time. A node that is closed before never is: see WaitReady.

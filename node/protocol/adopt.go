@@ -25,13 +25,6 @@ type part struct {
 	written  map[string]uint64   // while not complete: the keys written here directly, with their versions
 }
 
-// holder is a near copy at another node, under one session.
-type holder struct {
-	peer, session uint64
-	until         int64  // when the entry ends by itself; 0: it does not
-	noted         uint64 // orders the note among the writes
-}
-
 func (pt *part) reset() {
 	pt.holder, pt.owner, pt.acting, pt.fresh = false, false, false, false
 	pt.complete.Store(false)

@@ -1,8 +1,6 @@
 package protocol
 
-import (
-	pb "github.com/huddle-cache/huddle/transport/peerpb"
-)
+import pb "github.com/huddle-cache/huddle/transport/peerpb"
 
 // Founding a cluster (rule 2). It must not happen beside another that is only out of sight: its members could be within reach again with
 // the next message, and two clusters would serve the same keys. What gossip knows may be of before a cut. So who founds has asked

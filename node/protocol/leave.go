@@ -1,8 +1,6 @@
 package protocol
 
-import (
-	pb "github.com/huddle-cache/huddle/transport/peerpb"
-)
+import pb "github.com/huddle-cache/huddle/transport/peerpb"
 
 // The graceful departure: what is held here is handed over first (rule 8). It has three steps. With Leave the others are asked for a view
 // without this node, which hands over from outside that one until the view settles. From then on (HandedOver) it is a guest: it holds

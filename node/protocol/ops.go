@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -116,12 +115,6 @@ func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) 
 		m.Counters.Deletes.Add(1)
 	}
 	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
-}
-
-// Scan lists or counts the keys of partitions. They ascend and should have one owner (see ByOwner). The owner of the first answers for as
-// many of those that follow as it owns and as fit into one answer, at least for the first.
-func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
-	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
 }
 
 func (m *Machine) submit(o *op) {
@@ -361,30 +354,6 @@ func (m *Machine) endWrite(o *op, b *pb.WriteReply) {
 	}
 }
 
-func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {
-	o := m.answered(p, msg)
-	if o == nil || o.scan == nil {
-		return
-	}
-	if b.Status != pb.Status_OK {
-		m.park(o)
-		return
-	}
-	m.end(o, scanned(o.scan, b))
-}
-
-// scanned is what a ScanReply comes to. It may be wrong: a peer that does not know better is not to be trusted with an index.
-func scanned(asked *pb.Scan, b *pb.ScanReply) Result {
-	sum := 0
-	for _, n := range b.Counts {
-		sum += int(n)
-	}
-	if len(b.Counts) == 0 || len(b.Counts) > 1+len(asked.More) || !asked.CountOnly && sum != len(b.Keys) {
-		return Result{Status: pb.Status_UNSURE}
-	}
-	return Result{Status: pb.Status_OK, Keys: b.Keys, Counts: b.Counts}
-}
-
 // serveLocal: this node is the owner.
 func (m *Machine) serveLocal(o *op) {
 	m.attempt(o)
@@ -426,62 +395,6 @@ const (
 	scanEntries = 4096
 	scanBytes   = 1 << 20
 )
-
-// serveScan lists or counts the keys of partitions that this node owns.
-func (m *Machine) serveScan(b *pb.Scan) *pb.ScanReply {
-	r := &pb.ScanReply{}
-	if !m.leased() || !m.mayScan(b.Partition) {
-		r.Status = pb.Status_UNSURE
-		return r
-	}
-	found, bytes := 0, 0
-	for p, more := b.Partition, b.More; ; p, more = more[0], more[1:] {
-		n := 0
-		if b.CountOnly {
-			n = m.store.Count(int(p))
-		} else {
-			keys := m.store.Keys(int(p))
-			n = len(keys)
-			r.Keys = append(r.Keys, keys...)
-			for _, k := range keys {
-				bytes += len(k)
-			}
-		}
-		found += n
-		r.Counts = append(r.Counts, uint32(n))
-		if len(more) == 0 || more[0] <= p || !m.mayScan(more[0]) || found >= scanEntries || bytes >= scanBytes || b.Enough > 0 && found >= int(b.Enough) {
-			return r
-		}
-	}
-}
-
-// mayScan tells whether this node knows all keys of a partition.
-func (m *Machine) mayScan(p uint32) bool {
-	return uint64(p) < uint64(len(m.parts)) && m.parts[p].acting && m.parts[p].complete.Load()
-}
-
-// ByOwner groups partitions by their owners, as far as they are known.
-func (m *Machine) ByOwner(partitions []uint32) [][]uint32 {
-	if m.lay == nil {
-		return [][]uint32{partitions}
-	}
-	of := make(map[uint64]int)
-	var groups [][]uint32
-	for _, p := range partitions {
-		owner := m.lay.owner(int(p))
-		g, ok := of[owner]
-		if !ok {
-			g = len(groups)
-			of[owner], groups = g, append(groups, nil)
-		}
-		groups[g] = append(groups[g], p)
-	}
-	return groups
-}
-
-func (m *Machine) onScan(p *peer, msg *pb.Message, b *pb.Scan) {
-	m.reply(p, msg, &pb.Message{Body: &pb.Message_ScanReply{ScanReply: m.serveScan(b)}})
-}
 
 // failOps takes back what was sent to a peer whose session has ended.
 func (m *Machine) failOps(id uint64) {
@@ -580,32 +493,3 @@ const (
 	// mostOps bounds the operations under way for callers of this node, orphans among them.
 	mostOps = 1 << 17
 )
-
-// Lost tells whether this node has been without a majority, or without a cluster, for longer than a fault should take.
-func (m *Machine) Lost() bool { return m.lost }
-
-// entryTo and entryFrom carry an entry over the wire: a TTL travels as the time that remains (rule 9).
-func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
-	out := &pb.Entry{Key: e.Key, Value: e.Bytes(), Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
-	if e.Expires != 0 {
-		out.Ttl = max(1, e.Expires-m.now())
-	}
-	return out
-}
-
-// after is t + d, or the end of time if that is earlier.
-func after(t, d int64) int64 {
-	if d > math.MaxInt64-t {
-		return math.MaxInt64
-	}
-	return t + d
-}
-
-func entryFrom(b *pb.Entry, since int64) *store.Entry {
-	e := store.NewEntry(b.Key)
-	e.Value, e.Version, e.Tags, e.Kind, e.Origin = store.Text(b.Value), b.Version, b.Tags, store.Kind(b.Kind), b.Origin
-	if b.Ttl > 0 {
-		e.Expires = after(since, b.Ttl)
-	}
-	return e
-}
