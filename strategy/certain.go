@@ -77,15 +77,6 @@ func newCertain(on backend, prefix string, opts []StoreOption) certain {
 	return c
 }
 
-// key returns the key of a token, and whether there can be such an entry. It shares no memory with the token: web servers
-// reuse that of a request.
-func (c *certain) key(token string) (string, bool) {
-	if c.prefix == "" {
-		token = strings.Clone(token)
-	}
-	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
-}
-
 func (c *certain) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
@@ -131,8 +122,8 @@ func unsure(err, over error) error {
 
 // read returns the data of a token, the caller's own. A token that no entry can have is absent.
 func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) {
-	key, ok := c.key(token)
-	if !ok {
+	key, err := keyOf(c.prefix, token)
+	if err != nil {
 		return nil, false, nil
 	}
 	ctx, cancel := c.bounded(ctx)
@@ -170,12 +161,9 @@ func (c *certain) save(ctx context.Context, token string, data []byte, ttl time.
 }
 
 func (c *certain) write(ctx context.Context, token string, data []byte, ttl time.Duration, onlyPresent bool) error {
-	key, ok := c.key(token)
-	if !ok {
-		if token == "" {
-			return fmt.Errorf("%w: empty token", ErrInvalid)
-		}
-		return fmt.Errorf("%w: token", ErrTooLarge)
+	key, err := keyOf(c.prefix, token)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -189,8 +177,8 @@ func (c *certain) write(ctx context.Context, token string, data []byte, ttl time
 }
 
 func (c *certain) remove(ctx context.Context, token string, revoke bool) error {
-	key, ok := c.key(token)
-	if !ok {
+	key, err := keyOf(c.prefix, token)
+	if err != nil {
 		return nil // no such token can be stored
 	}
 	ctx, cancel := c.bounded(ctx)

@@ -24,26 +24,18 @@ type core struct {
 	unsaid  atomic.Uint64 // failures since
 }
 
-// key returns the key of a token, and whether there can be such an entry. It shares no memory with the token: web servers
-// reuse that of a request.
-func (c *core) key(token string) (string, bool) {
-	if c.prefix == "" {
-		token = strings.Clone(token)
-	}
-	return c.prefix + token, token != "" && len(c.prefix)+len(token) <= maxKey
-}
-
-// keyForWrite is key with the error that a write fails with.
-func (c *core) keyForWrite(token string) (string, error) {
-	key, ok := c.key(token)
+// keyOf returns the key of a token. It fails where there can be no such entry, as a write of it does: to a read that is a miss. The key shares no
+// memory with the token: web servers reuse that of a request.
+func keyOf(prefix, token string) (string, error) {
 	switch {
-	case ok:
-		return key, nil
 	case token == "":
 		return "", fmt.Errorf("%w: empty token", ErrInvalid)
-	default:
-		return "", fmt.Errorf("%w: token", ErrTooLarge)
+	case len(prefix)+len(token) > maxKey:
+		return "", fmt.Errorf("%w: token of %d bytes, at most %d", ErrTooLarge, len(token), maxKey-len(prefix))
+	case prefix == "":
+		return strings.Clone(token), nil
 	}
+	return prefix + token, nil
 }
 
 // lookup reads a key: from the node's memory, which needs no context, or from another node within the wait for reads.
@@ -94,6 +86,27 @@ func (c *core) failed(ctx context.Context, what string, err error) {
 		return
 	}
 	c.logger.ErrorContext(ctx, what, "err", err, "unlogged", c.unsaid.Swap(0))
+}
+
+// RevokeUser removes every session of one user on every replica, and voids loads under way, in every cache and store that tags its entries with
+// the user's ID, see UserTag: also in an SCSStore or FiberStorage with WithUserOf, which logs the user out. It does not refuse a later Set of
+// these tokens, see UserRevoker. userID is the text of the user's ID; an empty one is ErrInvalid.
+func (c *core) RevokeUser(ctx context.Context, userID string) error {
+	if userID == "" {
+		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
+	}
+	if err := c.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
+		return fmt.Errorf("session cache: revoke user: %w", err)
+	}
+	return nil
+}
+
+// remove removes a token for good.
+func (c *core) remove(ctx context.Context, key string) error {
+	if err := c.on.Delete(ctx, key, true); err != nil {
+		return fmt.Errorf("session cache: delete: %w", err)
+	}
+	return nil
 }
 
 // lifetime is how long an entry that ends at expires is kept: 0 is the node's default, negative means it is over.

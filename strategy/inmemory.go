@@ -26,9 +26,6 @@ type InMemoryConfig struct {
 	SharedUsers bool
 }
 
-// maxToken is the bound for a token, the same as a node's for a key.
-const maxToken = maxKey
-
 // InMemory is the SessionCache of a service with a single instance: the sessions are known to this process only. What is
 // over the bounds is evicted, sessions that have not been read for long first; what has expired is freed by itself.
 // It has no goroutine and nothing to close. Its methods are safe for concurrent use and ignore their context, but for Load.
@@ -114,7 +111,7 @@ func (c *InMemory) set(session CachedSession, fill *pending) error {
 	if h.session.UserID() != "" {
 		weight += userIndex
 	}
-	tooLarge := len(session.Token) > maxToken || weight > c.cfg.MaxSessionBytes
+	tooLarge := len(session.Token) > maxKey || weight > c.cfg.MaxSessionBytes
 	now := time.Now()
 	h.expires = c.end(session, now)
 
@@ -167,7 +164,7 @@ func (c *InMemory) Get(_ context.Context, token string) (session CachedSession, 
 
 // Delete removes the session for good: for Retention, a Set of the token fails with ErrRevoked. Its error is always nil.
 func (c *InMemory) Delete(_ context.Context, token string) error {
-	if token == "" || len(token) > maxToken {
+	if token == "" || len(token) > maxKey {
 		return nil // no such token can be stored
 	}
 	now := time.Now()

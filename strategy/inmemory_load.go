@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
@@ -16,16 +15,13 @@ var errOvertaken = node.ErrStaleFill
 // Load returns the cached session of a token, or calls load and stores what it returns: one load per token at a time.
 // It behaves as PeerToPeer.Load does, errors included.
 func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
-	switch {
-	case token == "":
-		return CachedSession{}, fmt.Errorf("session cache: load: %w: empty token", ErrInvalid)
-	case len(token) > maxToken:
-		return CachedSession{}, fmt.Errorf("session cache: load: %w: token", ErrTooLarge)
-	}
 	if session, found, _ := c.Get(ctx, token); found {
 		return session, nil
 	}
-	token = strings.Clone(token) // a load may outlive the call, and the caller may reuse the token's memory then
+	token, err := keyOf("", token) // a load may outlive the call, and the caller may reuse the token's memory then
+	if err != nil {
+		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
+	}
 	session, err := c.flights.do(ctx, token, func(ctx context.Context) result[CachedSession] {
 		for attempt := 1; ; attempt++ {
 			r, again := c.fill(ctx, token, load)

@@ -49,7 +49,7 @@ func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	if err != nil {
 		return fmt.Errorf("session cache: set: %w", err)
 	}
-	key, err := p.keyForWrite(session.Token)
+	key, err := keyOf(p.prefix, session.Token)
 	if err != nil {
 		return fmt.Errorf("session cache: set: %w", err)
 	}
@@ -70,8 +70,8 @@ func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSessi
 	if found, known := p.peek(token, &session); known {
 		return session, found, nil
 	}
-	key, ok := p.key(token)
-	if !ok {
+	key, err := keyOf(p.prefix, token)
+	if err != nil {
 		return CachedSession{}, false, nil
 	}
 	e, found, err := p.lookup(ctx, key)
@@ -132,17 +132,14 @@ func (p *PeerToPeer) peek(token string, session *CachedSession) (found, known bo
 // When ctx ends first it returns ErrUnconfirmed, and the deletion goes on by itself until it is done, for that long
 // at most (see node.ErrUnconfirmed). An absent token is no error.
 func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
-	key, ok := p.key(token)
-	if !ok {
+	key, err := keyOf(p.prefix, token)
+	if err != nil {
 		return nil // no such token can be stored
 	}
 	if e, found, _ := p.on.Peek(key); found {
 		p.decoded.forget(e.Memo, len(p.prefix))
 	}
-	if err := p.on.Delete(ctx, key, true); err != nil {
-		return fmt.Errorf("session cache: delete: %w", err)
-	}
-	return nil
+	return p.remove(ctx, key)
 }
 
 // Clear removes every entry of the cluster, also those of others who share it: sessions that a Redis client wrote carry
@@ -151,19 +148,6 @@ func (p *PeerToPeer) Clear(ctx context.Context) error {
 	p.decoded.forgetAll()
 	if err := p.on.Clear(ctx); err != nil {
 		return fmt.Errorf("session cache: clear: %w", err)
-	}
-	return nil
-}
-
-// RevokeUser removes every session of one user on every replica, and voids loads under way; as Typed.RevokeUser it does so in every
-// cache and store that has UserTag. It does not refuse a later Set of these tokens, see UserRevoker. userID is the text of the user's
-// ID; an empty one is ErrInvalid.
-func (p *PeerToPeer) RevokeUser(ctx context.Context, userID string) error {
-	if userID == "" {
-		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
-	}
-	if err := p.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
-		return fmt.Errorf("session cache: revoke user: %w", err)
 	}
 	return nil
 }
@@ -184,7 +168,7 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 	if found, _ := p.peek(token, &session); found {
 		return session, nil
 	}
-	key, err := p.keyForWrite(token)
+	key, err := keyOf(p.prefix, token)
 	if err != nil {
 		return CachedSession{}, fmt.Errorf("session cache: load: %w", err)
 	}

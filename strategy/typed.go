@@ -63,7 +63,7 @@ type Item[T any] struct {
 
 // Set stores the item under token, with the errors of PeerToPeer.Set. An item that has expired is removed instead.
 func (t *Typed[T]) Set(ctx context.Context, token string, item Item[T]) error {
-	key, err := t.keyForWrite(token)
+	key, err := keyOf(t.prefix, token)
 	var l loaded
 	if err == nil {
 		l, err = t.encode(item)
@@ -83,8 +83,8 @@ func (t *Typed[T]) Set(ctx context.Context, token string, item Item[T]) error {
 
 // Get returns the value of token, decoded afresh: it is the caller's own. A miss is no error; see PeerToPeer.Get.
 func (t *Typed[T]) Get(ctx context.Context, token string) (value T, found bool, err error) {
-	key, ok := t.key(token)
-	if !ok {
+	key, err := keyOf(t.prefix, token)
+	if err != nil {
 		return value, false, nil
 	}
 	e, found, err := t.lookup(ctx, key)
@@ -107,14 +107,11 @@ var errDecode = fmt.Errorf("%w: not decodable", ErrInvalid)
 
 // Delete removes token for good, as PeerToPeer.Delete does.
 func (t *Typed[T]) Delete(ctx context.Context, token string) error {
-	key, ok := t.key(token)
-	if !ok {
+	key, err := keyOf(t.prefix, token)
+	if err != nil {
 		return nil
 	}
-	if err := t.on.Delete(ctx, key, true); err != nil {
-		return fmt.Errorf("session cache: delete: %w", err)
-	}
-	return nil
+	return t.remove(ctx, key)
 }
 
 // Clear removes everything that was written through a Typed of this prefix, and nothing else.
@@ -125,22 +122,10 @@ func (t *Typed[T]) Clear(ctx context.Context) error {
 	return nil
 }
 
-// RevokeUser removes every entry of one user, in every cache and store that tags its entries with the user's ID, see UserTag: also the
-// sessions in a PeerToPeer, and those in an SCSStore or FiberStorage with WithUserOf, which logs the user out.
-func (t *Typed[T]) RevokeUser(ctx context.Context, userID string) error {
-	if userID == "" {
-		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
-	}
-	if err := t.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
-		return fmt.Errorf("session cache: revoke user: %w", err)
-	}
-	return nil
-}
-
 // Load returns the value of token, or calls load and stores what it returns, as PeerToPeer.Load does.
 func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Context) (Item[T], error)) (T, error) {
 	var none T
-	key, err := t.keyForWrite(token)
+	key, err := keyOf(t.prefix, token)
 	if err != nil {
 		return none, fmt.Errorf("session cache: load: %w", err)
 	}
