@@ -30,12 +30,19 @@ func newOptions(prefix string, opts []Option) options {
 		loadLock:     2 * time.Second,
 		logger:       slog.Default(),
 		decodedCount: 1 << 18,
-		decodedBytes: 64 << 20,
+		decodedBytes: -1,
 	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)
 		}
+	}
+	switch {
+	case o.decodedBytes >= 0:
+	case o.sharedUsers:
+		o.decodedBytes = 192 << 20 // for as many sessions
+	default:
+		o.decodedBytes = 64 << 20
 	}
 	return o
 }
@@ -77,9 +84,9 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by bytes. Default 262,144
-// and 64 MiB, beside the node's MaxBytes. A session whose user has up to five permissions in one channel takes 192 bytes at most, each further
+// and 64 MiB (192 MiB with WithSharedUsers), beside the node's MaxBytes. A session whose user has up to five permissions in one channel takes 192 bytes at most, each further
 // permission 4; one with a text that its JSON writes with escapes, or with more than 64 KiB or 200 permissions, as much as its JSON and its structs.
-// 0 keeps none. See WithSharedUsers for what they take then.
+// 0 keeps none.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
 }
@@ -87,5 +94,5 @@ func WithDecodedBound(count int, bytes int64) Option {
 // WithSharedUsers makes the sessions that Get and Load return share their User with whoever else gets the same session: it must not be changed,
 // nor anything in it, and CachedSession.Clone makes a session of one's own. The other fields are the caller's own in any case. A hit allocates
 // nothing then, where by default it copies the user with all permissions, for a caller that changes them must not change what others may do.
-// A decoded session takes 320 bytes then, and its user about 90, each channel 100, each permission 16.
+// A decoded session takes 320 bytes then, and its user about 90, each channel 100, each permission 16: 262,144 with eight in one channel 170 MiB.
 func WithSharedUsers() Option { return func(o *options) { o.sharedUsers = true } }

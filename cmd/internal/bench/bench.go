@@ -32,6 +32,9 @@ const (
 	Redis Via = "redis"
 )
 
+// inProcess tells whether calls are answered from this process's memory, once what other nodes hold has been read.
+func (v Via) inProcess() bool { return v == Node || v == Strategy || v == Shared }
+
 // ParseVias finds ways by their names.
 func ParseVias(names []string) ([]Via, error) {
 	var out []Via
@@ -157,7 +160,7 @@ func (b *bench) sweep(ctx context.Context, via Via, keys *load.Keys, targets []l
 		if err := b.fill(ctx, via, keys, targets...); err != nil {
 			return err
 		}
-		if via == Node || via == Strategy {
+		if via.inProcess() {
 			load.Touch(ctx, keys, targets...)
 		}
 		if beside {
@@ -206,7 +209,7 @@ func (b *bench) measure(ctx context.Context, via Via, w load.Workload, callers i
 		Workload: w, Keys: keys, Callers: callers, ValueBytes: b.cfg.ValueBytes, For: b.cfg.For, Requests: b.cfg.Requests, Warm: b.cfg.Warm,
 		Progress: func(done int64, elapsed time.Duration) { b.show.running(via, w, callers, done, elapsed) },
 	}
-	if via == Node || via == Strategy {
+	if via.inProcess() {
 		r.Sample = sampled
 	}
 	m := Measured{Via: via, Result: r.Do(ctx, targets...)}
