@@ -102,7 +102,7 @@ func TestEndedSessionOfAnEntryThatGoesOn(t *testing.T) {
 	ctx := t.Context()
 	p := strategy.NewPeerToPeer(n)
 	session := strategytest.Session("t", "u")
-	session.Expires = time.Now().Add(500 * time.Millisecond)
+	session.Expires = time.Now().Add(2 * time.Second)
 	text, err := session.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
