@@ -2,12 +2,24 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/huddle-cache/huddle/node"
 )
+
+// Who shows an empty token is not logged in, and nothing is wrong with the database.
+func TestEmptyCookie(t *testing.T) {
+	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+	r.Header.Set("Cookie", cookieName+"=")
+	new(service).known(func(http.ResponseWriter, *http.Request, account, string) { t.Error("let through") })(w, r)
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("status %d", w.Code)
+	}
+}
 
 // The ring is a small one, for the race detector makes a large one slow.
 func TestCheck(t *testing.T) {

@@ -48,7 +48,7 @@ func newService(db *database, cache *strategy.Typed[account]) http.Handler {
 func (s *service) known(next func(w http.ResponseWriter, r *http.Request, a account, token string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := r.Cookie(cookieName)
-		if err != nil {
+		if err != nil || cookie.Value == "" {
 			http.Error(w, "not logged in", http.StatusUnauthorized)
 			return
 		}

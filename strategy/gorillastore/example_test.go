@@ -22,7 +22,7 @@ func Example() {
 	}
 	defer n.Close()
 	<-n.Ready()
-	store := gorillastore.New(n, [][]byte{[]byte("the same 32 bytes on all replicas")})
+	store := gorillastore.New(n, [][]byte{[]byte("32 bytes, alike on each replica.")})
 	store.Options.Secure = false // this example speaks plain HTTP
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
