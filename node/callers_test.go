@@ -36,48 +36,6 @@ func TestTagsAreNotShared(t *testing.T) {
 	}
 }
 
-// A revocation that goes on after its caller is of the tags that he gave, whatever he does with his slice.
-func TestTagsOfARevocationThatGoesOn(t *testing.T) {
-	n := start(t, Config{})
-	ctx := t.Context()
-	for i := range 100 {
-		if err := n.Set(ctx, fmt.Sprint(i), []byte("v"), WithTags(fmt.Sprint("user:", i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n.lock() // so that the cut comes after what the caller does
-	ended, cancel := context.WithCancel(ctx)
-	cancel()
-	tags := make([]string, 1)
-	done := make(chan error)
-	for i := range 100 {
-		tags[0] = fmt.Sprint("user:", i)
-		given := tags
-		begun := make(chan struct{})
-		go func() {
-			close(begun)
-			done <- n.InvalidateTags(ended, given...)
-		}()
-		<-begun
-		if i == 0 {
-			n.unlock()
-		}
-		if err := <-done; err != nil && !errors.Is(err, ErrUnconfirmed) {
-			t.Fatal(err)
-		}
-		tags[0] = "changed"
-	}
-	for i := range 100 {
-		for begun := time.Now(); ; time.Sleep(time.Millisecond) {
-			if _, found, err := n.Get(ctx, fmt.Sprint(i)); !found && err == nil {
-				break
-			} else if time.Since(begun) > 10*time.Second {
-				t.Fatalf("%d is still served", i)
-			}
-		}
-	}
-}
-
 func TestWhichErrorATagGets(t *testing.T) {
 	n := start(t, Config{})
 	ctx := t.Context()

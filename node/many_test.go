@@ -210,3 +210,29 @@ func TestLargeValuesToALostOwner(t *testing.T) {
 		t.Errorf("without a deadline: %v after %v", err, time.Since(begun))
 	}
 }
+
+// A revocation that goes on after its caller is of the tags that he gave, whatever he does with his slice.
+func TestTagsOfARevocationThatGoesOn(t *testing.T) {
+	c := nodetest.Start(t, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n := c.Node(0)
+	if err := n.Set(ctx, "k", []byte("v"), node.WithTags("user:7")); err != nil {
+		t.Fatal(err)
+	}
+	c.Isolate(2)
+	short, end := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer end()
+	tags := []string{"user:7"}
+	if err := n.InvalidateTags(short, tags...); !errors.Is(err, node.ErrUnconfirmed) {
+		t.Fatalf("a node is out of reach: %v", err)
+	}
+	tags[0] = "changed"
+	c.Heal()
+	for n.Stats().Late == 0 && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, found, err := n.Get(ctx, "k"); found || err != nil {
+		t.Errorf("after the revocation was confirmed: %v, %v", found, err)
+	}
+}

@@ -166,7 +166,9 @@ func TestTypedLoadOfWhatIsThere(t *testing.T) {
 	if err := c.Set(t.Context(), "t", strategy.Item[string]{Value: "set"}); err != nil {
 		t.Fatal(err)
 	}
-	v, err := c.Load(t.Context(), "t", func(context.Context) (strategy.Item[string], error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	v, err := c.Load(ctx, "t", func(context.Context) (strategy.Item[string], error) {
 		return strategy.Item[string]{Value: "loaded"}, nil
 	})
 	if v != "set" || err != nil {

@@ -467,18 +467,7 @@ func TestForgetSaysWhyNot(t *testing.T) {
 func TestReadinessSaysWhyNot(t *testing.T) {
 	f := newFakeNode()
 	_, ts := serve(t, f, Config{}, true)
-	ready := func() (int, string) {
-		resp, err := http.Get(ts.URL + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(body)
-	}
+	ready := func() (int, string) { return do(t, http.MethodGet, ts.URL+"/readyz", "") }
 	f.inSync = false
 	if code, body := ready(); code != 503 || body != "not in sync: no majority of the cluster is within reach\n" {
 		t.Errorf("%d %q", code, body)
