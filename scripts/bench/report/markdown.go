@@ -48,7 +48,7 @@ func (r results) markdown() string {
 		r.Nodes, r.Replicas, r.Keys, r.Zipf, r.ValueBytes)
 	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core.\n", many)
 	if r.Rounds > 1 {
-		say("All but clusters of other sizes was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
+		say("All but clusters of other sizes and `redis-benchmark` was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
 	}
 	if r.LoadBefore > float64(r.Machine.CPUs)/4 {
 		say("**The machine was busy with other work: its load average before the measurement was %.1f.**\n", r.LoadBefore)
@@ -91,7 +91,7 @@ func (r results) wireTable(say func(string, ...any)) {
 	if len(r.Wire) == 0 {
 		return
 	}
-	say("`redis-benchmark` against one node of a cluster, and against Redis, 50 connections. All keys are there and have been read before, so that the node has them in its memory. GET was measured three times as often, for the two are close:\n")
+	say("`redis-benchmark` against one node of a cluster, and against Redis, 50 connections. All keys are there and have been read before, so that the node has them in its memory. Both were measured %d times, in turns: these are the medians, and that of what each turn's rate was to Redis's in the same turn:\n", r.Wire[0].Turns)
 	say("| | huddle, a second | Redis, a second | huddle / Redis | p99 huddle | p99 Redis |")
 	say("|---|--:|--:|--:|--:|--:|")
 	for _, w := range r.Wire {
@@ -100,7 +100,7 @@ func (r results) wireTable(say func(string, ...any)) {
 			continue
 		}
 		say("| %s, pipeline of %d | %s | %s | %.2f | %.2f ms | %.2f ms |", w.Test, w.Pipeline, rate(w.PerSecond), rate(other.PerSecond),
-			w.PerSecond/other.PerSecond, w.P99, other.P99)
+			w.OverRedis, w.P99, other.P99)
 	}
 	say("")
 }
@@ -157,10 +157,8 @@ func (r results) goals(say func(string, ...any)) {
 	atMost("Set on 2 copies, one caller, p50 over the bare stream", p50("node", "write"), p50("grpc-stream", "read"), 2.5)
 	for _, test := range []string{"GET", "SET"} {
 		for _, pipeline := range []int{1, 16} {
-			a, ok1 := r.wired("huddle", test, pipeline)
-			b, ok2 := r.wired("redis", test, pipeline)
-			if ok1 && ok2 {
-				atLeast(fmt.Sprintf("Redis protocol, %s, pipeline of %d, over Redis", test, pipeline), a.PerSecond, b.PerSecond, 1)
+			if w, ok := r.wired("huddle", test, pipeline); ok && w.OverRedis > 0 {
+				atLeast(fmt.Sprintf("Redis protocol, %s, pipeline of %d, over Redis", test, pipeline), w.OverRedis, 1, 1)
 			}
 		}
 	}
