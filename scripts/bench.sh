@@ -83,7 +83,7 @@ measure() {
 }
 for round in $(seq "$rounds"); do
   step "huddle, $nodes nodes: round $round of $rounds"
-  measure "$nodes" "$replicas" node,strategy,shared,remote,resp "$callers" "$work/huddle-$round.json"
+  measure "$nodes" "$replicas" node,owner,strategy,shared,remote,resp "$callers" "$work/huddle-$round.json"
   step "the others: round $round of $rounds"
   "$work/peers" -callers "$callers" -for "$for" -warm "$warm" -keys "$keys" -nodes "$nodes" -replicas "$replicas" \
     -redis "127.0.0.1:$redis" -redis-unix "$work/redis.sock" >"$work/peers-$round.json"

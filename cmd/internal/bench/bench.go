@@ -26,6 +26,8 @@ const (
 	Strategy Via = "strategy"
 	// Shared is Strategy with users that readers share, and so do not copy.
 	Shared Via = "shared"
+	// Owner is Node, but only of keys that this process owns: a write asks the copies alone.
+	Owner Via = "owner"
 	// Remote is Node, but only of keys that other nodes hold, and without near copies: every call asks another process.
 	Remote Via = "remote"
 	// Redis is the server to compare with.
@@ -33,17 +35,17 @@ const (
 )
 
 // inProcess tells whether calls are answered from this process's memory, once what other nodes hold has been read.
-func (v Via) inProcess() bool { return v == Node || v == Strategy || v == Shared }
+func (v Via) inProcess() bool { return v == Node || v == Owner || v == Strategy || v == Shared }
 
 // ParseVias finds ways by their names.
 func ParseVias(names []string) ([]Via, error) {
 	var out []Via
 	for _, name := range names {
 		switch v := Via(name); v {
-		case RESP, Node, Strategy, Shared, Remote:
+		case RESP, Node, Owner, Strategy, Shared, Remote:
 			out = append(out, v)
 		default:
-			return nil, fmt.Errorf("%q is no way to the cluster: there are resp, node, strategy, shared, remote", name)
+			return nil, fmt.Errorf("%q is no way to the cluster: there are resp, node, owner, strategy, shared, remote", name)
 		}
 	}
 	return out, nil

@@ -81,12 +81,16 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 				}
 			}
 			var t load.Target = nodeTarget{near}
+			keys := b.keys
+			if via == Owner {
+				keys = keys.Only(func(key string) bool { return near.Locate(key).Owner == near.Name() })
+			}
 			if via == Strategy || via == Shared {
 				if t, err = newStrategyTarget(near, b.cfg.ValueBytes, via == Shared); err != nil {
 					return err
 				}
 			}
-			err = b.sweep(ctx, via, b.keys, []load.Target{t})
+			err = b.sweep(ctx, via, keys, []load.Target{t})
 		}
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ type benchCmd struct {
 	SelfContained bool     `help:"Start a cluster of real processes on loopback instead of --resp. Default: no."`
 	Nodes         *int     `placeholder:"N" help:"With --self-contained: how many nodes, 1 to 20. Default: 3."`
 	Replicas      *int     `placeholder:"N" help:"With --self-contained: copies of each entry in all. Default: 2."`
-	Via           []string `placeholder:"LIST" help:"With --self-contained: resp (the ports), node (node.Get and Set in this process, which takes the place of a node), strategy (sessions, in this process), shared (the same, WithSharedUsers), remote (node.Get of what only other nodes hold). Default: resp,node,strategy."`
+	Via           []string `placeholder:"LIST" help:"With --self-contained: resp (the ports), node (node.Get and Set in this process, which takes the place of a node), owner (the same, of the keys that it owns), strategy (sessions, in this process), shared (the same, WithSharedUsers), remote (node.Get of what only other nodes hold). Default: resp,node,strategy."`
 
 	Compare string `placeholder:"URL" help:"Put the same load on a Redis too, redis://host:port or unix:///path, and print both side by side. Default: none."`
 	JSON    bool   `name:"json" help:"Print JSON. Default: no."`

@@ -155,6 +155,7 @@ func (r results) goals(say func(string, ...any)) {
 		mark("Set on 2 copies, 64 callers: p99 at most 7 ms", span(v), v <= 7e6)
 	}
 	atMost("Set on 2 copies, one caller, p50 over the bare stream", p50("node", "write"), p50("grpc-stream", "read"), 2.5)
+	atMost("Set on 2 copies, one caller, on the owner, p50 over the bare stream", p50("owner", "write"), p50("grpc-stream", "read"), 1.3)
 	for _, test := range []string{"GET", "SET"} {
 		for _, pipeline := range []int{1, 16} {
 			if w, ok := r.wired("huddle", test, pipeline); ok && w.OverRedis > 0 {

@@ -75,6 +75,7 @@ var names = []struct {
 	{"node", "huddle, in this process", true},
 	{"strategy", "huddle, decoded session", true},
 	{"shared", "huddle, decoded session, shared user", true},
+	{"owner", "huddle, on the owner", true},
 	{"remote", "huddle, from another node", true},
 	{"resp", "huddle, Redis protocol", true},
 	{"redis-tcp", "Redis, TCP", false},
