@@ -18,15 +18,17 @@ const (
 	benchValue = 512
 )
 
-// benchCluster is three nodes in this process that hold benchKeys keys.
+// benchCluster is nodes in this process, three unless said otherwise, that hold benchKeys keys.
 type benchCluster struct {
 	nodes []*Node
 	keys  []string
 }
 
-func newBenchCluster(b *testing.B, cfg Config) benchCluster {
+func newBenchCluster(b *testing.B, cfg Config) benchCluster { return newBenchClusterOf(b, 3, cfg) }
+
+func newBenchClusterOf(b *testing.B, nodes int, cfg Config) benchCluster {
 	b.Helper()
-	c := benchCluster{nodes: cluster(b, 3, cfg)}
+	c := benchCluster{nodes: cluster(b, nodes, cfg)}
 	for i := range benchKeys {
 		c.keys = append(c.keys, fmt.Sprintf("session:%032x", uint64(i)*0x9e3779b97f4a7c15))
 	}
@@ -42,7 +44,7 @@ func (c benchCluster) fill(b *testing.B, keys []string) {
 	for range 64 {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(keys)); i = next.Add(1) - 1 {
-				if c.nodes[i%3].Set(context.Background(), keys[i], value, WithTTL(time.Hour)) != nil {
+				if c.nodes[i%int64(len(c.nodes))].Set(context.Background(), keys[i], value, WithTTL(time.Hour)) != nil {
 					failed.Add(1)
 				}
 			}
@@ -166,6 +168,34 @@ func BenchmarkGet(b *testing.B) {
 				})
 			})
 		}
+		for _, n := range c.nodes {
+			n.Close()
+		}
+	}
+}
+
+// BenchmarkGetOverNodes is of near copies, in clusters of more and more nodes: what a read takes of a core, and how often another node
+// is asked. Neither grows, so with a core for each node reads grow as the nodes do.
+func BenchmarkGetOverNodes(b *testing.B) {
+	for _, nodes := range []int{3, 5, 10, 20} {
+		c := newBenchClusterOf(b, nodes, Config{})
+		n, ctx := c.nodes[0], context.Background()
+		keys := c.where("elsewhere")[:5000]
+		for _, k := range keys {
+			if _, ok, err := n.Get(ctx, k); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+		order := zipf(len(keys))
+		b.Run(fmt.Sprintf("%d nodes", nodes), func(b *testing.B) {
+			remote := n.Stats().Remote
+			for i := 0; b.Loop(); i++ {
+				if _, ok, _ := n.Get(ctx, keys[order[i&(len(order)-1)]]); !ok {
+					b.Fatal("missed")
+				}
+			}
+			b.ReportMetric(float64(n.Stats().Remote-remote)/float64(b.N), "remote/op")
+		})
 		for _, n := range c.nodes {
 			n.Close()
 		}
