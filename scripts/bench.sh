@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
 # to scripts/bench (--out: to another folder). All but clusters of other sizes is measured twice, in turns, and the better run counts: on a machine
-# that is shared, others can only make a run slower. redis-benchmark is run in many short turns, and their medians count. Some 17 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
+# that is shared, others can only make a run slower. redis-benchmark is run in many short turns, and their medians count. Some 18 minutes;
+# --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command="scripts/bench.sh $*"
@@ -119,18 +120,23 @@ fill() {
 }
 fill "$redis"
 fill "$resp"
-# Some second each, and in turns: where two are close, a moment of the host would else decide.
-declare -A requests=([get-1]=60000 [get-16]=400000 [set-1]=25000 [set-16]=80000)
-for turn in $(seq "$turns"); do
-  servers=("redis $redis" "huddle $resp")
-  if ((turn % 2)); then servers=("${servers[1]}" "${servers[0]}"); fi
-  for what in "${!requests[@]}"; do
+# A second or so each, and in turns: where two are close, a moment of the host would else decide. All GETs come first, for a SET takes the key from
+# the memory of a node that read it.
+while read -r test pipeline requests; do
+  for turn in $(seq "$turns"); do
+    servers=("redis $redis" "huddle $resp")
+    if ((turn % 2)); then servers=("huddle $resp" "redis $redis"); fi
     for server in "${servers[@]}"; do
-      redis-benchmark -p "${server#* }" -t "${what%-*}" -n "${requests[$what]}" -r "$keys" -d 512 -P "${what#*-}" --csv \
-        >"$work/wire-${server% *}-$what-$turn.csv" 2>>"$work/log"
+      redis-benchmark -p "${server#* }" -t "$test" -n "$requests" -r "$keys" -d 512 -P "$pipeline" --csv \
+        >"$work/wire-${server% *}-$test-$pipeline-$turn.csv" 2>>"$work/log" </dev/null
     done
   done
-done
+done <<'END'
+get 1 60000
+get 16 400000
+set 1 25000
+set 16 80000
+END
 
 step "results"
 stolen=
