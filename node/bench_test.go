@@ -175,7 +175,7 @@ func BenchmarkGet(b *testing.B) {
 }
 
 // BenchmarkGetOverNodes is of near copies, in clusters of more and more nodes: what a read takes of a core, and how often another node
-// is asked: never, so that with cores of their own reads grow as the nodes do. All nodes are in this process, and share its caches.
+// is asked, which is never. All nodes are in this process, and share its caches.
 func BenchmarkGetOverNodes(b *testing.B) {
 	for _, nodes := range []int{3, 5, 10, 20} {
 		c := newBenchClusterOf(b, nodes, Config{})
