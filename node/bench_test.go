@@ -175,27 +175,29 @@ func BenchmarkGet(b *testing.B) {
 }
 
 // BenchmarkGetOverNodes is of near copies, in clusters of more and more nodes: what a read takes of a core, and how often another node
-// is asked, which is never. All nodes are in this process, and share its caches.
+// is asked, which is never. All nodes are in this process, and share its caches: few keys stay there whatever the others do, many do not.
 func BenchmarkGetOverNodes(b *testing.B) {
 	for _, nodes := range []int{3, 5, 10, 20} {
 		c := newBenchClusterOf(b, nodes, Config{})
 		n, ctx := c.nodes[0], context.Background()
-		keys := c.where("elsewhere")[:5000]
-		for _, k := range keys {
-			if _, ok, err := n.Get(ctx, k); !ok || err != nil {
-				b.Fatal(ok, err)
-			}
-		}
-		order := zipf(len(keys))
-		b.Run(fmt.Sprintf("%d nodes", nodes), func(b *testing.B) {
-			remote := n.Stats().Remote
-			for i := 0; b.Loop(); i++ {
-				if _, ok, _ := n.Get(ctx, keys[order[i&(len(order)-1)]]); !ok {
-					b.Fatal("missed")
+		for _, many := range []int{100, 5000} {
+			keys := c.where("elsewhere")[:many]
+			for _, k := range keys {
+				if _, ok, err := n.Get(ctx, k); !ok || err != nil {
+					b.Fatal(ok, err)
 				}
 			}
-			b.ReportMetric(float64(n.Stats().Remote-remote)/float64(b.N), "remote/op")
-		})
+			order := zipf(len(keys))
+			b.Run(fmt.Sprintf("%d nodes/%d keys", nodes, many), func(b *testing.B) {
+				remote := n.Stats().Remote
+				for i := 0; b.Loop(); i++ {
+					if _, ok, _ := n.Get(ctx, keys[order[i&(len(order)-1)]]); !ok {
+						b.Fatal("missed")
+					}
+				}
+				b.ReportMetric(float64(n.Stats().Remote-remote)/float64(b.N), "remote/op")
+			})
+		}
 		for _, n := range c.nodes {
 			n.Close()
 		}

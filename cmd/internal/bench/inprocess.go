@@ -72,8 +72,7 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 					return err
 				}
 			}
-			t := nodeTarget{bare}
-			err = b.sweep(ctx, via, b.keys.Only(func(key string) bool { return !holds(bare, key) }), []load.Target{t})
+			err = b.sweep(ctx, via, b.keys.Only(drawn(via, bare)), []load.Target{nodeTarget{bare}})
 		default:
 			if near == nil {
 				if near, err = b.become(ctx, c, &bare, memory, false); err != nil {
@@ -83,7 +82,7 @@ func (b *bench) through(ctx context.Context, c *cluster.Cluster, memory int64) e
 			var t load.Target = nodeTarget{near}
 			keys := b.keys
 			if via == Owner {
-				keys = keys.Only(func(key string) bool { return near.Locate(key).Owner == near.Name() })
+				keys = keys.Only(drawn(via, near))
 			}
 			if via == Strategy || via == Shared {
 				if t, err = newStrategyTarget(near, b.cfg.ValueBytes, via == Shared); err != nil {
@@ -178,17 +177,18 @@ func (b *bench) takePlace(ctx context.Context, c *cluster.Cluster, n *node.Node)
 	}
 }
 
-func holds(n *node.Node, key string) bool {
-	at := n.Locate(key)
-	if at.Owner == n.Name() {
+// drawn tells which keys are drawn when what is measured is n by a way: those that n owns, those that it holds no copy of, or all.
+func drawn(via Via, n *node.Node) func(key string) bool {
+	return func(key string) bool {
+		at := n.Locate(key)
+		switch via {
+		case Owner:
+			return at.Owner == n.Name()
+		case Remote:
+			return at.Owner != n.Name() && !slices.Contains(at.Copies, n.Name())
+		}
 		return true
 	}
-	for _, c := range at.Copies {
-		if c == n.Name() {
-			return true
-		}
-	}
-	return false
 }
 
 // nodeTarget is a node in this process.
