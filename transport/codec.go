@@ -42,5 +42,5 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer buf.Free()
-	return f.UnmarshalVT(buf.ReadOnlyData())
+	return f.UnmarshalWhole(buf.ReadOnlyData())
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/mem"
@@ -14,9 +15,17 @@ import (
 // fill sets fields of m at random, of every kind there is.
 func fill(r *rand.Rand, m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
+	chosen := make(map[protoreflect.OneofDescriptor]protoreflect.FieldDescriptor)
+	for i := range m.Descriptor().Oneofs().Len() {
+		of := m.Descriptor().Oneofs().Get(i)
+		chosen[of] = of.Fields().Get(r.IntN(of.Fields().Len()))
+	}
 	for i := range fields.Len() {
 		f := fields.Get(i)
 		if r.IntN(3) == 0 || depth == 0 && f.Message() != nil {
+			continue
+		}
+		if of := f.ContainingOneof(); of != nil && chosen[of] != f {
 			continue
 		}
 		if !f.IsList() {
@@ -106,4 +115,45 @@ func FuzzCodec(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Of what every operation sends, a message comes in one piece with its body, and with an entry in that.
+func TestWholeMessages(t *testing.T) {
+	copied, e := peerpb.NewCopy(1)
+	e.Key, e.Value = "k", []byte("v")
+	for _, m := range []*peerpb.Message{
+		peerpb.NewGet(1, &peerpb.Get{Key: "k"}),
+		peerpb.NewGetReply(&peerpb.GetReply{Status: peerpb.Status_ABSENT}),
+		peerpb.NewGetReply(&peerpb.GetReply{Entry: &peerpb.Entry{Key: "k", Value: []byte("v")}}),
+		peerpb.NewWrite(1, &peerpb.Write{Key: "k", Value: []byte("v")}),
+		peerpb.NewWriteReply(&peerpb.WriteReply{Version: 1}),
+		copied,
+		peerpb.NewCopyReply(),
+	} {
+		one, err := m.MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := 1 + testing.AllocsPerRun(100, func() { err = new(peerpb.Message).UnmarshalVT(one) }) // and the message
+		if err != nil {
+			t.Fatal(err)
+		}
+		const count = 64
+		text, err := (&peerpb.Frame{Messages: slices.Repeat([]*peerpb.Message{m}, count)}).MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := testing.AllocsPerRun(100, func() { err = new(peerpb.Frame).UnmarshalWhole(text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := 2.0 // what holds the body, and that
+		if m.GetGetReply().GetEntry() != nil || m.GetCopy() != nil {
+			saved++
+		}
+		// The frame and its list are two more.
+		if whole > count*(parts-saved)+2 {
+			t.Errorf("%T: %v allocations for %d messages, %v for one in parts", m.Body, whole, count, parts)
+		}
+	}
 }

@@ -9,11 +9,17 @@ import (
 
 // entryTo and entryFrom carry an entry over the wire: a TTL travels as the time that remains (rule 9).
 func (m *Machine) entryTo(e *store.Entry) *pb.Entry {
-	out := &pb.Entry{Key: e.Key, Value: e.Bytes(), Version: e.Version, Tags: e.Tags, Kind: pb.Kind(e.Kind), Origin: e.Origin}
+	to := new(pb.Entry)
+	m.fill(to, e)
+	return to
+}
+
+// fill is entryTo, of an empty one.
+func (m *Machine) fill(to *pb.Entry, e *store.Entry) {
+	to.Key, to.Value, to.Version, to.Tags, to.Kind, to.Origin = e.Key, e.Bytes(), e.Version, e.Tags, pb.Kind(e.Kind), e.Origin
 	if e.Expires != 0 {
-		out.Ttl = max(1, e.Expires-m.now())
+		to.Ttl = max(1, e.Expires-m.now())
 	}
-	return out
 }
 
 // after is t + d, or the end of time if that is earlier.

@@ -261,17 +261,15 @@ func (m *Machine) attempt(o *op) {
 func (m *Machine) sendOp(o *op, p *peer) {
 	m.attempt(o)
 	o.to, o.session, o.asked = p.member.Id, p.session, m.now()
-	msg := &pb.Message{Id: o.id}
 	switch {
 	case o.get != nil:
-		msg.Body = &pb.Message_Get{Get: o.get}
+		m.send(p, pb.NewGet(o.id, o.get))
 	case o.write != nil:
-		msg.Body = &pb.Message_Write{Write: m.remaining(o)}
 		o.tried = true
+		m.send(p, pb.NewWrite(o.id, m.remaining(o)))
 	default:
-		msg.Body = &pb.Message_Scan{Scan: o.scan}
+		m.send(p, &pb.Message{Id: o.id, Body: &pb.Message_Scan{Scan: o.scan}})
 	}
-	m.send(p, msg)
 }
 
 // remaining is the write of an operation with what is left of its TTL: an entry ends when its caller meant it to, also if its owner could

@@ -20,26 +20,29 @@ func (m *Machine) serveGet(from *peer, b *pb.Get, answer func(*pb.GetReply, *sto
 			answer(&pb.GetReply{Status: pb.Status_UNSURE}, nil)
 			return
 		}
-		e := m.store.Get(p, b.Key)
-		if e == nil || e.Kind != store.Live {
-			r := &pb.GetReply{Status: pb.Status_ABSENT}
-			if b.Fill {
-				r.Ticket = m.ticket()
-			}
-			answer(r, nil)
-			return
-		}
-		r := &pb.GetReply{Status: pb.Status_OK}
-		if from != nil && m.crowded(from) {
-			answer(&pb.GetReply{Status: pb.Status_FULL}, nil) // it asks again
-			return
-		}
-		if from != nil {
-			r.Entry = m.entryTo(e)
-			r.Keep = b.Keep && m.mayKeep(from, pt, p, b.Key, e.Expires)
-		}
-		answer(r, e)
+		answer(m.readNow(from, p, b))
 	})
+}
+
+// readNow answers a read of a key whose present state this node knows as the owner.
+func (m *Machine) readNow(from *peer, p int, b *pb.Get) (*pb.GetReply, *store.Entry) {
+	e := m.store.Get(p, b.Key)
+	if e == nil || e.Kind != store.Live {
+		r := &pb.GetReply{Status: pb.Status_ABSENT}
+		if b.Fill {
+			r.Ticket = m.ticket()
+		}
+		return r, nil
+	}
+	r := &pb.GetReply{Status: pb.Status_OK}
+	if from != nil && m.crowded(from) {
+		return &pb.GetReply{Status: pb.Status_FULL}, nil // it asks again
+	}
+	if from != nil {
+		r.Entry = m.entryTo(e)
+		r.Keep = b.Keep && m.mayKeep(from, &m.parts[p], p, b.Key, e.Expires)
+	}
+	return r, e
 }
 
 // ticket is the clock a fill is ordered by: every later write or cut has a higher version (rule 13).
@@ -83,7 +86,7 @@ func (m *Machine) release() {
 		case m.parts[h.part].acting && m.leased():
 			m.onGet(h.from, h.msg, h.msg.GetGet())
 		case now-h.at > holdLife:
-			m.reply(h.from, h.msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{Status: pb.Status_UNSURE}}})
+			m.reply(h.from, h.msg, pb.NewGetReply(&pb.GetReply{Status: pb.Status_UNSURE}))
 		default:
 			m.held = append(m.held, h)
 		}
@@ -93,7 +96,6 @@ func (m *Machine) release() {
 func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 	part := ring.PartitionOf(b.Key, len(m.parts))
 	pt := &m.parts[part]
-	session := p.session
 	if pt.owner && !(pt.acting && m.leased()) && m.hold(p, msg, part) {
 		return
 	}
@@ -110,12 +112,18 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 				}
 			}
 		}
-		m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: r}})
+		m.reply(p, msg, pb.NewGetReply(r))
 		return
 	}
+	if pt.acting && m.leased() && m.knows(part, b.Key) { // as serveGet would, without the functions it needs to do so later
+		r, _ := m.readNow(p, part, b)
+		m.reply(p, msg, pb.NewGetReply(r))
+		return
+	}
+	session := p.session
 	m.serveGet(p, b, func(r *pb.GetReply, _ *store.Entry) {
 		if p.session == session {
-			m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: r}})
+			m.reply(p, msg, pb.NewGetReply(r))
 		}
 	})
 }

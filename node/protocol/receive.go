@@ -199,9 +199,9 @@ func (m *Machine) reply(p *peer, msg, answer *pb.Message) {
 func (m *Machine) refuse(p *peer, msg *pb.Message) {
 	switch msg.Body.(type) {
 	case *pb.Message_Get:
-		m.reply(p, msg, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{Status: pb.Status_NOT_OWNER}}})
+		m.reply(p, msg, pb.NewGetReply(&pb.GetReply{Status: pb.Status_NOT_OWNER}))
 	case *pb.Message_Write:
-		m.reply(p, msg, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: pb.Status_NOT_OWNER}}})
+		m.reply(p, msg, pb.NewWriteReply(&pb.WriteReply{Status: pb.Status_NOT_OWNER}))
 	case *pb.Message_Scan:
 		m.reply(p, msg, &pb.Message{Body: &pb.Message_ScanReply{ScanReply: &pb.ScanReply{Status: pb.Status_NOT_OWNER}}})
 	}

@@ -260,18 +260,23 @@ func (m *Machine) failPulls(id uint64) {
 	}
 }
 
+// knows tells whether the owner knows the present state of a key.
+func (m *Machine) knows(p int, key string) bool {
+	if m.parts[p].complete.Load() || m.is("serve-unsynced") {
+		return true
+	}
+	e := m.store.Get(p, key)
+	return e != nil && !e.IsProvisional() && !e.Near
+}
+
 // withKey calls then when the owner knows the present state of a key: at once, unless the partition is still being
 // pulled and the key has neither come yet nor been written since; then its earlier holders are asked for it first.
 func (m *Machine) withKey(p int, key string, then func(ok bool)) {
+	if m.knows(p, key) {
+		then(true)
+		return
+	}
 	pt := &m.parts[p]
-	if pt.complete.Load() || m.is("serve-unsynced") {
-		then(true)
-		return
-	}
-	if e := m.store.Get(p, key); e != nil && !e.IsProvisional() && !e.Near {
-		then(true)
-		return
-	}
 	kp := m.keyPulls[key]
 	if kp != nil {
 		kp.waiters = append(kp.waiters, then)

@@ -38,7 +38,7 @@ func (m *Machine) onWrite(p *peer, msg *pb.Message, b *pb.Write) {
 	}
 	m.serveWrite(b, func(r *pb.WriteReply) {
 		if p.session == session {
-			m.reply(p, msg, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: r}})
+			m.reply(p, msg, pb.NewWriteReply(r))
 		}
 	})
 }
@@ -147,7 +147,13 @@ func (m *Machine) sendCopy(id uint64, w *write, e *store.Entry) {
 		q.backlog = append(q.backlog, w)
 		return
 	}
-	m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(e)}}})
+	m.send(q, m.copyOf(w, e))
+}
+
+func (m *Machine) copyOf(w *write, e *store.Entry) *pb.Message {
+	msg, to := pb.NewCopy(w.id)
+	m.fill(to, e)
+	return msg
 }
 
 // pump sends a copy what waits for its turn, as far as there is room.
@@ -157,7 +163,7 @@ func (m *Machine) pump(q *peer) {
 		q.backlog[0] = nil
 		q.backlog = q.backlog[1:]
 		if m.writes[w.id] == w && slices.Contains(w.copies, q.member.Id) {
-			m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Copy{Copy: &pb.Copy{Entry: m.entryTo(m.newest(w))}}})
+			m.send(q, m.copyOf(w, m.newest(w)))
 		}
 	}
 	if len(q.backlog) == 0 {
@@ -316,7 +322,7 @@ func (m *Machine) onCopy(p *peer, msg *pb.Message, b *pb.Copy) {
 		// Not kept (no room, or cut): then at least nothing older stays.
 		m.store.Remove(part, e.Key, e.Version)
 	}
-	m.reply(p, msg, &pb.Message{Body: &pb.Message_CopyReply{CopyReply: &pb.CopyReply{}}})
+	m.reply(p, msg, pb.NewCopyReply())
 }
 
 // endRevocation: an owner that writes to a key after it was revoked has found the retention ended, or has given the revocation up for
