@@ -62,6 +62,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 	if n = len(l.ops) - n; n > 0 {
 		b.left.Store(int32(n))
 		b.waiting.Store(true)
+		l.begun.Add(1)
 		b.on, b.since = true, time.Now()
 		c.before = len(c.out)
 		c.sendMeanwhile()
@@ -103,6 +104,7 @@ func (l *loop) outcome(at place, o Outcome) {
 	if b := &c.polled.begun; b.left.Add(-1) != 0 || !b.waiting.CompareAndSwap(true, false) {
 		return
 	}
+	others := l.begun.Add(-1)
 	l.mu.Lock()
 	over := l.over
 	if !over {
@@ -114,8 +116,35 @@ func (l *loop) outcome(at place, o Outcome) {
 	case over:
 		go l.srv.ended(c)
 	case first && !l.awake.Load():
+		if others > 0 {
+			l.poll.wake()
+		} else {
+			go l.alone()
+		}
+	}
+}
+
+// alone serves a client whose operations have ended while the loop sleeps and no other waits for any. It saves what it takes to wake the loop, which
+// pays for itself only when it serves several.
+func (l *loop) alone() {
+	l.mu.Lock()
+	var c *client
+	if !l.over && len(l.ended) == 1 {
+		c = l.ended[0]
+		l.ended[0] = nil
+		l.ended = l.ended[:0]
+	}
+	more := len(l.ended) > 0
+	l.mu.Unlock()
+	if more {
 		l.poll.wake()
 	}
+	if c == nil {
+		return
+	}
+	l.back(c)
+	c.polled.again = false // for here it may wait
+	l.work(c)
 }
 
 // returned makes the clients ready whose operations have ended.
@@ -123,13 +152,18 @@ func (l *loop) returned() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.ended {
-		c.polled.begun.on = false
-		c.endMeanwhile()
-		c.judge()
+		l.back(c)
 	}
 	l.ready = append(l.ready, l.ended...)
 	clear(l.ended)
 	l.ended = l.ended[:0]
+}
+
+// back takes a client back whose operations have ended.
+func (l *loop) back(c *client) {
+	c.polled.begun.on = false
+	c.endMeanwhile()
+	c.judge()
 }
 
 // judge looks at what has ended. Where the answer is not certain, a goroutine asks again, or it is a miss.

@@ -26,9 +26,10 @@ type loop struct {
 	last  []*client // room for the turn after that
 	keys  [PrefetchMost]string
 
-	ops    []Op        // to be begun
-	places []place     // of their outcomes
-	awake  atomic.Bool // it runs, and looks at ended before it waits
+	ops    []Op         // to be begun
+	places []place      // of their outcomes
+	begun  atomic.Int32 // clients that wait for some
+	awake  atomic.Bool  // it runs, and looks at ended before it waits
 
 	mu      sync.Mutex
 	clients map[int]*client // by socket
