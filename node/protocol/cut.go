@@ -7,7 +7,8 @@ import (
 )
 
 // cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
-// highest clock of all members, round two voids the scope at each of them up to a version above it. A change of the view
+// highest clock of all members, round two voids the scope at each of them up to a version above it. A member answers round one only
+// while its view lease runs: then nobody has confirmed a write in a later view, which would be above that version. A change of the view
 // starts it over. Who leaves may do one too, from outside the view: it hears all the members.
 type cut struct {
 	id       uint64
@@ -17,6 +18,7 @@ type cut struct {
 	giveUp   int64
 	round    int
 	number   uint64 // of the message ids of this round
+	asked    int64  // when this round was last sent
 	waiting  []uint64
 	records  []*pb.CutRecord
 	tried    bool // some of the members may have been told
@@ -61,7 +63,7 @@ func (m *Machine) startCut(c *cut) {
 func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 	c.waiting = c.waiting[:0]
 	delete(m.cutBy, c.number)
-	c.number = m.nextID()
+	c.number, c.asked = m.nextID(), m.now()
 	m.cutBy[c.number] = c
 	for _, id := range m.lay.ids {
 		if id != m.self.Id {
@@ -90,6 +92,12 @@ func (m *Machine) cutOf(number uint64, round int) *cut {
 func (m *Machine) dropCut(c *cut) {
 	delete(m.cuts, c.id)
 	delete(m.cutBy, c.number)
+}
+
+func (m *Machine) onCutClock(p *peer, msg *pb.Message) {
+	if m.lay.self < 0 || m.leased() || m.is("cut-without-lease") { // else it is asked again
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}})
+	}
 }
 
 func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
@@ -182,21 +190,30 @@ func (m *Machine) restartCuts() {
 // resendCuts repeats a round on a new session; it is idempotent.
 func (m *Machine) resendCuts(p *peer) {
 	for _, c := range m.sortedCuts() {
-		if !slices.Contains(c.waiting, p.member.Id) {
-			continue
+		if slices.Contains(c.waiting, p.member.Id) {
+			m.resendCut(c, p)
 		}
-		if c.round == 1 {
-			m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}})
-		} else {
-			m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: c.records}}})
-		}
+	}
+}
+
+func (m *Machine) resendCut(c *cut, p *peer) {
+	if c.round == 1 {
+		m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}})
+	} else {
+		m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: c.records}}})
 	}
 }
 
 func (m *Machine) tickCuts(now int64) {
 	for _, c := range m.sortedCuts() {
-		if c.round == 0 {
+		switch {
+		case c.round == 0:
 			m.startCut(c)
+		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed: // some may have had no lease
+			c.asked = now
+			for _, id := range c.waiting {
+				m.resendCut(c, m.peers[id])
+			}
 		}
 		if now >= c.deadline && c.done != nil {
 			m.Counters.Unconfirmed.Add(1)

@@ -173,7 +173,7 @@ func (m *Machine) handleRequest(p *peer, msg *pb.Message) {
 	case *pb.Message_PullKey:
 		m.onPullKey(p, msg, b.PullKey)
 	case *pb.Message_CutClock:
-		m.reply(p, msg, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}})
+		m.onCutClock(p, msg)
 	case *pb.Message_Cut:
 		m.onCut(p, msg, b.Cut)
 	}
