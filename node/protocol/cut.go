@@ -8,8 +8,8 @@ import (
 
 // cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
 // highest clock of all members, round two voids the scope at each of them up to a version above it. A member answers round one only
-// while its view lease runs: then nobody has confirmed a write in a later view, which would be above that version. A change of the view
-// starts it over. Who leaves may do one too, from outside the view: it hears all the members.
+// while its view lease runs, and begins round two only then: so nobody has confirmed a write in a later view, or given a ticket there for what the
+// member owned, which would be above that version. A change of the view starts it over. Who leaves may do one too, from outside the view: it hears all the members.
 type cut struct {
 	id       uint64
 	tags     []string // nil: everything
@@ -116,6 +116,9 @@ func (m *Machine) secondRound(c *cut) {
 		c.round = 0 // it starts over in the next view
 		return
 	}
+	if m.lay.self >= 0 && !m.leased() && !m.is("cut-without-lease") {
+		return // tickCuts tries again
+	}
 	c.round = 2
 	version := m.nextVersion()
 	c.records = c.records[:0:0]
@@ -209,6 +212,8 @@ func (m *Machine) tickCuts(now int64) {
 		switch {
 		case c.round == 0:
 			m.startCut(c)
+		case c.round == 1 && len(c.waiting) == 0:
+			m.secondRound(c)
 		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed: // some may have had no lease
 			c.asked = now
 			for _, id := range c.waiting {
