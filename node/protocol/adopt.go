@@ -104,7 +104,7 @@ func (m *Machine) adopt(v *pb.View) {
 	m.dropKeyPulls()
 	m.publish()
 	m.checkBarrier()
-	m.env.Announce(v.Chain, v.Number, len(v.Members))
+	m.announce()
 	m.env.Event("view", "", describe(viewOf(old), v))
 	for _, id := range append([]uint64(nil), m.order...) {
 		m.dropIfUseless(id)

@@ -42,6 +42,7 @@ func (m *Machine) watchMajority(now int64) {
 		maps.DeleteFunc(m.forgotten, func(name string, _ bool) bool { return m.forgettable(name) != nil })
 		if m.lost {
 			m.lost = false
+			m.announce()
 			m.env.Event("regained", "", "the majority is within reach again")
 		}
 		return
@@ -52,6 +53,7 @@ func (m *Machine) watchMajority(now int64) {
 	for_ := now - m.lostAt
 	if !m.lost && for_ > m.cfg.ExpelAfter+m.cfg.Lease {
 		m.lost = true
+		m.announce()
 		m.env.Event("lost-majority", "", "no majority of the last view within reach: reads are unsure, writes refused")
 	}
 	dead := 0
@@ -123,18 +125,29 @@ func (m *Machine) forgettable(name string) error {
 	return nil
 }
 
+// size is what counts of this chain when it meets another: its members, and nothing while it has lost its majority. It serves nobody then, and one
+// that serves must not give up what it holds for it, nor wait until it can let somebody in.
+func (m *Machine) size() int {
+	if m.lost && !m.is("lost-counts") {
+		return 0
+	}
+	return len(m.lay.ids)
+}
+
+func (m *Machine) announce() { m.env.Announce(m.lay.view.Chain, m.lay.number(), m.size()) }
+
 // betterChain tells whether a peer belongs to another cluster that ours must dissolve into: the smaller one does, then
 // the younger.
 func (m *Machine) betterChain() bool {
-	v := m.lay.view
+	v, size := m.lay.view, m.size()
 	for _, id := range m.order {
 		p := m.peers[id]
 		if p.session == 0 || !p.gossiped || p.chain == 0 || p.chain == v.Chain || m.lay.has(id) {
 			continue
 		}
 		switch {
-		case p.size != len(v.Members):
-			if p.size > len(v.Members) {
+		case p.size != size:
+			if p.size > size {
 				return true
 			}
 		case p.chain < v.Chain:
