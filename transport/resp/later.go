@@ -18,11 +18,13 @@ type begun struct {
 	since   time.Time    // when they were begun
 }
 
-// place is where the outcome of an operation belongs.
+// place is where the outcome of an operation belongs: in client.ahead or in client.made. It is not looked up there when the operation has
+// ended, for by then the server may have closed, and the client have let go of both.
 type place struct {
 	c     *client
-	i     int // in client.made, or in client.ahead
-	write bool
+	i     int           // of a read: how many of the client come before it
+	read  *lookup       // nil: it is a write
+	write *plannedWrite // nil: it is a read
 }
 
 // begin prepares to begin what the command at the start of rest waits for, and along with it what those after it wait for, if they are of the same
@@ -45,7 +47,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 		c.aheadHeld.hold(b.each * len(keys))
 		for i, key := range keys {
 			l.ops = append(l.ops, Op{Kind: OpLookup, Key: string(key), Timeout: timeout})
-			l.places = append(l.places, place{c, i, false})
+			l.places = append(l.places, place{c: c, i: i, read: &c.ahead[i]})
 		}
 	case cmd.plan != nil:
 		c.made = c.plans(cmd, args, c.rest[1:], (*client).removable)
@@ -56,7 +58,7 @@ func (c *client) begin(cmd *command, args [][]byte) {
 				op = Op{Kind: OpRemove, Key: string(p.key), Timeout: timeout}
 			}
 			l.ops = append(l.ops, op)
-			l.places = append(l.places, place{c, i, true})
+			l.places = append(l.places, place{c: c, write: p})
 		}
 	}
 	if n = len(l.ops) - n; n > 0 {
@@ -94,12 +96,11 @@ func (l *loop) begin() {
 // outcome is called when an operation has ended.
 func (l *loop) outcome(at place, o Outcome) {
 	c := at.c
-	if at.write {
-		p := &c.made[at.i]
+	if p := at.write; p != nil {
 		p.existed, p.err = o.Found, asUnconfirmed(o.Err)
 	} else {
 		c.aheadHeld.giveBack(c.polled.begun.each)
-		c.ahead[at.i] = c.kept(lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}, at.i, &c.polled.begun.size)
+		*at.read = c.kept(lookup{entry: o.Entry, found: o.Found, err: asUnsure(o.Err)}, at.i, &c.polled.begun.size)
 	}
 	if b := &c.polled.begun; b.left.Add(-1) != 0 || !b.waiting.CompareAndSwap(true, false) {
 		return

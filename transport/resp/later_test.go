@@ -148,17 +148,20 @@ func (neverFast) LookupNow(string) (e Entry, found, ok bool) { return Entry{}, f
 
 // Close does not wait for what is begun, and its end, when it comes, finds nobody.
 func TestCloseWhileOperationsAreBegun(t *testing.T) {
-	var begun atomic.Int64
+	f := newFake()
+	var begun, ended atomic.Int64
+	f.lookup = func(context.Context, string) error { ended.Add(1); return nil }
+	f.write = f.lookup
 	held := make(chan struct{})
-	s := onLoops(t, Config{Backend: laterFake{neverFast{newFake()}, held, &begun}, Timeout: time.Hour})
+	s := onLoops(t, Config{Backend: laterFake{neverFast{f}, held, &begun}, Timeout: time.Hour})
 	var all []*wire
 	for i := range 20 {
 		w := dial(t, s.Addr())
 		atRest(t, s, w)
-		w.send(cmd("set", fmt.Sprint(i), "v") + cmd("get", "k") + cmd("get", "k"))
+		w.send([]string{cmd("set", fmt.Sprint(i), "v"), cmd("get", "k")}[i%2] + cmd("strlen", "k"))
 		all = append(all, w)
 	}
-	eventually(t, "all are begun", func() bool { return begun.Load() == 20 })
+	eventually(t, "all are begun", func() bool { return begun.Load() == 30 })
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -169,6 +172,7 @@ func TestCloseWhileOperationsAreBegun(t *testing.T) {
 	if n := clientsOf(s); n != 0 {
 		t.Errorf("%d clients left", n)
 	}
+	eventually(t, "all have ended", func() bool { return ended.Load() == 30 })
 }
 
 // Operations that end just as the server closes leave no client behind.
