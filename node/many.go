@@ -38,6 +38,8 @@ func (n *Node) GetMany(ctx context.Context, keys []string) []Found {
 			switch e, _, outcome, _ := n.read(keys[i]); outcome {
 			case protocol.Hit:
 				out[i].Value, out[i].Found, out[i].Err = n.value(keys[i], e)
+			case protocol.Absent:
+				out[i].Err = checkKey(keys[i])
 			case protocol.Ask:
 				slow = append(slow, i)
 			}

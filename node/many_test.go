@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,22 @@ import (
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/node/nodetest"
 )
+
+// A key that there cannot be is told so by whoever is asked, its owner among them, as by Get.
+func TestManyKeysThatThereCannotBe(t *testing.T) {
+	c := cluster(t, 2, node.Config{Replicas: 1})
+	ctx := ctxT(t)
+	for _, n := range c.Nodes() {
+		for key, want := range map[string]error{"": node.ErrInvalid, strings.Repeat("k", 1025): node.ErrTooLarge} {
+			if _, _, err := n.Get(ctx, key); !errors.Is(err, want) {
+				t.Errorf("Get of a key of %d bytes: %v", len(key), err)
+			}
+			if got := n.GetMany(ctx, []string{key})[0]; got.Found || !errors.Is(got.Err, want) {
+				t.Errorf("GetMany of a key of %d bytes: %v", len(key), got.Err)
+			}
+		}
+	}
+}
 
 // What cannot be had of one owner keeps no other key from being answered.
 func TestManyKeysPastALostOwner(t *testing.T) {
