@@ -214,3 +214,19 @@ func TestNothingIsReadAheadOfAnExec(t *testing.T) {
 		}
 	}
 }
+
+// The conditions of a command in an EXEC are its own where the key is watched too: one that does not hold is the answer of that command, as in Redis,
+// and not a transaction that is not carried out.
+func TestConditionsOnAWatchedKey(t *testing.T) {
+	t.Parallel()
+	w := dial(t, start(t, Config{}).Addr())
+	w.do("set", "there", "x")
+	w.do("watch", "there", "absent")
+	w.do("multi")
+	for _, args := range [][]string{{"set", "absent", "1", "xx"}, {"setnx", "there", "1"}, {"set", "there", "1", "nx"}, {"get", "absent"}, {"get", "there"}} {
+		w.do(args...)
+	}
+	if got, want := w.do("exec"), "*5\r\n$-1\r\n:0\r\n$-1\r\n$-1\r\n$1\r\nx\r\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

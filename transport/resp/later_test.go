@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -287,4 +288,93 @@ func TestRefusedKeyAmongReads(t *testing.T) {
 			}
 		}
 	}
+}
+
+// With Config.WhenUnsure "miss" a read that is begun has as little time to become certain as one that is not.
+func TestTimeOfABegunReadThatMayBeAMiss(t *testing.T) {
+	for when, want := range map[string]time.Duration{Miss: unsureWait, Wait: time.Minute} {
+		var given atomic.Int64
+		f := newFake()
+		f.lookup = func(ctx context.Context, _ string) error {
+			until, _ := ctx.Deadline()
+			given.Store(int64(time.Until(until)))
+			return nil
+		}
+		s := onLoops(t, Config{Backend: laterFake{FastBackend: neverFast{f}}, WhenUnsure: when, Timeout: time.Minute})
+		w := dial(t, s.Addr())
+		atRest(t, s, w)
+		w.do("get", "k")
+		if got := time.Duration(given.Load()); got > want || got < want-30*time.Second {
+			t.Errorf("%s: a read has %v, want %v", when, got, want)
+		}
+	}
+}
+
+// A read that was not certain after most of its time is not asked again: the answer would take twice what Config.Timeout allows.
+func TestBegunReadThatStaysUnsure(t *testing.T) {
+	const timeout = 100 * time.Millisecond
+	var asked atomic.Int64
+	f := newFake()
+	f.lookup = func(ctx context.Context, _ string) error {
+		asked.Add(1)
+		until, _ := ctx.Deadline()
+		time.Sleep(time.Until(until.Add(-2 * timeout / 5))) // three fifths
+		return ErrUnsure
+	}
+	s := onLoops(t, Config{Backend: laterFake{FastBackend: neverFast{f}}, Timeout: timeout})
+	w := dial(t, s.Addr())
+	atRest(t, s, w)
+	if got := w.do("get", "k"); got != "-TRYAGAIN huddle: not sure just now\r\n" {
+		t.Error(got)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// A set is not deleted by what a loop begins: its parts go with it, and a backend may have to know that it is none of its final keys.
+func TestSetsAreNotDeletedOnALoop(t *testing.T) {
+	f := newFake()
+	b := &notingFake{laterFake: laterFake{FastBackend: fastFake{f}}}
+	s := onLoops(t, Config{Backend: b, splitAt: 100})
+	w := dial(t, s.Addr())
+	for i := range 100 {
+		w.do("sadd", "large", fmt.Sprint("member", i))
+	}
+	w.do("sadd", "small", "member")
+	w.do("hset", "hash", "field", "value")
+	w.do("set", "plain", "value")
+	for _, key := range []string{"large", "small", "hash", "plain", "none"} {
+		atRest(t, s, w)
+		if got, want := w.do("del", key), map[bool]string{true: ":1\r\n", false: ":0\r\n"}[key != "none"]; got != want {
+			t.Errorf("%s: %q", key, got)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if want := []string{"hash", "plain", "none"}; !slices.Equal(b.removed, want) {
+		t.Errorf("begun to be deleted: %q, want %q", b.removed, want)
+	}
+	eventually(t, "all parts are gone", func() bool {
+		n, err := f.Len(t.Context())
+		return err == nil && n == 0
+	})
+}
+
+// notingFake notes the keys that it is to begin to remove.
+type notingFake struct {
+	laterFake
+	mu      sync.Mutex
+	removed []string
+}
+
+func (f *notingFake) Begin(ops []Op, ended func(i int, o Outcome)) {
+	f.mu.Lock()
+	for _, op := range ops {
+		if op.Kind == OpRemove {
+			f.removed = append(f.removed, op.Key)
+		}
+	}
+	f.mu.Unlock()
+	f.laterFake.Begin(ops, ended)
 }
