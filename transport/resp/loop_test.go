@@ -369,3 +369,23 @@ func TestClientsAtRestKeepNothing(t *testing.T) {
 	}
 	eventually(t, "the values are gone", func() bool { runtime.GC(); return gone.Load() == n })
 }
+
+// Nor does it keep alive the buffer into which it received what it sent, once it has a smaller one: that is not counted any more.
+func TestClientsAtRestKeepNoOldBuffer(t *testing.T) {
+	const n, size = 16, 1 << 20
+	for _, noLoops := range []bool{false, true} {
+		s := start(t, Config{MaxValueBytes: size, noLoops: noLoops})
+		inUse := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		large := strings.Repeat("v", size)
+		before := inUse()
+		for range n {
+			dial(t, s.Addr()).do("set", "k", large)
+		}
+		eventually(t, "the buffers are gone", func() bool { return s.buffered.Load() == 0 && inUse() < before+n*size/4 })
+	}
+}
