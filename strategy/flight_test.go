@@ -185,3 +185,82 @@ func TestLoadLockOfAnotherHolderIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// A load goes on as long as somebody waits for it, and is told to end when the last one has gone.
+func TestLoadThatNobodyWaitsForIsToldToEnd(t *testing.T) {
+	for name, c := range map[string]func() strategy.Loader{
+		"InMemory":   func() strategy.Loader { return strategy.NewInMemory(strategy.InMemoryConfig{}) },
+		"PeerToPeer": func() strategy.Loader { return strategy.NewPeerToPeerOn(newFakeCluster().node()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := c()
+				var of context.Context // the load
+				over := make(chan struct{})
+				var wg sync.WaitGroup
+				var leave [2]context.CancelFunc
+				for i := range leave {
+					ctx, cancel := context.WithCancel(t.Context())
+					leave[i] = cancel
+					wg.Go(func() {
+						_, err := l.Load(ctx, "t", func(ctx context.Context) (strategy.CachedSession, error) {
+							of = ctx
+							<-over
+							return strategytest.Session("t", "u"), nil
+						})
+						if !errors.Is(err, context.Canceled) {
+							t.Errorf("Load = %v", err)
+						}
+					})
+					synctest.Wait()
+				}
+				for i, want := range []error{nil, context.Canceled} {
+					leave[i]()
+					synctest.Wait()
+					if err := of.Err(); !errors.Is(err, want) {
+						t.Errorf("after %d have gone, the load's context: %v, want %v", i+1, err, want)
+					}
+				}
+				// Who comes then does not wait for it.
+				got, err := l.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) { return strategytest.Session("t", "u"), nil })
+				if err != nil || got.Token != "t" {
+					t.Errorf("Load beside one that was given up = %v", err)
+				}
+				close(over)
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// lockedNode calls locked when it has taken the load lock.
+type lockedNode struct {
+	*fakeNode
+	locked func()
+}
+
+func (n lockedNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
+	err := n.fakeNode.Set(ctx, key, value, how)
+	if key == lockOfT && err == nil {
+		n.locked()
+	}
+	return err
+}
+
+// What another replica stored, and gave up the lock for, before this one has it is not loaded once more.
+func TestLoadedBeforeTheLockIsTaken(t *testing.T) {
+	c := newFakeCluster()
+	other, want := strategy.NewPeerToPeerOn(c.node()), strategytest.Session("t", "u")
+	p := strategy.NewPeerToPeerOn(lockedNode{c.node(), func() {
+		if err := other.Set(t.Context(), want); err != nil {
+			t.Error(err)
+		}
+	}})
+	got, err := p.Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+		t.Error("loaded although it is there")
+		return want, nil
+	})
+	if err != nil || got.Token != "t" {
+		t.Errorf("Load = %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,35 @@ import (
 
 	"github.com/huddle-cache/huddle/transport/peerpb"
 )
+
+// Who says nothing, or stops in the middle of a handshake, is cut off in time, however few there are.
+func TestSilentConnectionsAreEnded(t *testing.T) {
+	t.Parallel()
+	open := map[string]net.Conn{}
+	for what, c := range map[string]struct {
+		key  []byte
+		says string
+	}{
+		"silent": {nil, ""}, "silent, with a key": {testKey(1), ""}, "begins a handshake": {testKey(1), string(rune(firstOfTLS))},
+	} {
+		a, _ := node(t, 1, func(cfg *Config) { cfg.Key = c.key })
+		conn, err := net.Dial("tcp", a.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, c.says); err != nil {
+			t.Fatal(err)
+		}
+		open[what] = conn
+	}
+	for what, conn := range open {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: not cut off within %v", what, patience)
+		}
+	}
+}
 
 // Two nodes that do not fit together both learn why.
 func TestRefusals(t *testing.T) {

@@ -65,6 +65,29 @@ func TestDirectCarriesAll(t *testing.T) {
 	}
 }
 
+// A write that ends by its deadline tells how much of it has gone, which is all that comes.
+func TestDirectTellsWhatHasGone(t *testing.T) {
+	d, other := directPair(t)
+	var n int
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		n, err = d.Write(make([]byte, 64<<20)) // more than sockets hold
+		ended <- err
+	}()
+	if _, err := io.ReadFull(other, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.SetWriteDeadline(time.Now())
+	if err := <-ended; n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	_ = d.Close()
+	if got, err := io.Copy(io.Discard, other); err != nil || got != int64(n)-1 {
+		t.Errorf("%d bytes have come of %d, %v", got+1, n, err)
+	}
+}
+
 // Reads and writes end as those of any connection do.
 func TestDirectEnds(t *testing.T) {
 	room := make([]byte, 1<<20)

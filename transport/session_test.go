@@ -331,6 +331,29 @@ func TestRestartedPeerHasANewID(t *testing.T) {
 	rc.ids(rc.session(1), 1)
 }
 
+// The times within which a session is to be opened and introduced end with that: it stands for longer.
+func TestSessionOutlivesTheTimeToOpenIt(t *testing.T) {
+	t.Parallel()
+	const most = 300 * time.Millisecond
+	forEachSecurity(t, func(t *testing.T, change func(*Config)) {
+		a, _, ra, rb := pair(t, func(cfg *Config) {
+			if cfg.DialTimeout, cfg.HelloTimeout = most, most; change != nil {
+				change(cfg)
+			}
+		})
+		toB, toA := ra.session(2), rb.session(1)
+		tick := time.NewTicker(most / 10)
+		defer tick.Stop()
+		for i := range 20 {
+			<-tick.C
+			if !a.Send(2, toB, message(uint64(i), 1)) {
+				t.Fatalf("the session has ended after %d tenths of the time to open it", i)
+			}
+			rb.ids(toA, i+1)
+		}
+	})
+}
+
 func TestSetSelf(t *testing.T) {
 	a, b, ra, rb := pair(t, nil)
 	session, at := ra.session(2), rb.session(1)
