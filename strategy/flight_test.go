@@ -264,3 +264,45 @@ func TestLoadedBeforeTheLockIsTaken(t *testing.T) {
 		t.Errorf("Load = %v", err)
 	}
 }
+
+// A lock that another has taken before this holder comes to give it up is left as well.
+func TestLoadLockTakenDuringTheLoadIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		_, err := strategy.NewPeerToPeerOn(c.node()).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+			return strategytest.Session("t", "u"), c.node().Set(t.Context(), lockOfT, []byte("another"), strategy.SetParams{})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the lock is given up after Load has returned
+		if e, found, _ := c.node().Lookup(t.Context(), lockOfT); !found || string(e.Value) != "another" {
+			t.Errorf("the lock of another: %q, %v", e.Value, found)
+		}
+	})
+}
+
+// What was loaded is stored although nobody waits for it any more: the query has been made.
+func TestLoadedAfterItsCallerHasGoneIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeCluster().node()
+		n.on(func(ctx context.Context, _, _ string) error { return ctx.Err() })
+		p := strategy.NewPeerToPeerOn(n)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := p.Load(ctx, "t", func(ctx context.Context) (strategy.CachedSession, error) {
+			cancel()
+			<-ctx.Done()
+			return strategytest.Session("t", "u"), nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Load = %v", err)
+		}
+		synctest.Wait()
+		if _, found, err := p.Get(t.Context(), "t"); err != nil || !found {
+			t.Errorf("Get = %v, %v", found, err)
+		}
+		if _, left, _ := n.Lookup(t.Context(), lockOfT); left {
+			t.Error("the lock is left to its time")
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,5 +173,22 @@ func TestInMemoryUsers(t *testing.T) {
 		if want, is := users[token]; found != is || got.UserID() != want {
 			t.Fatalf("step %d: %s is of %q, want %q", step, token, got.UserID(), want)
 		}
+	}
+}
+
+// The bound of bytes holds for sessions and deleted tokens together also when there come more of the latter alone.
+func TestInMemoryDeletedTokensTakeTheRoomOfSessions(t *testing.T) {
+	c := strategy.NewInMemory(strategy.InMemoryConfig{MaxBytes: 1 << 20})
+	for i := range 5000 {
+		if err := c.Set(t.Context(), strategytest.Session(fmt.Sprint("t", i), "u")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := c.Len()
+	for i := range 1000 {
+		_ = c.Delete(t.Context(), fmt.Sprint(strings.Repeat("x", 900), i)) // of sessions that are not here; a quarter of the bytes at most
+	}
+	if now := c.Len(); now > full*4/5 || now < full*7/10 {
+		t.Errorf("%d sessions, %d before", now, full)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -334,4 +335,33 @@ func TestTyped(t *testing.T) {
 	if err := b.Set(t.Context(), "t1", item); !errors.Is(err, strategy.ErrRevoked) {
 		t.Errorf("late Set = %v, want ErrRevoked", err)
 	}
+}
+
+// What a store is to keep without an end has none, whatever the node gives to others.
+func TestEndlessEntriesOfAStore(t *testing.T) {
+	n := &endsNode{fakeNode: newFakeCluster().node()}
+	if err := strategy.NewFiberStorageOn(n).Set("k", []byte("v"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := strategy.NewFiberStorageOn(n).Set("k", []byte("v"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"endless", "1m0s"}; !slices.Equal(n.ends, want) {
+		t.Errorf("ends: %q, want %q", n.ends, want)
+	}
+}
+
+// endsNode notes when what is set is to end.
+type endsNode struct {
+	*fakeNode
+	ends []string
+}
+
+func (n *endsNode) Set(ctx context.Context, key string, value []byte, how strategy.SetParams) error {
+	end := how.TTL.String()
+	if how.Endless {
+		end = "endless"
+	}
+	n.ends = append(n.ends, end)
+	return n.fakeNode.Set(ctx, key, value, how)
 }
