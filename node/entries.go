@@ -20,7 +20,7 @@ type Entry struct {
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string      // of a Peek not to be modified
 	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
-	// this version. It is nil where another node had to be asked.
+	// this version. It is nil where another node had to be asked, and with Config.HashTokens: then this node's memory is to hold no value in clear.
 	Memo *Memo
 }
 
@@ -111,7 +111,7 @@ func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 		return Entry{}, false, false
 	}
 	// It is filled where it is returned: a copy would take as long as all else here.
-	entry.Value, entry.Version, entry.TTL, entry.Tags, entry.Memo = value, e.Version, remains(e, now), e.Tags, &e.Memo
+	entry.Value, entry.Version, entry.TTL, entry.Tags, entry.Memo = value, e.Version, remains(e, now), e.Tags, n.memo(e)
 	return entry, true, true
 }
 
@@ -137,7 +137,7 @@ func (n *Node) LookupOrTicket(ctx context.Context, key string) (Entry, bool, Tic
 	e, stored, out, now := n.read(key)
 	if out == protocol.Hit {
 		entry, err := n.entry(key, e, now)
-		entry.Memo = &e.Memo
+		entry.Memo = n.memo(e)
 		return entry, err == nil, Ticket{}, err
 	}
 	what := forTicket
@@ -167,6 +167,14 @@ func (n *Node) opened(key string, e *store.Entry) ([]byte, error) {
 		return e.Bytes(), nil
 	}
 	return n.tokens.open(key, e.Bytes())
+}
+
+// memo is the memo of an entry that callers may have: none where what they would keep in it is hidden from memory.
+func (n *Node) memo(e *store.Entry) *Memo {
+	if n.tokens != nil {
+		return nil
+	}
+	return &e.Memo
 }
 
 // remains is how long an entry still has at the time now; 0: no end.

@@ -47,7 +47,7 @@ func TestRequestUnderWayDoesNotBringARevokedSessionBack(t *testing.T) {
 }
 
 func TestRecentIsBounded(t *testing.T) {
-	r := newRecent(3, 10*(latestOverhead+4))
+	r := newRecent(3, 10*(latestOverhead+markBytes))
 	for i := range 10 {
 		r.note(fmt.Sprintf("t%03d", i))
 		r.note("t000")
@@ -58,11 +58,11 @@ func TestRecentIsBounded(t *testing.T) {
 			t.Errorf("%s: known %v, want %v", token, got, want)
 		}
 	}
-	small := newRecent(1000, 10*(latestOverhead+4))
+	small := newRecent(1000, 10*(latestOverhead+markBytes))
 	for i := range 100 {
 		small.note(fmt.Sprintf("t%03d", i))
 	}
-	if n := small.tokens.count(); n != 10 || small.tokens.bytes > small.maxBytes || !small.has("t099") || small.has("t089") {
-		t.Errorf("%d tokens, %d bytes", n, small.tokens.bytes)
+	if n := small.marks.count(); n != 10 || small.marks.bytes > small.maxBytes || !small.has("t099") || small.has("t089") {
+		t.Errorf("%d tokens, %d bytes", n, small.marks.bytes)
 	}
 }

@@ -2,6 +2,8 @@ package strategy
 
 import (
 	"container/list"
+	"encoding/binary"
+	"hash/maphash"
 	"strings"
 	"sync"
 )
@@ -58,29 +60,41 @@ func (l *latest[V]) pop() {
 //
 // It forgets the token that has not been noted for the longest time, and never one that was noted just now. A cache that spares
 // what is used often, as sieve does, would forget the newest first, which are those whose requests are under way.
+//
+// It keeps a mark of each token and not the token, which is to be nowhere in memory when its request has ended: see node.Config.HashTokens.
 type recent struct {
 	maxCount int
 	maxBytes int64
+	seed     maphash.Seed
 
-	mu     sync.Mutex
-	tokens latest[struct{}]
+	mu    sync.Mutex
+	marks latest[struct{}]
 }
 
 func newRecent(maxCount int, maxBytes int64) *recent {
-	return &recent{maxCount: maxCount, maxBytes: maxBytes, tokens: newLatest[struct{}]()}
+	return &recent{maxCount: maxCount, maxBytes: maxBytes, seed: maphash.MakeSeed(), marks: newLatest[struct{}]()}
+}
+
+// markBytes is the length of a mark. Who chooses tokens does not know the seed, and so makes no two with the same one.
+const markBytes = 8
+
+func (r *recent) mark(token string) string {
+	return string(binary.NativeEndian.AppendUint64(make([]byte, 0, markBytes), maphash.String(r.seed, token)))
 }
 
 func (r *recent) has(token string) bool {
+	mark := r.mark(token)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.tokens.has(token)
+	return r.marks.has(mark)
 }
 
 func (r *recent) note(token string) {
+	mark := r.mark(token)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tokens.put(token, struct{}{})
-	for r.tokens.count() > r.maxCount || r.tokens.bytes > r.maxBytes {
-		r.tokens.pop()
+	r.marks.put(mark, struct{}{})
+	for r.marks.count() > r.maxCount || r.marks.bytes > r.maxBytes {
+		r.marks.pop()
 	}
 }

@@ -86,7 +86,7 @@ func WithLogger(l *slog.Logger) Option {
 // WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by bytes. Default 262,144
 // and 64 MiB (192 MiB with WithSharedUsers), beside the node's MaxBytes. A session whose user has up to five permissions in one channel takes 192 bytes at most, each further
 // permission 4; one with a text that its JSON writes with escapes, or with more than 64 KiB or 200 permissions, as much as its JSON and its structs.
-// 0 keeps none.
+// 0 keeps none. Where tokens are hashed (node.Config.HashTokens) none is kept either, for it would lie in memory in clear.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
 }
