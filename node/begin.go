@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/huddle-cache/huddle/node/protocol"
@@ -119,6 +120,7 @@ func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outc
 		err = checkKey(key)
 	}
 	if ok || err != nil {
+		e.Tags = slices.Clone(e.Tags) // as by Lookup
 		ended(Outcome{Entry: e, Found: found, Err: err})
 		return nil
 	}

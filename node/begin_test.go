@@ -133,3 +133,28 @@ func TestBegunOperationsEnd(t *testing.T) {
 		}
 	}
 }
+
+// What a caller does to the tags of an Outcome is not done to those by which InvalidateTags finds the entry.
+func TestTagsOfAnOutcomeAreTheCallers(t *testing.T) {
+	c := nodetest.Start(t, 2)
+	n := c.Node(0)
+	ctx := ctxT(t)
+	if err := n.Set(ctx, "k", nil, node.WithTags("a")); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.Nodes() {
+		o := begun(t, n, []node.Op{{Kind: node.OpLookup, Key: "k"}})[0]
+		if !o.Found || len(o.Entry.Tags) != 1 {
+			t.Fatal(o)
+		}
+		o.Entry.Tags[0] = "b"
+	}
+	if err := n.InvalidateTags(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.Nodes() {
+		if _, found, err := n.Get(ctx, "k"); found || err != nil {
+			t.Errorf("%s: found after its tag was invalidated: %v, %v", n.Name(), found, err)
+		}
+	}
+}

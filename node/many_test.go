@@ -253,3 +253,16 @@ func TestTagsOfARevocationThatGoesOn(t *testing.T) {
 		t.Errorf("after the revocation was confirmed: %v, %v", found, err)
 	}
 }
+
+// GetMany says of a key that cannot be what Get says.
+func TestGetManyOfInvalidKeys(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	ctx := ctxT(t)
+	keys := []string{"", strings.Repeat("k", 1025), "absent"}
+	for i, got := range n.GetMany(ctx, keys) {
+		_, found, err := n.Get(ctx, keys[i])
+		if got.Found != found || fmt.Sprint(got.Err) != fmt.Sprint(err) {
+			t.Errorf("key of %d bytes: %v, %v; Get says %v, %v", len(keys[i]), got.Found, got.Err, found, err)
+		}
+	}
+}

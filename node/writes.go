@@ -203,7 +203,7 @@ func statusError(r protocol.Result, goesOn bool) error {
 // Clear removes every entry of the cluster.
 func (n *Node) Clear(ctx context.Context) error { return n.cut(ctx, "clear", nil) }
 
-// InvalidateTags removes every entry that has one of the tags.
+// InvalidateTags removes every entry that has one of the tags: at most 64, which are as WithTags says. Without any it does nothing.
 func (n *Node) InvalidateTags(ctx context.Context, tags ...string) error {
 	if len(tags) == 0 {
 		return nil
