@@ -16,14 +16,11 @@ const leaveAtLeast = 30 * time.Second
 // Config.MaxBytes takes at Config.RepairRate: so it ends too where there is no majority, and nobody to hand over to.
 func (n *Node) Leave(ctx context.Context) error {
 	if n.left.Load() {
-		return nil
+		return n.depart() // with another caller, who may still be at it
 	}
 	ctx, cancel := n.leaveWithin(ctx)
 	defer cancel()
 	if err := n.HandOver(ctx); err != nil {
-		if errors.Is(err, ErrClosed) {
-			return err
-		}
 		return errors.Join(err, n.Close())
 	}
 	err := n.attain(ctx, "leave: operations under way have not ended", func() bool {
@@ -31,15 +28,20 @@ func (n *Node) Leave(ctx context.Context) error {
 		return n.m.Left()
 	})
 	if errors.Is(err, ErrClosed) {
-		return err
+		return errors.Join(err, n.Close())
 	}
 	if err == nil {
 		n.left.Store(true)
 	}
+	return errors.Join(err, n.depart())
+}
+
+// depart tells the others that the node has gone, and closes it.
+func (n *Node) depart() error {
 	if g := n.gossip.Load(); g != nil {
 		g.Leave()
 	}
-	return errors.Join(err, n.Close())
+	return n.Close()
 }
 
 // HandOver is the first part of Leave, for who has a front of its own to end between the two: it returns nil once everything is handed

@@ -171,3 +171,52 @@ func TestACutUnderWayAtClose(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever calls Leave finds the node closed when it returns, also he who comes when another caller has nearly done it.
+func TestLeaveReturnsWhenTheNodeIsClosed(t *testing.T) {
+	for _, other := range []func(*node.Node){
+		func(n *node.Node) { _ = n.Leave(context.Background()) }, func(n *node.Node) { _ = n.Close() },
+	} {
+		c := nodetest.Start(t, 2)
+		n := c.Node(0)
+		events, cancel := n.Subscribe(64) // it is closed when the node is
+		defer cancel()
+		var callers sync.WaitGroup
+		callers.Go(func() { other(n) })
+		eventually(t, "it leaves", func() bool { return errors.Is(n.Set(t.Context(), "k", nil), node.ErrClosed) })
+		if err := n.Leave(ctxT(t)); err != nil && !errors.Is(err, node.ErrClosed) {
+			t.Error(err)
+		}
+		for open := true; open; {
+			select {
+			case _, open = <-events:
+			default:
+				t.Fatal("Leave has returned, and the node is not closed")
+			}
+		}
+		callers.Wait()
+	}
+}
+
+// What can be told at once does not depend on chance, nor on a context that has ended.
+func TestReadyAndClosed(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		if err := n.WaitReady(ended); err != nil {
+			t.Fatalf("of a node in sync: %v", err)
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := n.WaitReady(ended); !errors.Is(err, node.ErrClosed) {
+			t.Fatalf("of a node that is closed: %v", err)
+		}
+	}
+	if err := n.Forget(t.Context(), "somebody"); !errors.Is(err, node.ErrClosed) {
+		t.Errorf("Forget: %v", err)
+	}
+}

@@ -192,10 +192,16 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 func (n *Node) WaitReady(ctx context.Context) error {
 	select {
 	case <-n.ready:
-		return nil
 	case <-n.closed:
-		return fmt.Errorf("not in sync: %w", ErrClosed)
 	case <-ctx.Done():
+	}
+	if n.isClosed() { // of several that are so select takes any
+		return fmt.Errorf("not in sync: %w", ErrClosed)
+	}
+	select {
+	case <-n.ready:
+		return nil
+	default:
 	}
 	why := n.Stats().Waiting
 	if why == "" {
@@ -229,6 +235,9 @@ func (n *Node) Forget(ctx context.Context, name string) error {
 	}
 	n.lock()
 	defer n.unlock()
+	if n.isClosed() {
+		return ErrClosed
+	}
 	if err := n.m.Forget(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
