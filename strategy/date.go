@@ -19,6 +19,9 @@ func layouts() [6]string {
 	}
 }
 
+// maxDate is how many seconds from 1970 a JavaScript Date may be.
+const maxDate = 8.64e12
+
 // appendDate writes t as JavaScript's Date.prototype.toJSON does: UTC, milliseconds, years beyond four digits with a sign
 // and six digits. The zero time is null, as a date that is none.
 func appendDate(b []byte, t time.Time) []byte {
@@ -43,7 +46,7 @@ func parseDate(raw []byte) (time.Time, error) {
 			return time.Time{}, nil
 		}
 		var ms float64
-		if json.Unmarshal(raw, &ms) != nil || ms < -8.64e15 || ms > 8.64e15 { // JavaScript's own range
+		if json.Unmarshal(raw, &ms) != nil || ms < -maxDate*1000 || ms > maxDate*1000 {
 			return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
 		}
 		return time.UnixMilli(int64(ms)).UTC(), nil

@@ -122,8 +122,8 @@ func (u *CachedSessionUser) into(to *CachedSessionUser, channels []ChannelPermis
 	}
 }
 
-// Validate tells whether the session can be stored: it has a token, which is UTF-8, as the ID of its user is, for JSON has no other texts; and a
-// CacheExpiry that is a number. The error is ErrInvalid.
+// Validate tells whether the session can be stored: it has a token, which is UTF-8, as the ID of its user is, for JSON has no other texts; a
+// CacheExpiry that is a number; and an Expires that a JavaScript Date can be, 100 million days from 1970 at most. The error is ErrInvalid.
 func (s CachedSession) Validate() error {
 	if s.Token == "" {
 		return fmt.Errorf("%w: session without a token", ErrInvalid)
@@ -136,6 +136,9 @@ func (s CachedSession) Validate() error {
 	}
 	if math.IsNaN(s.CacheExpiry) || math.IsInf(s.CacheExpiry, 0) {
 		return fmt.Errorf("%w: cacheExpiry is not finite", ErrInvalid)
+	}
+	if s.Expires.Unix() > maxDate || s.Expires.Unix() < -maxDate {
+		return fmt.Errorf("%w: expires is no date that JSON can hold; leave it zero if there is no end", ErrInvalid)
 	}
 	return nil
 }

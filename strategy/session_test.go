@@ -115,6 +115,31 @@ func TestSessionRefused(t *testing.T) {
 	}
 }
 
+// A date that JavaScript has not would be stored, and never read again.
+func TestDatesThatCannotBe(t *testing.T) {
+	first, last := time.UnixMilli(-8.64e15), time.UnixMilli(8.64e15)
+	p, m := strategy.NewPeerToPeerOn(newFakeCluster().node()), strategy.NewInMemory(strategy.InMemoryConfig{})
+	for _, expires := range []time.Time{first.Add(-time.Second), last.Add(time.Second), time.Unix(math.MaxInt64/2, 0), time.Unix(1<<63-62135596801, 999999999)} {
+		s := strategy.CachedSession{Token: "t", Expires: expires}
+		for what, err := range map[string]error{"Validate": s.Validate(), "PeerToPeer": p.Set(t.Context(), s), "InMemory": m.Set(t.Context(), s)} {
+			if !errors.Is(err, strategy.ErrInvalid) {
+				t.Errorf("%s of a session that ends in %d = %v, want ErrInvalid", what, expires.Year(), err)
+			}
+		}
+	}
+	if err := (strategy.CachedSession{Token: "t", Expires: first}).Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []strategy.SessionCache{p, m} {
+		if err := c.Set(t.Context(), strategy.CachedSession{Token: "t", Expires: last}); err != nil {
+			t.Error(err)
+		}
+		if s, found, err := c.Get(t.Context(), "t"); !found || err != nil || !s.Expires.Equal(last) {
+			t.Errorf("%T: %v, %v, %v", c, s.Expires, found, err)
+		}
+	}
+}
+
 func TestDates(t *testing.T) {
 	want := time.Date(2030, 1, 2, 3, 4, 0, 0, time.UTC)
 	for _, text := range []string{

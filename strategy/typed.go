@@ -61,7 +61,8 @@ type Item[T any] struct {
 	UserID string
 }
 
-// Set stores the item under token, with the errors of PeerToPeer.Set. An item that has expired is removed instead.
+// Set stores the item under token, with the errors of PeerToPeer.Set: ErrInvalid for a value that the codec does not encode. An item that has
+// expired is removed instead.
 func (t *Typed[T]) Set(ctx context.Context, token string, item Item[T]) error {
 	key, err := keyOf(t.prefix, token)
 	var l loaded
@@ -102,7 +103,7 @@ func (t *Typed[T]) Get(ctx context.Context, token string) (value T, found bool, 
 	return decoded, true, nil
 }
 
-// errDecode stands for a codec's error in the log, which may quote the value.
+// errDecode stands for a codec's error, which may quote the value.
 var errDecode = fmt.Errorf("%w: not decodable", ErrInvalid)
 
 // Delete removes token for good, as PeerToPeer.Delete does.
@@ -122,7 +123,8 @@ func (t *Typed[T]) Clear(ctx context.Context) error {
 	return nil
 }
 
-// Load returns the value of token, or calls load and stores what it returns, as PeerToPeer.Load does.
+// Load returns the value of token, or calls load and stores what it returns, as PeerToPeer.Load does. It fails with ErrInvalid, too, for a value that
+// the codec does not encode, or does not decode again.
 func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Context) (Item[T], error)) (T, error) {
 	var none T
 	key, err := keyOf(t.prefix, token)
@@ -148,13 +150,17 @@ func (t *Typed[T]) Load(ctx context.Context, token string, load func(context.Con
 	if err != nil {
 		return none, err
 	}
-	return t.codec.Decode(data)
+	value, err := t.codec.Decode(data)
+	if err != nil {
+		return none, fmt.Errorf("session cache: load: %w", errDecode)
+	}
+	return value, nil
 }
 
 func (t *Typed[T]) encode(item Item[T]) (loaded, error) {
 	data, err := t.codec.Encode(item.Value)
 	if err != nil {
-		return loaded{}, err
+		return loaded{}, fmt.Errorf("%w: not encodable: %w", ErrInvalid, err)
 	}
 	l := loaded{value: data, ttl: t.lifetime(item.Expires), tags: []string{t.scope}}
 	if item.UserID != "" {

@@ -104,6 +104,20 @@ func TestTypedErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
 	}
+	// A value that the codec cannot write, or reads no more, is not usable.
+	funcs, lossy := strategy.NewTypedOn[func()](n, nil), strategy.NewTypedOn[error](n, nil)
+	_, noRead := lossy.Load(t.Context(), "lossy", func(context.Context) (strategy.Item[error], error) {
+		return strategy.Item[error]{Value: broken}, nil
+	})
+	for what, err := range map[string]error{
+		"Set of a func":                  funcs.Set(t.Context(), "f", strategy.Item[func()]{}),
+		"Load of a func":                 second(funcs.Load(t.Context(), "f", func(context.Context) (i strategy.Item[func()], _ error) { return i, nil })),
+		"Load of what cannot be decoded": noRead,
+	} {
+		if !errors.Is(err, strategy.ErrInvalid) {
+			t.Errorf("%s = %v, want ErrInvalid", what, err)
+		}
+	}
 	for _, token := range []string{"", long, "unknown"} {
 		if _, found, err := s.Get(t.Context(), token); found || err != nil {
 			t.Errorf("Get of a token of %d bytes = %v, %v; want a miss", len(token), found, err)
