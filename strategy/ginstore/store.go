@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
+	gorilla "github.com/gorilla/sessions"
 
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/strategy"
@@ -41,11 +42,27 @@ func (s *Store) Options(options sessions.Options) {
 // comes after sessions.Sessions, with the same name; after sessions.SessionsMany there is one Certain per name.
 func Certain(name string, store *Store) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if _, err := store.Get(c.Request, name); errors.Is(err, strategy.ErrUnsure) {
+		if err := read(c, name, store); errors.Is(err, strategy.ErrUnsure) {
 			c.Header("Retry-After", "1")
 			_ = c.AbortWithError(http.StatusServiceUnavailable, fmt.Errorf("session %s: %w", name, err)) // what was passed in
 		}
 	}
+}
+
+// read reads the session that sessions.Default and DefaultMany will return. They go by the request that sessions.Sessions has seen, in whose place
+// other middleware may have put another, with a context of its own: what is read by that one they would read once more.
+func read(c *gin.Context, name string, store *Store) error {
+	used, _ := c.Get(sessions.DefaultKey)
+	if many, ok := used.(map[string]sessions.Session); ok {
+		used = many[name]
+	}
+	if s, ok := used.(interface{ Session() *gorilla.Session }); ok {
+		if session := s.Session(); session != nil {
+			return store.Unread(session)
+		}
+	}
+	_, err := store.Get(c.Request, name)
+	return err
 }
 
 var _ sessions.Store = (*Store)(nil)

@@ -1,6 +1,7 @@
 package ginstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -171,4 +172,56 @@ func TestService(t *testing.T) {
 	c.Heal(0)
 	c.WaitSettled()
 	want(0, "/me", http.StatusOK, "bob")
+}
+
+// What Certain has let through stays what it was: the handler gets the session that Certain has read, also where middleware between them and
+// sessions.Sessions has given the request another context.
+func TestCertainReadsWhatTheHandlerGets(t *testing.T) {
+	type key struct{}
+	trace := func(c *gin.Context) {
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), key{}, "trace"))
+	}
+	for what, many := range map[string]bool{"Sessions": false, "SessionsMany": true} {
+		t.Run(what, func(t *testing.T) {
+			c := nodetest.Start(t, 3)
+			n := c.Node(0)
+			store := ginstore.New(n, keys(), strategy.WithStoreWait(300*time.Millisecond))
+			cut := func(g *gin.Context) { // between Certain and the handler the node loses touch with the others
+				if g.Query("cut") != "" {
+					c.Isolate(0)
+					for n.Stats().Acting {
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+			}
+			first, session := sessions.Sessions("session", store), sessions.Default
+			if many {
+				first = sessions.SessionsMany([]string{"session"}, store)
+				session = func(g *gin.Context) sessions.Session { return sessions.DefaultMany(g, "session") }
+			}
+			r := gin.New()
+			r.Use(first, trace, ginstore.Certain("session", store), cut)
+			r.GET("/login", func(g *gin.Context) {
+				session(g).Set("user", "ada")
+				if err := session(g).Save(); err != nil {
+					t.Error(err)
+				}
+			})
+			r.GET("/me", func(g *gin.Context) { g.String(http.StatusOK, "%v", session(g).Get("user")) })
+			w := httptest.NewRecorder()
+			r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/login", nil))
+			for _, want := range []struct {
+				path, body string
+				status     int
+			}{{"/me", "ada", http.StatusOK}, {"/me?cut=1", "ada", http.StatusOK}, {"/me", "", http.StatusServiceUnavailable}} {
+				req := httptest.NewRequest(http.MethodGet, want.path, nil)
+				req.AddCookie(w.Result().Cookies()[0])
+				got := httptest.NewRecorder()
+				if r.ServeHTTP(got, req); got.Code != want.status || got.Body.String() != want.body {
+					t.Errorf("%s: %d %q, want %d %q", want.path, got.Code, got.Body, want.status, want.body)
+				}
+			}
+			c.Heal(0)
+		})
+	}
 }

@@ -121,6 +121,15 @@ func (s *Store) refuse(session *sessions.Session, err error) {
 	runtime.AddCleanup(session, func(key weak.Pointer[sessions.Session]) { s.unsure.Delete(key) }, key)
 }
 
+// Unread returns why a session that Get or New has returned could not be read, strategy.ErrUnsure, or nil if it could: for who has the session, and not
+// the error beside it.
+func (s *Store) Unread(session *sessions.Session) error {
+	if cause, unsure := s.unsure.Load(weak.Make(session)); unsure {
+		return cause.(error)
+	}
+	return nil
+}
+
 // Save stores the session and sets its cookie; one with MaxAge 0 or less is ended for good instead. It fails, without a
 // cookie, with strategy.ErrRevoked when the session was ended while the request was under way: answer as if there were none.
 // Other errors: strategy.ErrUnsure for a session that could not be read, ErrUnavailable, ErrUnconfirmed, ErrTooLarge.
@@ -136,8 +145,8 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *sessions.S
 		http.SetCookie(w, sessions.NewCookie(session.Name(), "", session.Options))
 		return nil
 	}
-	if cause, unsure := s.unsure.Load(weak.Make(session)); unsure {
-		return fmt.Errorf("session store: not saved, for it could not be read: %w", cause.(error))
+	if cause := s.Unread(session); cause != nil {
+		return fmt.Errorf("session store: not saved, for it could not be read: %w", cause)
 	}
 	data, err := encode(session.Values)
 	if err != nil {

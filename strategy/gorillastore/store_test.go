@@ -243,6 +243,12 @@ func TestUnsureIsNotAbsent(t *testing.T) {
 	if session == nil || !errors.Is(err, strategy.ErrUnsure) {
 		t.Fatalf("Get = %v, %v; want ErrUnsure", session, err)
 	}
+	if err := s[0].Unread(session); !errors.Is(err, strategy.ErrUnsure) {
+		t.Errorf("Unread = %v, want ErrUnsure", err)
+	}
+	if known, err := s[1].Get(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil), name); err != nil || s[1].Unread(known) != nil {
+		t.Errorf("Unread of a session that was read = %v (%v)", s[1].Unread(known), err)
+	}
 	session.Values["user"] = "nobody"
 	if err := session.Save(r, w); !errors.Is(err, strategy.ErrUnsure) || w.Header().Get("Set-Cookie") != "" {
 		t.Errorf("Save = %v, cookie %q; want ErrUnsure and none", err, w.Header().Get("Set-Cookie"))
