@@ -299,3 +299,25 @@ func TestDecodedByASharingCacheAndAnother(t *testing.T) {
 		}
 	}
 }
+
+// What WithDecodedBound and WithSharedUsers say that a session takes.
+func TestDecodedTakeWhatIsSaid(t *testing.T) {
+	for permissions, want := range map[int]int64{5: 192, 13: 224, 37: 320, 85: 512, 211: 1016} {
+		s := CachedSession{Token: "token", User: &CachedSessionUser{ID: IntID(1), ChannelPermissions: []ChannelPermissions{{Permissions: make([]string, permissions)}}}}
+		text, err := s.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := string(text)
+		s, within, err := decodeSession(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newDecoded(&s, value, within, false).weight; got > want || got < want-16 {
+			t.Errorf("%d permissions: %d bytes, want %d", permissions, got, want)
+		}
+		if got, want := newDecoded(&s, value, within, true).weight, int64(336+112+96+16*permissions+len(value)); got != want {
+			t.Errorf("%d permissions, shared: %d bytes, want %d", permissions, got, want)
+		}
+	}
+}

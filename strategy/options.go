@@ -40,7 +40,7 @@ func newOptions(prefix string, opts []Option) options {
 	switch {
 	case o.decodedBytes >= 0:
 	case o.sharedUsers:
-		o.decodedBytes = 192 << 20 // for as many sessions
+		o.decodedBytes = 192 << 20
 	default:
 		o.decodedBytes = 64 << 20
 	}
@@ -84,8 +84,9 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithDecodedBound bounds the sessions that PeerToPeer keeps decoded, so that a hit needs no parsing: by number, and by bytes. Default 262,144
-// and 64 MiB (192 MiB with WithSharedUsers), beside the node's MaxBytes. A session whose user has up to five permissions in one channel takes 192 bytes at most, each further
-// permission 4; one with a text that its JSON writes with escapes, or with more than 64 KiB or 200 permissions, as much as its JSON and its structs.
+// and 64 MiB (192 MiB with WithSharedUsers), beside the node's MaxBytes. A session whose user has permissions in one channel takes 192 bytes at most
+// if they are up to 5, 224 up to 13, 320 up to 37, 512 up to 85 and 1,016 up to 211; one with more, with more than 64 KiB, or with a text that its JSON
+// writes with escapes, as much as its JSON and its structs.
 // 0 keeps none. Where tokens are hashed (node.Config.HashTokens) none is kept either, for it would lie in memory in clear.
 func WithDecodedBound(count int, bytes int64) Option {
 	return func(o *options) { o.decodedCount, o.decodedBytes = max(count, 0), max(bytes, 0) }
@@ -94,5 +95,6 @@ func WithDecodedBound(count int, bytes int64) Option {
 // WithSharedUsers makes the sessions that Get and Load return share their User with whoever else gets the same session: it must not be changed,
 // nor anything in it, and CachedSession.Clone makes a session of one's own. The other fields are the caller's own in any case. A hit allocates
 // nothing then, where by default it copies the user with all permissions, for a caller that changes them must not change what others may do.
-// A decoded session takes 320 bytes then, and its user about 90, each channel 100, each permission 16: 262,144 with eight in one channel 170 MiB.
+// A decoded session takes 336 bytes then, its user 112, each channel 96, each permission 16, and its JSON counts too, which the node has in any case: with eight
+// in one channel and 500 bytes of JSON some 1,170 together, so that the default of WithDecodedBound is room for 170,000 of them.
 func WithSharedUsers() Option { return func(o *options) { o.sharedUsers = true } }
