@@ -81,7 +81,7 @@ func (f *FiberStorage) ResetWithContext(ctx context.Context) error {
 
 // RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
 // user may log in anew at once. It needs WithUserOf and fails with ErrInvalid without it. To end the user's sessions in all stores
-// and caches of the cluster, invalidate UserTag.
+// and caches of the cluster, invalidate UserTag. What SCSStore.RevokeUser says of new tokens holds for Regenerate of Fiber's sessions.
 func (f *FiberStorage) RevokeUser(ctx context.Context, userID string) error {
 	if err := f.revokeUser(ctx, userID); err != nil {
 		return fmt.Errorf("session storage: revoke user: %w", err)

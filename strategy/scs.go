@@ -64,6 +64,9 @@ func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 // RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
 // user may log in anew at once. It needs WithUserOf and fails with ErrInvalid without it. To end the user's sessions in all stores
 // and caches of the cluster, invalidate UserTag.
+//
+// A request under way that gives its session another token, by RenewToken of scs, carries the values over, and this is not noticed: to the store it looks
+// as a log-in does. So renew tokens where the user has just been authenticated, and nowhere else.
 func (s *SCSStore) RevokeUser(ctx context.Context, userID string) error {
 	return s.wrap("revoke user", s.revokeUser(ctx, userID))
 }

@@ -39,7 +39,8 @@ type Loader interface {
 }
 
 // LoadFunc reads a session from where it is kept for good, such as a database. Its context ends when nobody waits for the
-// answer any more. An error, such as "no such session", is passed on and nothing is stored.
+// answer any more; its values are those of the caller who came first, also when he has gone and others still wait: so do not give Load a context
+// that a web framework uses again for another request, as gin.Context and fiber.Ctx are. An error, such as "no such session", is passed on and nothing is stored.
 type LoadFunc func(ctx context.Context) (CachedSession, error)
 
 // Errors to test for with errors.Is. They are the ones of package node.

@@ -181,7 +181,8 @@ func (s *Store) Renew(ctx context.Context, session *sessions.Session) error {
 }
 
 // RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
-// user may log in anew at once. It needs WithUser.
+// user may log in anew at once. It needs WithUser. A request under way that calls Renew carries the values over to the new ID, and this is not
+// noticed: it looks as a log-in does.
 func (s *Store) RevokeUser(ctx context.Context, userID string) error {
 	return s.sessions.RevokeUser(ctx, userID)
 }
