@@ -20,7 +20,7 @@ import (
 // Config describes a node. The zero Config works: a cluster of one on loopback. Start never changes the caller's.
 type Config struct {
 	// Name identifies the node in its cluster and places it on the ring. Default: the host name and the port.
-	// A restarted node keeps its name; two live nodes must not share one.
+	// A restarted node keeps its name; two live nodes must not share one. At most 200 bytes of UTF-8 without control characters.
 	Name string
 	// Listen is the one address ("host:port") for gossip and RPC: TCP, and UDP too without Key and Certificate. Default "127.0.0.1:0".
 	Listen string
@@ -48,10 +48,10 @@ type Config struct {
 	TokenKey []byte
 	// Insecure allows an address outside loopback without a Key or Certificate.
 	Insecure bool
-	// Cluster labels the cluster; nodes with another label are refused. Default "huddle".
+	// Cluster labels the cluster; nodes with another label are refused. Default "huddle". At most 255 bytes of UTF-8.
 	Cluster string
 
-	// Replicas is the number of copies of an entry in all, owner included. Default 2.
+	// Replicas is the number of copies of an entry in all, owner included: 1 to 16, and equal on all nodes. Default 2.
 	Replicas int
 	// Partitions, VirtualNodes and Load are the ring's parameters and must be equal on all nodes. Default: ring.DefaultParams.
 	Partitions   int
@@ -85,7 +85,7 @@ type Config struct {
 	// Profile is how patient gossip is: "local", "lan" (default) or "wan".
 	Profile string
 	// RepairRate bounds what this node pulls from others in a hand-over, in bytes a second, so that reads and writes keep
-	// their latency meanwhile; what is pulled because somebody asks for it comes on top. Default 64 MiB.
+	// their latency meanwhile; what is pulled because somebody asks for it comes on top. Default 64 MiB, at least 64 KiB.
 	RepairRate int64
 	// ReadTimeout and WriteTimeout bound an operation whose context has no deadline. Default 5 s each.
 	ReadTimeout, WriteTimeout time.Duration
