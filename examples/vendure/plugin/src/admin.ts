@@ -53,7 +53,8 @@ export class Admin {
             const unreachable = (e: Error) => reject(new AdminError('unreachable', e.message));
             const headers: Record<string, string | number> = { Authorization: `Bearer ${at.token}` };
             if (body !== undefined) headers['Content-Length'] = Buffer.byteLength(body);
-            const { hostname, port } = at.admin;
+            const { port } = at.admin;
+            const hostname = at.admin.hostname.replace(/^\[|\]$/g, ''); // an address of IPv6 stands in brackets in a URL only
             const req = request({ agent: this.agent, hostname, port, method, path, headers }, res => {
                 let text = '';
                 res.setEncoding('utf8');

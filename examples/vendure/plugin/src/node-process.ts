@@ -140,6 +140,7 @@ export class NodeProcess extends EventEmitter {
         // A group of its own: ^C on a terminal reaches the shop, which lets the node go when the requests are done.
         const child = spawn('/bin/sh', ['-c', untilTheShopEnds, this.settings.binary, ...args], {
             detached: true,
+            env: this.settings.env,
             stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
         });
         this.child = child;

@@ -27,7 +27,7 @@ export interface HuddleOptions {
     cluster?: string;
     /** `--key-file`: the key that secures the traffic between nodes; needed outside loopback. Default: none. */
     keyFile?: string;
-    /** `--admin`: status page, metrics and changes over HTTP, `host:port`. Default `127.0.0.1:0`: any port, it is in the log. */
+    /** `--admin`: status page, metrics and changes over HTTP, `host:port`; it cannot be off. Default `127.0.0.1:0`: any port, it is in the log. */
     admin?: string;
     /** `--admin-token-file`. Default: a random token, known to this process alone. */
     adminTokenFile?: string;
@@ -50,6 +50,8 @@ export interface HuddleOptions {
 export interface Settings {
     binary: string;
     flags: string[];
+    /** The environment of the node. */
+    env: NodeJS.ProcessEnv;
     adminTokenFile: string | undefined;
     namespace: string;
     timeout: number;
@@ -58,40 +60,64 @@ export interface Settings {
     leaveTimeout: number;
 }
 
-/** Fills in the defaults. It throws on what cannot work. */
+/** Flags that would keep the plugin from its node. */
+const chosen = [
+    '--resp',
+    '--resp-password-file',
+    '--resp-tls-cert',
+    '--resp-tls-key',
+    '--admin',
+    '--admin-token-file',
+    '--delete',
+    '--when-unsure',
+    '--log-format',
+    '--log-level',
+];
+
+/** What the node is not to find in its environment: the first is no flag, the others are for other clients than the plugin. */
+const notForTheNode = ['HUDDLE_BINARY', 'HUDDLE_RESP_PASSWORD_FILE', 'HUDDLE_RESP_TLS_CERT', 'HUDDLE_RESP_TLS_KEY'];
+
+/** Fills in the defaults. It throws on what cannot work. A variable of huddle's that is empty counts as none. */
 export function settings(options: HuddleOptions, env: NodeJS.ProcessEnv = process.env): Settings {
     const join = [options.join ?? []].flat();
     const flags = ['--when-unsure', 'miss', '--delete', 'revoke', '--log-format', 'json'];
     const leaveTimeout = positive('leaveTimeout', options.leaveTimeout, 25_000);
+    const admin = options.admin ?? (env.HUDDLE_ADMIN || '127.0.0.1:0');
+    if (admin === '' || admin === 'off') throw new Error('huddle: admin cannot be off: the plugin makes its changes there');
     const give = (flag: string, value: string | number | undefined) => {
         if (value !== undefined) flags.push(flag, String(value));
     };
-    give('--name', options.name ?? env.HUDDLE_NAME ?? nameWithoutPort(options.listen ?? env.HUDDLE_LISTEN));
+    give('--name', options.name ?? (env.HUDDLE_NAME || nameWithoutPort(options.listen ?? env.HUDDLE_LISTEN)));
     give('--listen', options.listen);
     give('--advertise', options.advertise);
     give('--join', join.length > 0 ? join.join(',') : undefined);
     give('--expect', options.expect);
     give('--cluster', options.cluster);
     give('--key-file', options.keyFile);
-    give('--admin', options.admin ?? env.HUDDLE_ADMIN ?? '127.0.0.1:0');
+    give('--admin', admin);
+    give('--log-level', env.HUDDLE_LOG_LEVEL === 'debug' ? 'debug' : 'info'); // the plugin learns from the log where its node is
     give('--leave-timeout', `${leaveTimeout}ms`);
     for (const arg of options.args ?? []) {
         const flag = arg.split('=')[0];
-        if (['--resp', '--delete', '--when-unsure', '--log-format', '--log-level', '--admin-token-file'].includes(flag)) {
-            throw new Error(`huddle: ${flag} is chosen by the plugin and cannot be given in args`);
-        }
+        if (chosen.includes(flag)) throw new Error(`huddle: ${flag} is chosen by the plugin and cannot be given in args`);
     }
     flags.push(...(options.args ?? []));
     return {
-        binary: options.binary ?? env.HUDDLE_BINARY ?? 'huddle',
+        binary: options.binary ?? (env.HUDDLE_BINARY || 'huddle'),
         flags,
-        adminTokenFile: options.adminTokenFile ?? env.HUDDLE_ADMIN_TOKEN_FILE,
+        env: environment(env),
+        adminTokenFile: options.adminTokenFile ?? (env.HUDDLE_ADMIN_TOKEN_FILE || undefined),
         namespace: options.namespace ?? 'vendure',
         timeout: positive('timeout', options.timeout, 50),
         sessionTtl: positive('sessionTtl', options.sessionTtl, 24 * 3600 * 1000),
         startTimeout: positive('startTimeout', options.startTimeout, 5000),
         leaveTimeout,
     };
+}
+
+function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    const kept = ([name, value]: [string, string | undefined]) => !notForTheNode.includes(name) && (value !== '' || !name.startsWith('HUDDLE_'));
+    return Object.fromEntries(Object.entries(env).filter(kept));
 }
 
 function positive(name: string, value: number | undefined, otherwise: number): number {

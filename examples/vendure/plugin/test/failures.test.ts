@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { settings } from '../src/options';
@@ -167,7 +167,28 @@ test('options', () => {
     assert.match(flags(settings({}, { HUDDLE_LISTEN: '127.0.0.1:0' })), / --name \S+-[0-9a-f]{8} /);
     assert.ok(flags(settings({ listen: '127.0.0.1:0', name: 'me' }, {})).includes(' --name me '));
     assert.ok(flags(settings({}, { HUDDLE_ADMIN: '127.0.0.1:7480' })).includes(' --admin 127.0.0.1:7480 '));
-    for (const wrong of [{ timeout: 0 }, { sessionTtl: -1 }, { startTimeout: NaN }, { args: ['--delete=remove'] }]) {
+    for (const wrong of [{ timeout: 0 }, { sessionTtl: -1 }, { startTimeout: NaN }, { admin: 'off' }]) {
         assert.throws(() => settings(wrong, {}), /^Error: huddle: /);
     }
+    for (const arg of ['--delete=remove', '--admin', '--resp-password-file=x', '--log-level']) {
+        assert.throws(() => settings({ args: [arg] }, {}), /^Error: huddle: .* is chosen by the plugin/);
+    }
+    assert.throws(() => settings({}, { HUDDLE_ADMIN: 'off' }), /^Error: huddle: admin cannot be off/);
+    const empty = { HUDDLE_ADMIN: '', HUDDLE_ADMIN_TOKEN_FILE: '', HUDDLE_BINARY: '', HUDDLE_EXPECT: '', HUDDLE_LISTEN: '', HUDDLE_NAME: '' };
+    assert.deepEqual(settings({}, empty), plain);
+});
+
+test('what is set in the environment for other uses of the binary does not keep the plugin from its node', async t => {
+    const ipv6 = Object.values(networkInterfaces()).some(addresses => addresses?.some(a => a.address === '::1'));
+    const variables = { HUDDLE_LOG_LEVEL: 'error', HUDDLE_RESP_PASSWORD_FILE: __filename, HUDDLE_ADMIN: ipv6 ? '[::1]:0' : '127.0.0.1:0' };
+    Object.assign(process.env, variables);
+    const replica = new Replica({ listen: '127.0.0.1:0' });
+    for (const name of Object.keys(variables)) delete process.env[name];
+    t.after(() => replica.stop());
+    await replica.start();
+    const s = session(1);
+    await replica.sessions.set(s);
+    assert.ok(await replica.sessions.get(s.token), replica.log.lines.join('\n'));
+    // HUDDLE_BINARY, which these tests are run with, is no flag of the node.
+    assert.ok(!replica.log.has('that of no flag'));
 });
