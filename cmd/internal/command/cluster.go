@@ -206,6 +206,7 @@ type forgetCmd struct {
 func (forgetCmd) Help() string {
 	return "For a node that is lost for good while those left are no majority: they cannot tell a dead majority from one that they are cut off from. " +
 		"If they are a majority without the node, they give up all entries and start over as a new, EMPTY cluster: every session is gone. " +
+		"With --expect they wait, as on any cold start, until so many are there: start others, or start them again with a lower number. " +
 		"If the node, or another of its name, can be started again, do that instead: then nothing is lost. With a majority alive nothing has to be forgotten."
 }
 
@@ -248,7 +249,7 @@ type forgetAnswer struct {
 
 // outcome tells whether there is a majority now, or will be: a node that was forgotten earlier is silent too, and does not count.
 func (c *forgetCmd) outcome(ctx context.Context, cl *client.Client) (forgetAnswer, string) {
-	const goOn = "nodes that had no majority, and have one without it, now give up all their entries and start over, empty"
+	const goOn = "nodes that had no majority, and have one without it, now give up all their entries and start over, empty; with --expect, as soon as so many are there"
 	for end := time.Now().Add(forgetWithin); ; {
 		st, m, err := look(ctx, cl, false)
 		if err != nil || st.View == 0 {

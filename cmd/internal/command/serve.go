@@ -26,7 +26,7 @@ type serveCmd struct {
 	Listen    string   `default:"127.0.0.1:7400" placeholder:"HOST:PORT" help:"The one address for peers: TCP, and UDP too in a cluster without key or certificates. Outside loopback it needs one of them. Default: ${default}."`
 	Advertise string   `placeholder:"HOST:PORT" help:"Address at which peers reach this node. Default: the address listened on."`
 	Join      []string `placeholder:"ADDR" help:"Where the cluster may be found: host:port, dns:NAME:PORT (every address of a name) or srv:NAME. Several, separated by commas or given again. With any address but its own a node founds a cluster only once another has been reached. Default: none, a cluster of one that others join."`
-	Expect    int      `default:"0" placeholder:"N" help:"With --join, when no cluster is there yet: wait for this many nodes (a number) before founding one. Default: 0, a short settle time."`
+	Expect    int      `default:"0" placeholder:"N" help:"With --join, when no cluster is there, at the start or when starting over (see --forget-after): wait for this many nodes (a number) before founding one. Default: 0, a short settle time."`
 	Cluster   string   `default:"huddle" placeholder:"LABEL" help:"Label of the cluster; nodes with another are refused. Default: ${default}."`
 
 	KeyFile    string `placeholder:"FILE" help:"File with the key that secures all traffic between nodes; see keygen. Read again when it changes, or at SIGHUP. Default: none, on loopback only."`
