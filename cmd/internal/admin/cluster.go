@@ -54,6 +54,7 @@ func (s *Server) ring(w http.ResponseWriter, r *http.Request) {
 	}
 	if query := r.URL.Query(); query.Has("key") {
 		p := b.Locate(query.Get("key"))
+		p.Copies = append([]string{}, p.Copies...) // a list, also if there is none
 		ring.Placement = &p
 	}
 	answer(w, http.StatusOK, ring)
