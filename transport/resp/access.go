@@ -117,6 +117,7 @@ func (c *client) kept(l lookup, i int, size *atomic.Int64) lookup {
 		return lookup{err: errDropped}
 	}
 	c.aheadHeld.hold(n)
+	l.entry.Tags = nil // they are not counted, and who changes an entry reads it anew
 	return l
 }
 

@@ -11,6 +11,7 @@ type Entry struct {
 	Value   []byte        // never modified by this package
 	Version uint64        // not 0; differs after every write of the key
 	TTL     time.Duration // what remains; 0: no end
+	Tags    []string      // by which the backend ends entries together; not to be modified
 }
 
 // Ticket is what a FillBackend makes of it.
@@ -25,6 +26,7 @@ type SetArgs struct {
 	IfPresent bool          // only if the key is present
 	IfVersion uint64        // not 0: only if the present entry has this version
 	Ticket    Ticket        // not zero: only if the key has not been written, removed or cleared since LookupOrTicket gave it
+	Tags      []string      // those of the entry that the value comes from
 }
 
 // InfoSection is one section of the answer to INFO.

@@ -5,10 +5,11 @@ import (
 	"cmp"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
-// RENAME is two writes: the value and what remains of its TTL go to the new key, and then the old key is removed if it is still what was
+// RENAME is two writes: the value, what remains of its TTL, and its tags go to the new key, and then the old key is removed if it is still what was
 // read. So an onlooker may see both, and after an error between the two both may be there.
 //
 // No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was, unless somebody has
@@ -124,7 +125,7 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	case k == parts:
 		return errInParts
 	case r.placed && !mine: // others came after
-	case there && !r.placed && bytes.Equal(target.Value, e.Value):
+	case there && !r.placed && bytes.Equal(target.Value, e.Value) && slices.Equal(target.Tags, e.Tags):
 		err = r.twin(target, e)
 	default:
 		err = r.place(at, e)
@@ -142,7 +143,7 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 // cleared since, e too.
 func (r *renaming) place(at lookup, e Entry) error {
 	a := unchangedSince(at.entry, at.found)
-	a.TTL, a.NoTTL, a.Ticket = e.TTL, e.TTL == 0, at.ticket
+	a.TTL, a.NoTTL, a.Ticket, a.Tags = e.TTL, e.TTL == 0, at.ticket, e.Tags
 	if err := r.c.store(r.to, e.Value, a); err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (r *renaming) takeBack() error {
 		return err
 	}
 	e := r.replaced.entry
-	return r.c.store(r.to, e.Value, SetArgs{TTL: e.TTL, NoTTL: e.TTL == 0, IfVersion: r.version})
+	return r.c.store(r.to, e.Value, SetArgs{TTL: e.TTL, NoTTL: e.TTL == 0, IfVersion: r.version, Tags: e.Tags})
 }
 
 // twin is place where the new key holds the same value already. Perhaps another is renaming the old key to it just now: first it is given time

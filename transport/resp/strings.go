@@ -336,7 +336,7 @@ func (c *client) add(key []byte, n int64) {
 			return nil
 		}
 		a := unchangedSince(e, found)
-		a.KeepTTL = found
+		a.KeepTTL, a.Tags = found, e.Tags
 		return c.store(key, strconv.AppendInt(nil, sum, 10), a)
 	})
 	switch {

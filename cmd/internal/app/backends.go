@@ -44,7 +44,11 @@ func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
 	if !ok || !found {
 		return resp.Entry{}, false, ok
 	}
-	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, true
+	return respEntry(e), true, true
+}
+
+func respEntry(e node.Entry) resp.Entry {
+	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL, Tags: e.Tags}
 }
 
 // Prefetch implements resp.PrefetchBackend.
@@ -56,7 +60,7 @@ func (b *respBackend) Lookup(ctx context.Context, key string) (resp.Entry, bool,
 	if err != nil || !found {
 		return resp.Entry{}, false, respError(err)
 	}
-	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, nil
+	return respEntry(e), true, nil
 }
 
 // LookupOrTicket implements resp.FillBackend. A copy that answers in place of the owner gives no ticket.
@@ -66,7 +70,7 @@ func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entr
 	case err != nil:
 		return resp.Entry{}, false, resp.Ticket{}, respError(err)
 	case found:
-		return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL}, true, resp.Ticket{}, nil
+		return respEntry(e), true, resp.Ticket{}, nil
 	case ticket == node.Ticket{}:
 		return resp.Entry{}, false, resp.Ticket{}, resp.ErrUnsure
 	}
@@ -115,7 +119,7 @@ func (b *respBackend) Begin(ops []resp.Op, ended func(i int, o resp.Outcome)) {
 	}
 	b.node.Begin(all, func(i int, o node.Outcome) {
 		ended(i, resp.Outcome{
-			Entry: resp.Entry{Value: o.Entry.Value, Version: o.Entry.Version, TTL: o.Entry.TTL}, Found: o.Found, Err: respError(o.Err),
+			Entry: respEntry(o.Entry), Found: o.Found, Err: respError(o.Err),
 		})
 	})
 }
@@ -142,8 +146,12 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	if a.Ticket != (resp.Ticket{}) {
 		opts = append(opts, node.WithTicket(node.Ticket{Clock: a.Ticket[0], Chain: a.Ticket[1]}))
 	}
-	if tag, ok := userTagOf(value); ok {
-		opts = append(opts, node.WithTags(tag))
+	tags := a.Tags
+	if tag, ok := userTagOf(value); ok && !slices.Contains(tags, tag) {
+		tags = append(tags[:len(tags):len(tags)], tag)
+	}
+	if len(tags) > 0 {
+		opts = append(opts, node.WithTags(tags...))
 	}
 	return opts
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/admin"
+	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/node/nodetest"
 	"github.com/huddle-cache/huddle/strategy"
 )
@@ -31,5 +32,38 @@ func TestRevokeUserReachesEverySession(t *testing.T) {
 	}
 	if _, found, err := store.Find("other"); !found || err != nil {
 		t.Errorf("the session of another user: %v, %v", found, err)
+	}
+}
+
+// What a Redis client changes without writing it anew keeps its tags: it ends with the user, or with whatever they stand for.
+func TestChangesKeepTheTags(t *testing.T) {
+	cluster := nodetest.Start(t, 3)
+	n := cluster.Node(0)
+	c, ctx := clientOf(t, cluster.Node(1)), t.Context()
+	store := strategy.NewSCSStore(n, strategy.WithStorePrefix("scs:"), strategy.WithUserOf(func(data []byte) string { return string(data) }))
+	if err := errors.Join(
+		store.Commit("token", []byte("7"), time.Now().Add(time.Hour)),
+		c.Rename(ctx, "scs:token", "scs:renamed").Err(),
+		n.Set(ctx, "here", []byte("x"), node.WithTags("a", "b")),
+		n.Set(ctx, "same", []byte("x"), node.WithTags("c")), // in place of it stands what has other tags
+		c.Rename(ctx, "here", "same").Err(),
+		n.Set(ctx, "count", []byte("1"), node.WithTags("a")),
+		c.Incr(ctx, "count").Err(),
+		c.Expire(ctx, "count", time.Hour).Err(),
+		n.Set(ctx, "again", []byte("x"), node.WithTags("a")),
+		c.Set(ctx, "again", "y", 0).Err(),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if data, found, err := store.Find("renamed"); string(data) != "7" || !found || err != nil {
+		t.Fatalf("renamed: %q, %v, %v", data, found, err)
+	}
+	if err := n.InvalidateTags(ctx, strategy.UserTag("7"), "a"); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int64{"scs:renamed": 0, "same": 0, "count": 0, "again": 1} {
+		if there, err := c.Exists(ctx, key).Result(); there != want || err != nil {
+			t.Errorf("%s: %d, %v, want %d", key, there, err, want)
+		}
 	}
 }
