@@ -3,6 +3,7 @@ package strategy
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,5 +65,47 @@ func TestRecentIsBounded(t *testing.T) {
 	}
 	if n := small.marks.count(); n != 10 || small.marks.bytes > small.maxBytes || !small.has("t099") || small.has("t089") {
 		t.Errorf("%d tokens, %d bytes", n, small.marks.bytes)
+	}
+}
+
+// A session that its requests save all the time, as with an idle timeout, does not outlive RevokeUser.
+func TestRevokeUserEndsASessionThatIsBeingSaved(t *testing.T) {
+	c := nodetest.Start(t, 3)
+	userOf := WithUserOf(func(data []byte) string { return string(data) })
+	stores := []*SCSStore{NewSCSStore(c.Node(0), userOf), NewSCSStore(c.Node(1), userOf), NewSCSStore(c.Node(2), userOf)}
+	in1h := time.Now().Add(time.Hour)
+	for i := range 40 {
+		token := fmt.Sprint("token", i)
+		if err := stores[0].Commit(token, []byte("alice"), in1h); err != nil {
+			t.Fatal(err)
+		}
+		var requests sync.WaitGroup
+		for _, s := range stores {
+			for range 2 {
+				requests.Go(func() {
+					for {
+						data, found, err := s.Find(token)
+						if err != nil || !found {
+							return
+						}
+						if err := s.Commit(token, data, in1h); err != nil {
+							return
+						}
+					}
+				})
+			}
+		}
+		if err := stores[i%3].RevokeUser(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range stores {
+			if _, found, err := s.Find(token); found || err != nil {
+				t.Errorf("found after RevokeUser: %v, %v", found, err)
+			}
+		}
+		if err := stores[0].Delete(token); err != nil { // if it is still there, its requests never end
+			t.Fatal(err)
+		}
+		requests.Wait()
 	}
 }

@@ -41,8 +41,8 @@ type Entry struct {
 	Value string
 	// Version orders the writes of a key. It is never 0.
 	Version uint64
-	// Origin is the age of the value on the clock of the versions, where it is older than Version: a touch or a fill does
-	// not make a value younger. 0: as old as Version.
+	// Origin is the age of the value on the clock of the versions, where it is older than Version: a touch, a fill or a save
+	// does not make a value younger. 0: as old as Version.
 	Origin uint64
 	// Expires is the end, in nanoseconds on the store's clock. 0: no end. The entry is gone when the clock shows Expires.
 	Expires int64

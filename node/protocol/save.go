@@ -1,0 +1,44 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/huddle-cache/huddle/node/store"
+)
+
+// A save is a write on condition that the entry is there: what it stores was made of what was there. A cut has a version above the clocks that the
+// members told in its round one; a save that its owner makes after that, and before round two, has a higher one, and the condition holds still. So a
+// cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser.
+//
+// How old it may be is bounded: what was told to a cut under way is no older than keepClock, for within one view nobody is waited for that long, and
+// a cut starts over in the next. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
+//
+// Only where every tag was on the entry before: one that is new, as of the user who has just logged in, is for the cuts after this write.
+
+// keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
+func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }
+
+// pastClock is a clock of this node, and when it had that.
+type pastClock struct {
+	at    int64
+	clock uint64
+}
+
+// settledClock is a clock that this node had, keepClock ago or longer.
+func (m *Machine) settledClock(now int64) uint64 {
+	if now-m.past[1].at >= m.keepClock() {
+		m.past[0], m.past[1] = m.past[1], pastClock{now, m.clock}
+	}
+	return m.past[0].clock
+}
+
+// tagged tells whether an entry has all of the tags.
+func tagged(e *store.Entry, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.Contains(e.Tags, tag) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,114 @@
+package protocol
+
+import (
+	"testing"
+
+	"github.com/huddle-cache/huddle/node/store"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// saving is a cluster at rest in which a session is saved again and again on one condition.
+type saving struct {
+	*sim
+	owner, other *simProc
+	on           func(w *pb.Write, version uint64)
+}
+
+const savedKey = "session"
+
+func newSaving(t *testing.T, mutant string, on func(w *pb.Write, version uint64)) *saving {
+	t.Helper()
+	s := &saving{sim: rested(t, 3), on: on}
+	lay := s.procs[0].m.lay
+	s.owner, s.other = s.byID(lay.ids[lay.table.Owner(partOf(savedKey))]), s.procs[0]
+	if s.other == s.owner {
+		s.other = s.procs[1]
+	}
+	s.owner.m.cfg.Mutant = mutant
+	return s
+}
+
+// write makes a write and says how it ended.
+func (s *saving) write(w *pb.Write) (status pb.Status) {
+	status = -1
+	w.Key = savedKey
+	s.owner.m.Write(w, s.owner.Now()+5*sec, 0, func(r Result) { status = r.Status })
+	s.until(10*sec, func() bool { return status != -1 })
+	return status
+}
+
+// entry is what the owner has.
+func (s *saving) entry() *store.Entry { return s.owner.m.store.Get(partOf(savedKey), savedKey) }
+
+// cut makes a cut, and meanwhile saves the session all the time.
+func (s *saving) cut(tags []string) (saved int, confirmed bool) {
+	var save func()
+	save = func() {
+		if confirmed {
+			return
+		}
+		if e := s.entry(); e != nil {
+			w := &pb.Write{Key: savedKey, Tags: []string{"user", "store"}}
+			s.on(w, e.Version)
+			s.owner.m.Write(w, s.owner.Now()+5*sec, 0, func(r Result) {
+				if r.Status == pb.Status_OK {
+					saved++
+				}
+			})
+		}
+		s.at(50_000, s.owner, save)
+	}
+	s.at(0, s.owner, save)
+	s.other.m.Cut(tags, s.other.Now()+5*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+	s.until(10*sec, func() bool { return confirmed })
+	s.until(sec, func() bool { return false })
+	return saved, confirmed
+}
+
+// A save on condition that the session is there, of a request that was under way, must not carry it past a cut: not even if its owner makes it
+// after it has told its clock to the cut and before it has voided, time and again.
+func TestSavesDoNotOutliveACut(t *testing.T) {
+	for name, on := range map[string]func(w *pb.Write, version uint64){
+		"IfPresent": func(w *pb.Write, _ uint64) { w.IfPresent = true },
+		"IfVersion": func(w *pb.Write, version uint64) { w.IfVersion = version },
+	} {
+		for _, tags := range [][]string{{"user"}, nil} { // what is cut; nil: everything
+			for mutant, want := range map[string]pb.Status{"": pb.Status_CONDITION, "save-is-new": pb.Status_OK} {
+				s := newSaving(t, mutant, on)
+				if got := s.write(&pb.Write{Tags: []string{"store", "user"}}); got != pb.Status_OK {
+					t.Fatal(got)
+				}
+				if saved, confirmed := s.cut(tags); saved == 0 || !confirmed {
+					t.Fatalf("saved %d times; the cut is confirmed: %v", saved, confirmed)
+				}
+				if got := s.write(&pb.Write{IfPresent: true, Tags: []string{"user"}}); got != want {
+					t.Errorf("%s, mutant %q, cut of %q: a save after the cut: %v, want %v", name, mutant, tags, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Who logs in into a session that has no user is not ended by what ended the user before, and a session that is saved again and again is of a
+// recent age.
+func TestSavesAreNotTooOld(t *testing.T) {
+	s := newSaving(t, "", func(w *pb.Write, _ uint64) { w.IfPresent = true })
+	if got := s.write(&pb.Write{Tags: []string{"store"}}); got != pb.Status_OK {
+		t.Fatal(got)
+	}
+	confirmed := false
+	s.other.m.Cut([]string{"user"}, s.other.Now()+5*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+	if !s.until(10*sec, func() bool { return confirmed }) {
+		t.Fatal("the cut is not confirmed")
+	}
+	first := s.entry().Version
+	for range 20 {
+		if got := s.write(&pb.Write{IfPresent: true, Tags: []string{"store", "user"}}); got != pb.Status_OK {
+			t.Fatalf("a save after the log-in: %v", got)
+		}
+		s.until(20*sec, func() bool { return false })
+	}
+	if e := s.entry(); e.Age() <= first || e.Age() >= e.Version {
+		t.Errorf("age %d, version %d; that of the first value was %d", e.Age(), e.Version, first)
+	}
+}
