@@ -72,7 +72,9 @@ func sharp(seed int64) simConfig {
 	cfg.duration, cfg.quiet = 14*sec, 22*sec
 	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5, "tether": 1}
 	if seed%2 == 0 { // hand-overs take their time
-		cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]
+		if cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]; cfg.repair == 300 { // three that leave at once have been seen to need half a minute
+			cfg.quiet *= 2
+		}
 	}
 	if seed%7 == 5 { // hundreds of cuts, that come in several pieces
 		cfg.cuts, cfg.repair = 0.1, 20_000
