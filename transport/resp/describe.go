@@ -2,59 +2,10 @@ package resp
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 )
-
-// describe is the line of a client in CLIENT LIST.
-func (c *client) describe() string {
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d db=0",
-		c.id, c.RemoteAddr(), c.LocalAddr(), *c.name.Load(), int(time.Since(c.started).Seconds()))
-}
-
-// clientList serves CLIENT LIST, of all, of those of a type (all clients are normal ones), or of those with some ids.
-func clientList(c *client, args [][]byte) {
-	s := c.srv
-	s.mu.Lock()
-	clients := slices.Collect(maps.Keys(s.clients))
-	s.mu.Unlock()
-	slices.SortFunc(clients, func(a, b *client) int { return int(a.id - b.id) })
-	switch {
-	case len(args) == 2:
-	case len(args) == 4 && equalFold(args[2], "type"):
-		switch strings.ToLower(string(args[3])) {
-		case "normal":
-		case "master", "replica", "slave", "pubsub":
-			clients = nil
-		default:
-			c.writeError("ERR Unknown client type '" + cString(args[3], 128) + "'")
-			return
-		}
-	case len(args) > 3 && equalFold(args[2], "id"):
-		wanted := make(map[int64]bool)
-		for _, arg := range args[3:] {
-			id, ok := parseInt(arg)
-			if !ok {
-				c.writeError("ERR Invalid client ID")
-				return
-			}
-			wanted[id] = true
-		}
-		clients = slices.DeleteFunc(clients, func(c *client) bool { return !wanted[c.id] })
-	default:
-		c.writeError(errSyntax)
-		return
-	}
-	var b strings.Builder
-	for _, c := range clients {
-		b.WriteString(c.describe() + "\n")
-	}
-	c.writeText(b.String())
-}
 
 func configSubs() []sub {
 	return []sub{
