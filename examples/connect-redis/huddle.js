@@ -48,7 +48,9 @@ export class Process {
   }
 
   start() {
-    const child = spawn(this.file, this.args, { env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    // HUDDLE_* would change the nodes, whose flags say all there is to say.
+    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HUDDLE_')));
+    const child = spawn(this.file, this.args, { env: { ...own, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (chunk) => (this.#log = (this.#log + chunk).slice(-4000));
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
