@@ -11,8 +11,9 @@ import (
 // members told in its round one; a save that its owner makes after that, and before round two, has a higher one, and the condition holds still. So a
 // cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser.
 //
-// How old it may be is bounded: what was told to a cut under way is no older than keepClock, for within one view nobody is waited for that long, and
-// a cut starts over in the next. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
+// How old it may be is bounded: what was told to a cut that is confirmed is no older than keepClock. Members are not waited for that long within one view, and
+// a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
+// machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
 //
 // Only where every tag was on the entry before: one that is new, as of the user who has just logged in, is for the cuts after this write.
 
