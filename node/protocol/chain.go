@@ -137,24 +137,30 @@ func (m *Machine) size() int {
 func (m *Machine) announce() { m.env.Announce(m.lay.view.Chain, m.lay.number(), m.size()) }
 
 // betterChain tells whether a peer belongs to another cluster that ours must dissolve into: the smaller one does, then
-// the younger.
-func (m *Machine) betterChain() bool {
-	v, size := m.lay.view, m.size()
+// the younger. Nobody does into one that has lost its majority: it can let nobody in. Who has lost its own, and is not the smaller one by its members, first
+// waits for as long as it took to notice that: where a network comes back piece by piece, those of another cluster may be within reach before its own. Not
+// where one of its own has come into the other.
+func (m *Machine) betterChain(now int64) bool {
+	v, size, waits := m.lay.view, len(m.lay.ids), false
 	for _, id := range m.order {
 		p := m.peers[id]
-		if p.session == 0 || !p.gossiped || p.chain == 0 || p.chain == v.Chain || m.lay.has(id) {
+		if p.session == 0 || !p.gossiped || p.chain == 0 || p.chain == v.Chain || m.lay.has(id) || p.size == 0 && !m.is("join-the-lost") {
 			continue
 		}
-		switch {
-		case p.size != size:
-			if p.size > size {
-				return true
-			}
-		case p.chain < v.Chain:
+		switch better := func(size int) bool { return p.size > size || p.size == size && p.chain < v.Chain }; {
+		case better(size), better(m.size()) && (slices.Contains(namesOf(v.Members), p.member.Name) || m.is("give-way-at-once")):
 			return true
+		case better(m.size()):
+			waits = true
 		}
 	}
-	return false
+	switch {
+	case !waits:
+		m.betterAt = 0
+	case m.betterAt == 0:
+		m.betterAt = now
+	}
+	return waits && now-m.betterAt > m.cfg.ExpelAfter+m.cfg.Lease
 }
 
 // dissolve gives up the chain itself, and not only this node's place in it.
@@ -182,7 +188,7 @@ func (m *Machine) startOver(why string) {
 	m.abandonWrites()
 	m.restartCuts()
 	m.holders = 0
-	m.lostAt, m.lost, m.forgotten = 0, false, map[string]bool{}
+	m.lostAt, m.lost, m.betterAt, m.forgotten = 0, false, 0, map[string]bool{}
 	m.clash.with, m.found = nil, founding{}
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}

@@ -156,7 +156,7 @@ func (m *Machine) tickMembership(now int64) {
 		m.askLeaves(now)
 		return
 	}
-	if m.betterChain() {
+	if m.betterChain(now) {
 		m.dissolve("another cluster is larger; joining it")
 		return
 	}

@@ -131,6 +131,7 @@ type simProc struct {
 // simNews is what gossip tells of a process.
 type simNews struct {
 	id, chain, view uint64
+	size            int
 	gone            bool
 }
 
@@ -373,7 +374,7 @@ func (s *sim) gossip() {
 	s.at(250*ms, nil, s.gossip)
 }
 
-func (p *simProc) news() simNews { return simNews{p.id, p.chain, p.view, p.gone} }
+func (p *simProc) news() simNews { return simNews{p.id, p.chain, p.view, p.size, p.gone} }
 
 // tell lets gossip tell p what it knows of q.
 func (s *sim) tell(p, q *simProc) {
