@@ -219,7 +219,7 @@ func (m *Machine) tickCuts(now int64) {
 			m.startCut(c)
 		case c.round == 1 && len(c.waiting) == 0:
 			m.secondRound(c)
-		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed: // some may have had no lease
+		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed && (m.inTouch() || m.is("ask-in-vain")): // some may have had no lease
 			c.asked = now
 			for _, id := range c.waiting {
 				m.resendCut(c, m.peers[id])

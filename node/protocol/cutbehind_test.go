@@ -162,3 +162,25 @@ func staleFills(t *testing.T, mutant string) (served, met int) {
 	}
 	return served, met
 }
+
+// Cuts that go on without a majority do not ask members again that cannot have a lease, time and again for an hour.
+func TestCutsWithoutAMajorityAreQuiet(t *testing.T) {
+	for _, mutant := range []string{"", "ask-in-vain"} {
+		s := rested(t, 5)
+		for _, p := range s.procs[2:] {
+			s.kill(p, false)
+		}
+		s.until(5*sec, func() bool { return false })
+		p := s.procs[0]
+		p.m.cfg.Mutant = mutant
+		for i := range 1000 {
+			p.m.Cut([]string{fmt.Sprint(i)}, p.Now()+sec, p.Now()+3600*sec, func(Result) {})
+		}
+		s.until(2*sec, func() bool { return false })
+		before := p.sent
+		s.until(10*sec, func() bool { return false })
+		if sent := (p.sent - before) / 10; (sent > 100) != (mutant != "") {
+			t.Errorf("mutant %q: %d messages a second", mutant, sent)
+		}
+	}
+}
