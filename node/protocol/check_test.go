@@ -18,32 +18,37 @@ type checker struct {
 	value    int
 	sets     map[string]*simWrite // by value
 	acked    map[int][]*simWrite  // by key: confirmed writes, deletes and cuts
-	all      map[int][]*simWrite  // by key: every write, also the unconfirmed
-	revoked  map[string]int64     // token -> when its revocation was confirmed
+	all      map[int][]*simWrite  // by key: every write, also the unconfirmed, in the order in which they began
 	gen      map[int]int          // of revocable keys
 	pending  map[*simProc]map[*simWrite]bool
+
+	revoked  map[string][]*simWrite // by token: confirmed revocations
 	won      map[string][]*simWrite // by lock: Sets of an absent key that were told they are the one
 	freed    map[string][]*simWrite // by lock: its deletes, and the cuts of everything, also the unconfirmed
+	replaced map[string]bool        // by value and version: a write on condition of those was confirmed
 
 	seen, refused map[string]bool // by value
 }
 
 type simWrite struct {
 	kind       string
-	key        int // -1: every key
-	tag        string
+	key        int // -1: a cut
 	token      string
 	value      string
 	begin, end int64 // end: never64 until confirmed
 	age        int64 // of a fill: when it was read from the database
 	fill       bool
+	ends       bool     // a Set whose value has a TTL, or may have
+	revokes    bool     // a delete for good, or until the retention ends
+	replaces   string   // what it is conditional on: a value and its version
+	tags       []string // of a cut; none: of everything
 }
 
 func newChecker(s *sim) *checker {
 	return &checker{
-		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{}, revoked: map[string]int64{},
-		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{},
-		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{},
+		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{},
+		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{}, revoked: map[string][]*simWrite{},
+		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{}, replaced: map[string]bool{},
 		seen: map[string]bool{}, refused: map[string]bool{},
 	}
 }
@@ -58,14 +63,28 @@ func (c *checker) fail(format string, args ...any) {
 
 func (c *checker) died(*simProc) {}
 
+// revocable tells whether a key's token, once revoked, makes way for a new one. Others are used all along.
+func (c *checker) revocable(key int) bool { return key >= c.s.cfg.keys-c.s.cfg.revoked }
+
 func (c *checker) token(key int) string {
-	if key >= c.s.cfg.keys-c.s.cfg.revoked {
+	if c.revocable(key) {
 		return fmt.Sprintf("r%d.%d", key, c.gen[key])
 	}
 	return fmt.Sprintf("k%d", key)
 }
 
-func (c *checker) keyTag(key int) string { return fmt.Sprintf("t%d", key%c.s.cfg.tags) }
+// tagsOf are what the entries of a key are tagged with: other keys share the one or the other.
+func (c *checker) tagsOf(key int) []string {
+	return []string{fmt.Sprintf("t%d", key%c.s.cfg.tags), fmt.Sprintf("s%d", key%3)}
+}
+
+// covers tells whether a write or a cut is of a key.
+func (c *checker) covers(w *simWrite, key int) bool {
+	if w.key >= 0 {
+		return w.key == key
+	}
+	return len(w.tags) == 0 || slices.ContainsFunc(c.tagsOf(key), func(tag string) bool { return slices.Contains(w.tags, tag) })
+}
 
 // locks judges that no two held a lock at once: between two that won it lies something that may have freed it. A Delete may take
 // effect more than once while it is under way, for it is sent again when a session breaks; so this is not linearizability.
@@ -96,17 +115,17 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	if c.s.cfg.forget > 0 { // a part may serve what another has replaced
 		return
 	}
-	if at, ok := c.revoked[token]; ok && at < begin && !c.s.cfg.careful {
+	if r := c.revocation(token, begin); r != nil && !c.s.cfg.careful {
 		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once: P5 reaches as far as P2
-	} else if ok && at < begin {
-		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(at), f(begin))
+	} else if r != nil {
+		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(r.end), f(begin))
 	}
 	age := w.end
 	if w.fill {
 		age = w.age
 	}
 	for _, x := range c.acked[key] {
-		if x.end < begin && age < x.begin && (x.tag == "" || x.tag == c.keyTag(key)) {
+		if x.end < begin && age < x.begin && c.covers(x, key) {
 			for _, q := range c.s.procs {
 				if q.m.lay != nil {
 					pt := &q.m.parts[partOf(token)]
@@ -121,6 +140,51 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	}
 }
 
+// revocation returns one of a token that was confirmed before a read began, and that cannot have ended before now, or nil.
+func (c *checker) revocation(token string, begin int64) *simWrite {
+	for _, r := range c.revoked[token] {
+		if r.end < begin && c.s.now < r.begin+c.s.cfg.retention*98/100 { // the fastest clock runs ahead by 1 %
+			return r
+		}
+	}
+	return nil
+}
+
+// absent judges the answer that a key is certainly absent, under the premise of P2.
+func (c *checker) absent(p *simProc, key int, token string, begin int64, how string) {
+	c.s.stats.Misses++
+	if !c.s.cfg.careful {
+		return
+	}
+	if w := c.lasting(key, token, begin); w != nil {
+		c.fail("P2: %s was told (%s), from %.3f on, that %s is absent: %s was confirmed at %.3f", p.name, how, f(begin), token, w.value, f(w.end))
+	}
+}
+
+// lasting returns, of the Sets of a key that were confirmed before a time, the one that began last, if there must be a value since then: it has no
+// TTL, and nothing that ends values can have taken effect after it. Else it returns nil.
+func (c *checker) lasting(key int, token string, before int64) *simWrite {
+	last := (*simWrite)(nil)
+	for _, w := range c.all[key] {
+		if w.kind == "set" && w.token == token && w.end < before {
+			last = w
+		}
+	}
+	if last == nil || last.ends {
+		return nil
+	}
+	for _, w := range c.all[key] {
+		until := w.end
+		if until == never64 {
+			until = w.begin + goesOn + 10*sec // what is sent by then may be held up
+		}
+		if (w.kind == "delete" || w.kind == "cut" || w.ends) && (w.token == token || w.token == "") && until >= last.begin {
+			return nil
+		}
+	}
+	return last
+}
+
 func f(t int64) float64 { return float64(t) / 1e9 }
 
 // began records a write; ended confirms it.
@@ -130,7 +194,7 @@ func (c *checker) began(w *simWrite) *simWrite {
 		c.sets[w.value] = w
 	}
 	for k := range c.s.cfg.keys {
-		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == c.keyTag(k)) {
+		if c.covers(w, k) {
 			c.all[k] = append(c.all[k], w)
 		}
 	}
@@ -139,17 +203,47 @@ func (c *checker) began(w *simWrite) *simWrite {
 
 func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 	if r.Status != pb.Status_OK {
-		c.s.stats.Unacked++
+		if c.s.stats.Unacked++; r.Status == pb.Status_CONDITION || r.Status == pb.Status_FULL {
+			c.refuse(p, w, r.Status)
+		}
 		return
 	}
 	c.s.stats.Acked++
 	w.end = c.s.now
 	for k := range c.s.cfg.keys {
-		if w.key == k || w.key < 0 && (w.tag == "" || w.tag == c.keyTag(k)) {
+		if c.covers(w, k) {
 			c.acked[k] = append(c.acked[k], w)
 		}
 	}
-	c.s.logf("%s: %s %s%s confirmed (began %.3f) %s", p.name, w.kind, w.token, w.tag, f(w.begin), w.value)
+	c.s.logf("%s: %s %s%v confirmed (began %.3f) %s", p.name, w.kind, w.token, w.tags, f(w.begin), w.value)
+	if w.replaces != "" {
+		if c.replaced[w.replaces] && c.s.cfg.forget == 0 {
+			c.fail("two writes of %s were told that they had replaced %s", w.token, w.replaces)
+		}
+		c.replaced[w.replaces] = true
+	}
+	if w.revokes {
+		c.revoked[w.token] = append(c.revoked[w.token], w)
+	}
+	if w.revokes && c.revocable(w.key) { // late writes of the old token go on for a while; then a new one takes its place
+		c.s.at(c.s.between(0, 2*sec), nil, func() {
+			if c.token(w.key) == w.token {
+				c.gen[w.key]++
+			}
+		})
+	}
+}
+
+// refuse judges that what was refused has not been written, and takes it out of what may have taken effect.
+func (c *checker) refuse(p *simProc, w *simWrite, s pb.Status) {
+	if w.value != "" {
+		if c.refused[w.value] = true; c.seen[w.value] {
+			c.fail("%s was told %v for %q, which was read", p.name, s, w.value)
+		}
+	}
+	for k := range c.s.cfg.keys {
+		c.all[k] = slices.DeleteFunc(c.all[k], func(x *simWrite) bool { return x == w })
+	}
 }
 
 // finality judges that what was revoked in any part, and no member of which has died, is revoked everywhere once the parts have met (P5).
@@ -160,7 +254,7 @@ func (c *checker) finality() {
 				continue
 			}
 			if e := p.m.store.Get(partOf(token), token); e == nil || e.Kind != store.Revoked {
-				c.fail("P5: %s, revoked at %.3f, is not revoked at %s: %+v", token, f(c.revoked[token]), p.name, e)
+				c.fail("P5: %s, revoked at %.3f, is not revoked at %s: %+v", token, f(c.revoked[token][0].end), p.name, e)
 			}
 		}
 	}
@@ -197,35 +291,17 @@ func (c *checker) end() {
 	c.locks()
 	for key := range c.s.cfg.keys {
 		token := c.token(key)
-		var last *simWrite
-		for _, w := range c.all[key] {
-			if w.token == "" || w.token == token {
-				if last == nil || w.begin > last.begin {
-					last = w
-				}
-			}
-		}
-		if last == nil || last.kind != "set" || last.end == never64 {
-			continue
-		}
-		overlap := false
-		for _, w := range c.all[key] {
-			if w != last && (w.token == "" || w.token == token) && w.end >= last.begin {
-				overlap = true
-			}
-		}
-		if overlap {
-			continue
-		}
-		owner := c.s.procs[0].m
+		owner := c.s.procs[0]
 		for _, p := range c.s.procs {
 			if _, own := p.m.lay.holds(p.id, partOf(token)); own {
-				owner = p.m
+				owner = p
 			}
 		}
-		e, out := owner.Read(token)
-		if out != Hit || e.Value != last.value {
-			c.fail("P2: %s=%s, confirmed at %.3f, is lost (%d)", token, last.value, f(last.end), out)
+		e, out := owner.m.Read(token)
+		if w := c.lasting(key, token, c.s.now); out != Hit && w != nil {
+			c.fail("P2: %s=%s, confirmed at %.3f, is lost (%d)", token, w.value, f(w.end), out)
+		} else if out == Hit {
+			c.judge(owner, key, token, e, c.s.now, "at the end")
 		}
 	}
 }

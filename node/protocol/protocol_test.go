@@ -35,6 +35,9 @@ func schedule(seed int64) simConfig {
 	if *simNodes > 0 {
 		cfg.nodes = *simNodes
 	}
+	if seed/2%3 == 1 { // revocations end
+		cfg.retention = sec << (seed / 4 % 3)
+	}
 	switch seed % 4 {
 	case 0: // near copies are recalled all the time
 		cfg.holders = 1 + int(seed/4%3)
@@ -229,7 +232,7 @@ func TestNoLoss(t *testing.T) { play(t, max(1, *simSchedules/4), careful) }
 func parted(seed int64) simConfig {
 	cfg := schedule(seed)
 	cfg.nodes, cfg.replicas, cfg.holders, cfg.highWater = 3+int(seed%3), 5, 0, 0
-	cfg.forget, cfg.duration = sec, 40*sec
+	cfg.forget, cfg.duration, cfg.retention = sec, 40*sec, 0 // a revocation made anew lasts for longer
 	cfg.faults = map[string]float64{"split": 2, "isolate": 2, "break": 0.5, "pause": 0.5}
 	return cfg
 }
@@ -287,6 +290,6 @@ func broken(mutant string, n int) iter.Seq[simConfig] {
 var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
 	"drop-early": 40, "skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
-	"recall-unconfirmed": 200,
+	"recall-unconfirmed": 200, "forget-ended": 200, "condition-again": 40, "no-view-wait": 200, "cut-without-barrier": 200,
 	"stopping-clock":     40, // leases counted on a clock that stands still while the process is paused
 }

@@ -53,6 +53,7 @@ type simConfig struct {
 	tags      int
 	cuts      float64 // share of the operations that cut a tag which nothing has
 	revoked   int     // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
+	retention int64   // Config.Retention; 0: an hour. If it ends within the schedule, other keys are revoked, too
 	memory    int64   // bound of each node's store
 	padding   int     // bytes added to each value
 	repair    int64   // Config.RepairRate
@@ -92,6 +93,7 @@ type sim struct {
 	expect   int
 	stats    simStats
 	doomed   map[int]bool // slots under a planned leave
+	sparedTo int64        // no fault until then, if the schedule is careful
 }
 
 type simStats struct {
@@ -111,6 +113,8 @@ type simProc struct {
 	paused  bool
 	gone    bool
 	backlog []func()
+	stuck   bool // in a pause: what it has sent, and has not arrived, leaves when it resumes
+	unsent  []func()
 	wants   map[uint64]*pb.Member
 	chain   uint64
 	view    uint64
@@ -144,6 +148,9 @@ func newSim(cfg simConfig) *sim {
 	}
 	if cfg.ring.Partitions == 0 {
 		s.cfg.ring = simRing
+	}
+	if cfg.retention == 0 {
+		s.cfg.retention = 3600 * sec
 	}
 	s.expect = cfg.nodes
 	s.check = newChecker(s)
@@ -203,7 +210,7 @@ func (s *sim) start(slot int) *simProc {
 	}
 	p.m = New(Config{
 		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
-		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: forget, Expect: expect, Settle: sec / 2, Retention: 3600 * sec,
+		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: forget, Expect: expect, Settle: sec / 2, Retention: s.cfg.retention,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
 		MaxHolders: holders, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
@@ -225,6 +232,7 @@ func (s *sim) start(slot int) *simProc {
 			pace = every - (p.Now()+p.wall+ms)%every + ms
 		}
 		p.m.Tick(pace)
+		st.Sweep(1000)
 		if p.m.HandedOver() && !p.parts {
 			p.parts = true
 			s.logf("%s has handed over", p.name)
@@ -301,7 +309,7 @@ func (p *simProc) Event(kind, member, text string) {
 	}
 	v := p.m.lay.view
 	if v.Number == 1 && p.s.cfg.forget == 0 { // a new cluster is empty: the revocations that all who held them have lost are forgotten too (DESIGN.md, windows)
-		p.s.check.revoked = map[string]int64{}
+		p.s.check.revoked = map[string][]*simWrite{}
 	}
 	key := [2]uint64{v.Chain, v.Number}
 	text = v.String()
@@ -366,7 +374,7 @@ func (s *sim) gossip() {
 	}
 	s.ended = slices.DeleteFunc(s.ended, (*simLink).over)
 	for _, l := range append([]*simLink(nil), s.ended...) {
-		if !l.closed && len(l.held[0])+len(l.held[1]) > 0 && s.now-l.heldAt > 2500*ms {
+		if !l.closed && len(l.held[0])+len(l.held[1]) > 0 && s.now-l.heldAt > l.patience {
 			s.logf("session of %s and %s times out", l.ends[0].name, l.ends[1].name)
 			s.breakLink(l)
 		}

@@ -18,7 +18,8 @@ func (s *sim) kill(p *simProc, graceful bool) {
 
 func (s *sim) pause(p *simProc, d int64) {
 	s.logf("%s pauses for %.2f s", p.name, float64(d)/1e9)
-	p.paused = true
+	p.paused, p.stuck = true, s.chance(0.5)
+	s.spare(d)
 	s.at(d, nil, func() {
 		if p.gone {
 			return
@@ -32,6 +33,11 @@ func (s *sim) pause(p *simProc, d int64) {
 		for range 3 {
 			s.check.read(p, s.r.Intn(s.cfg.keys))
 		}
+		// Then goes out what it had sent; then it takes what has come.
+		for _, fn := range p.unsent {
+			fn()
+		}
+		p.unsent = nil
 		b := p.backlog
 		p.backlog = nil
 		for _, fn := range b {
@@ -68,9 +74,12 @@ func (s *sim) fault() {
 // faultKinds are all there are, in the order that a seed means.
 var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether", "off", "rings"}
 
-// do does one mischief to a process.
+// do does one mischief to a process, be it one that is leaving.
 func (s *sim) do(kind string, p *simProc) {
-	if p.gone || s.doomed[p.slot] || s.quietNow || (s.cfg.careful || s.cfg.forget > 0) && !s.allInSync() {
+	if p.gone || s.doomed[p.slot] && kind == "leave" || s.quietNow || (s.cfg.careful || s.cfg.forget > 0) && !s.allInSync() {
+		return
+	}
+	if s.cfg.careful && s.now < s.sparedTo {
 		return
 	}
 	n := len(s.procs)
@@ -79,9 +88,7 @@ func (s *sim) do(kind string, p *simProc) {
 	switch kind {
 	case "crash":
 		s.kill(p, false)
-		slot := p.slot
-		s.dead = append(s.dead, p)
-		s.at(s.between(50*ms, 5*sec), nil, func() { s.start(slot) })
+		s.replace(p, 5*sec)
 	case "off": // the machine goes: sessions linger
 		p.gone = true
 		s.logf("%s is switched off", p.name)
@@ -90,9 +97,7 @@ func (s *sim) do(kind string, p *simProc) {
 			l := l
 			s.at(s.between(0, 8*sec), nil, func() { s.breakLink(l) })
 		}
-		slot := p.slot
-		s.dead = append(s.dead, p)
-		s.at(s.between(50*ms, 3*sec), nil, func() { s.start(slot) })
+		s.replace(p, 3*sec)
 	case "rings":
 		p.busy = s.between(0, 1500*ms)
 		s.logf("%s makes rings slowly: %v", p.name, p.busy)
@@ -150,6 +155,19 @@ func (s *sim) do(kind string, p *simProc) {
 	}
 }
 
+// replace starts another process, within a time, where one has ended without a word.
+func (s *sim) replace(p *simProc, within int64) {
+	if !s.doomed[p.slot] {
+		s.dead = append(s.dead, p)
+	}
+	delete(s.doomed, p.slot)
+	s.at(s.between(50*ms, within), nil, func() { s.start(p.slot) })
+}
+
+// spare has a careful schedule wait for what a fault of so long entails: who was out of reach may be about to be expelled as that ends, and
+// would be a second one to die.
+func (s *sim) spare(d int64) { s.sparedTo = max(s.sparedTo, s.now+d+5*sec) }
+
 // part cuts one side from another for a while, in one direction or in both.
 func (s *sim) part(from, to map[int]bool, both bool, d int64) {
 	s.logf("cut %v -> %v, both ways: %v", from, to, both)
@@ -166,6 +184,7 @@ func (s *sim) part(from, to map[int]bool, both bool, d int64) {
 		}
 	}
 	set(true)
+	s.spare(d)
 	s.at(d, nil, func() { set(false); s.logf("heal %v -> %v", from, to) })
 }
 

@@ -11,17 +11,18 @@ import (
 
 // simLink is a session between two processes; index 0 is the one with the smaller slot.
 type simLink struct {
-	session uint64
-	ends    [2]*simProc
-	up      [2]bool
-	opened  [2]bool     // has been up
-	early   [2][]func() // came before this end was up
-	peerID  [2]uint64
-	closed  bool
-	queued  [2]int   // messages that an end has sent and that have not arrived
-	last    [2]int64 // when the last message towards each end arrives: FIFO
-	held    [2][]func()
-	heldAt  int64
+	session  uint64
+	ends     [2]*simProc
+	up       [2]bool
+	opened   [2]bool     // has been up
+	early    [2][]func() // came before this end was up
+	peerID   [2]uint64
+	closed   bool
+	queued   [2]int   // messages that an end has sent and that have not arrived
+	last     [2]int64 // when the last message towards each end arrives: FIFO
+	held     [2][]func()
+	heldAt   int64
+	patience int64 // how long something may be held before it breaks
 }
 
 func (p *simProc) down(l *simLink, tell bool) {
@@ -115,6 +116,10 @@ func (s *sim) transmit(l *simLink, from int, m *pb.Message) {
 			l.early[1-from] = append(l.early[1-from], deliver)
 			return
 		}
+		if e := l.ends[from]; e.paused && e.stuck { // it has not left the process yet
+			e.unsent = append(e.unsent, func() { s.at(0, to, deliver) })
+			return
+		}
 		if l.up[1-from] && !to.gone {
 			to.m.Receive(l.peerID[from], l.session, m)
 		}
@@ -192,7 +197,7 @@ func (s *sim) dial(p *simProc, id uint64) {
 
 func (s *sim) connect(p, q *simProc) {
 	s.sessions++
-	l := &simLink{session: s.sessions, ends: pair(p, q)}
+	l := &simLink{session: s.sessions, ends: pair(p, q), patience: s.between(500*ms, 10*sec)}
 	s.links[pair(p, q)], s.open[l.session] = l, l
 	for i, e := range l.ends {
 		l.peerID[i] = e.id

@@ -26,6 +26,7 @@ func (s *sim) client(p *simProc) {
 	s.at(s.between(1, 2*s.cfg.opEvery), p, next)
 }
 
+// operate does one operation, by chance.
 func (c *checker) operate(p *simProc) {
 	if c.s.quietNow && c.s.now > c.s.cfg.duration+c.s.cfg.quiet/2 {
 		c.read(p, c.s.r.Intn(c.s.cfg.keys))
@@ -45,25 +46,36 @@ func (c *checker) operate(p *simProc) {
 		c.lock(p, fmt.Sprintf("l%d", key%2))
 		return
 	}
+	deletes, cuts := 0.12, 0.01
+	if c.s.cfg.careful { // values live long enough to be lost
+		deletes, cuts = 0.05, 0.003
+	}
 	switch x := c.s.r.Float64(); {
-	case x < 0.60:
-		c.read(p, key)
-	case x < 0.74:
-		c.set(p, key)
-	case x < 0.88:
+	case x < deletes:
 		c.delete(p, key)
-	case x < 0.92:
+	case x < deletes+cuts:
+		c.clear(p)
+	case x < deletes+3*cuts:
+		c.clear(p, c.tagsOf(key)[0])
+	case x < deletes+4*cuts:
+		c.clear(p, c.tagsOf(key)[0], "u", c.tagsOf(c.s.r.Intn(c.s.cfg.keys))[1])
+	case x < 0.30:
+		c.set(p, key)
+	case x < 0.34:
 		c.load(p, key)
-	case x < 0.95:
-		c.touch(p, key)
-	case x < 0.98:
-		c.clear(p, c.keyTag(c.s.r.Intn(c.s.cfg.tags)))
+	case x < 0.37:
+		c.touch(p, key, 0)
+	case x < 0.47:
+		c.revise(p, c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked))
 	default:
-		c.clear(p, "")
+		c.read(p, key)
 	}
 }
 
-const opTime = 600 * ms
+const (
+	opTime = 600 * ms    // that a caller waits for a read; for a write it waits eight times as long,
+	goesOn = 20 * opTime // and a deletion goes on after that
+)
 
 func (c *checker) read(p *simProc, key int) {
 	begin, token := c.s.now, c.token(key)
@@ -72,7 +84,7 @@ func (c *checker) read(p *simProc, key int) {
 		c.judge(p, key, token, e, begin, "local")
 		return
 	} else if out == Absent {
-		c.s.stats.Misses++
+		c.absent(p, key, token, begin, "local")
 		return
 	}
 	patience, calm := opTime, c.s.now > c.s.cfg.duration+8*sec && p.m.InSync()
@@ -87,7 +99,7 @@ func (c *checker) read(p *simProc, key int) {
 		case pb.Status_OK:
 			c.judge(p, key, token, r.Entry, begin, "remote")
 		case pb.Status_ABSENT:
-			c.s.stats.Misses++
+			c.absent(p, key, token, begin, "remote")
 		default:
 			c.s.stats.Unsure++
 		}
@@ -100,53 +112,70 @@ func (c *checker) newValue() string {
 }
 
 func (c *checker) set(p *simProc, key int) {
-	w := c.began(&simWrite{kind: "set", key: key, token: c.token(key), value: c.newValue()})
-	b := &pb.Write{Key: w.token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}}
-	if c.s.cfg.sharp && c.s.chance(0.2) { // ends soon: what it took the place of must not come back
+	b := &pb.Write{Key: c.token(key), Value: []byte(c.newValue()), Tags: c.tagsOf(key)}
+	if c.s.chance(0.1) || c.s.cfg.sharp && c.s.chance(0.1) { // ends soon: what it took the place of must not come back
 		b.Ttl = c.s.between(20*ms, 2*sec)
 	}
-	p.m.Write(b, p.Now()+opTime*8, 0, func(r Result) {
-		if c.ended(p, w, r); r.Status == pb.Status_FULL {
-			if c.refused[w.value] = true; c.seen[w.value] {
-				c.fail("%s was told that too much was under way for %q, which was read", p.name, w.value)
-			}
-		}
-	})
+	c.write(p, &simWrite{key: key}, b)
 }
 
+// delete deletes a key. It is a revocation if the token is not to be used again, and, now and then, if the retention ends within the schedule.
 func (c *checker) delete(p *simProc, key int) {
-	w := c.began(&simWrite{kind: "delete", key: key, token: c.token(key)})
-	b := &pb.Write{Key: w.token, Kind: pb.Kind_TOMBSTONE}
-	if key >= c.s.cfg.keys-c.s.cfg.revoked {
+	b := &pb.Write{Key: c.token(key), Kind: pb.Kind_TOMBSTONE}
+	if c.revocable(key) || c.s.cfg.retention < c.s.cfg.duration && c.s.chance(0.3) {
 		b.Kind = pb.Kind_REVOKED
 	}
-	p.m.Write(b, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) {
-		c.ended(p, w, r)
-		if b.Kind == pb.Kind_REVOKED && r.Status == pb.Status_OK {
-			c.revoked[w.token] = c.s.now
-			// Late writes of the old token go on for a while; then a new one takes its place.
-			c.s.at(c.s.between(0, 2*sec), nil, func() {
-				if c.token(key) == w.token {
-					c.gen[key]++
-				}
-			})
+	c.write(p, &simWrite{key: key}, b)
+}
+
+// revise reads a key, and some time later changes or deletes it on condition that it still is what was read, or is there at all.
+func (c *checker) revise(p *simProc, key int) {
+	begin, token := c.s.now, c.token(key)
+	p.m.Get(&pb.Get{Key: token, Keep: true}, p.Now()+opTime, func(r Result) {
+		if r.Status != pb.Status_OK {
+			return
 		}
+		c.judge(p, key, token, r.Entry, begin, "remote")
+		c.s.at(c.s.between(0, 300*ms), p, func() {
+			version := r.Entry.Version
+			w := &simWrite{key: key, replaces: fmt.Sprintf("%s of version %x", r.Entry.Value, version)}
+			switch x := c.s.r.Float64(); {
+			case x < 0.2:
+				c.touch(p, key, version)
+			case x < 0.4:
+				c.write(p, w, &pb.Write{Key: token, Kind: pb.Kind_TOMBSTONE, IfVersion: version})
+			case x < 0.8:
+				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfVersion: version, KeepTtl: x < 0.6})
+			default:
+				c.write(p, &simWrite{key: key}, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfPresent: true})
+			}
+		})
 	})
 }
 
-func (c *checker) touch(p *simProc, key int) {
-	p.m.Write(&pb.Write{Key: c.token(key), Touch: true, Ttl: 3600 * sec}, p.Now()+opTime, 0, func(Result) {})
+// write has a Set or a deletion done, and records how it ends.
+func (c *checker) write(p *simProc, w *simWrite, b *pb.Write) {
+	w.kind, w.token, w.value = "set", b.Key, string(b.Value)
+	w.ends, w.revokes = b.Ttl > 0 || b.KeepTtl, b.Kind == pb.Kind_REVOKED
+	giveUp := int64(0)
+	if b.Kind != pb.Kind_LIVE {
+		w.kind, giveUp = "delete", p.Now()+goesOn
+	}
+	c.began(w)
+	p.m.Write(b, p.Now()+opTime*8, giveUp, func(r Result) { c.ended(p, w, r) })
 }
 
-func (c *checker) clear(p *simProc, tag string) {
-	w := c.began(&simWrite{kind: "cut", key: -1, tag: tag})
-	var tags []string
-	if tag != "" {
-		tags = []string{tag}
-	} else {
+func (c *checker) touch(p *simProc, key int, ifVersion uint64) {
+	p.m.Write(&pb.Write{Key: c.token(key), Touch: true, Ttl: 3600 * sec, IfVersion: ifVersion}, p.Now()+opTime, 0, func(Result) {})
+}
+
+// clear cuts what has any of the tags, or everything.
+func (c *checker) clear(p *simProc, tags ...string) {
+	w := c.began(&simWrite{kind: "cut", key: -1, tags: tags})
+	if len(tags) == 0 {
 		c.freed[""] = append(c.freed[""], w)
 	}
-	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+opTime*20, func(r Result) { c.ended(p, w, r) })
+	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) { c.ended(p, w, r) })
 }
 
 // load fills from the database after a miss, some time later (P6).
@@ -163,7 +192,7 @@ func (c *checker) load(p *simProc, key int) {
 		}
 		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
-			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: []string{c.keyTag(key)}, Ticket: r.Ticket, TicketChain: r.Chain}
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: c.tagsOf(key), Ticket: r.Ticket, TicketChain: r.Chain}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
 					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))
