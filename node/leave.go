@@ -12,7 +12,8 @@ const leaveAtLeast = 30 * time.Second
 
 // Leave hands everything over, then leaves the cluster and closes the node. Operations go on during the hand-over, from then on they fail with
 // ErrClosed; those under way, and deletions that go on after their callers, are carried out before the node is closed. It is bounded by ctx: at its
-// end the node is closed in any case, and the error says what was not complete. Without a deadline the bound is 30 s and the time that
+// end the node is closed in any case, and the error says what was not complete: also of a node that the others have expelled meanwhile, for they did
+// not hear it, if what it held had no other copy. Without a deadline the bound is 30 s and the time that
 // Config.MaxBytes takes at Config.RepairRate: so it ends too where there is no majority, and nobody to hand over to.
 func (n *Node) Leave(ctx context.Context) error {
 	if n.left.Load() {
@@ -20,8 +21,9 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 	ctx, cancel := n.leaveWithin(ctx)
 	defer cancel()
-	if err := n.HandOver(ctx); err != nil {
-		return errors.Join(err, n.Close())
+	incomplete := n.HandOver(ctx)
+	if incomplete != nil && !errors.As(incomplete, new(expelledError)) {
+		return errors.Join(incomplete, n.Close())
 	}
 	err := n.attain(ctx, "leave: operations under way have not ended", func() bool {
 		n.m.Part()
@@ -33,7 +35,14 @@ func (n *Node) Leave(ctx context.Context) error {
 	if err == nil {
 		n.left.Store(true)
 	}
-	return errors.Join(err, n.depart())
+	return errors.Join(incomplete, err, n.depart())
+}
+
+// expelledError says that a node was expelled before it had handed over, and how many entries only it held.
+type expelledError int
+
+func (lost expelledError) Error() string {
+	return fmt.Sprintf("leave: hand-over not complete: this node was expelled, for it was not heard; entries that only it held: %d", int(lost))
 }
 
 // depart tells the others that the node has gone, and closes it.
@@ -62,7 +71,15 @@ func (n *Node) HandOver(ctx context.Context) error {
 		g.Announce(n.meta)
 	}
 	n.outMu.Unlock()
-	return n.attain(ctx, "leave: hand-over not complete", n.m.HandedOver)
+	lost := 0
+	err := n.attain(ctx, "leave: hand-over not complete", func() bool {
+		lost = n.m.Lost()
+		return n.m.HandedOver()
+	})
+	if err == nil && lost > 0 {
+		return expelledError(lost)
+	}
+	return err
 }
 
 func (n *Node) leaveWithin(ctx context.Context) (context.Context, context.CancelFunc) {

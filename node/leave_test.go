@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -218,5 +219,26 @@ func TestReadyAndClosed(t *testing.T) {
 	}
 	if err := n.Forget(t.Context(), "somebody"); !errors.Is(err, node.ErrClosed) {
 		t.Errorf("Forget: %v", err)
+	}
+}
+
+// A node that is expelled as it leaves, for it is not heard, has not handed over: without other copies that is an error, and loses nothing else.
+func TestLeaveOfANodeThatIsExpelled(t *testing.T) {
+	for replicas, lost := range map[int]bool{1: true, 2: false} {
+		c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) { cfg.Replicas = replicas }))
+		n := c.Node(0)
+		for i := range 30 {
+			if err := n.Set(ctxT(t), fmt.Sprint("k", i), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Isolate(0)
+		left := make(chan error, 1)
+		go func() { left <- n.Leave(ctxT(t)) }()
+		eventually(t, "it is expelled", func() bool { return len(c.Node(1).Members()) == 2 })
+		c.Heal(0)
+		if err := <-left; (err != nil) != lost || lost && !strings.Contains(err.Error(), "expelled") {
+			t.Errorf("with %d copies: %v", replicas, err)
+		}
 	}
 }

@@ -97,6 +97,9 @@ func (m *Machine) adopt(v *pb.View) {
 		}
 	}
 	m.pulls, m.cutPulls, m.waiting, m.missing = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0
+	if m.guest() && (old.has(m.self.Id) || old.isLeaving(m.self.Id)) {
+		m.countLost(old)
+	}
 	for p := range m.parts {
 		m.adoptPart(p, old)
 	}

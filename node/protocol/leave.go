@@ -1,18 +1,46 @@
 package protocol
 
-import pb "github.com/huddle-cache/huddle/transport/peerpb"
+import (
+	"slices"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
 
 // The graceful departure: what is held here is handed over first (rule 8). It has three steps. With Leave the others are asked for a view
 // without this node, which hands over from outside that one until the view settles. From then on (HandedOver) it is a guest: it holds
 // nothing, and goes by the members' views only to bring operations to their owners, as it has done while it handed over. With Part it takes no
-// further operation, and has Left with the end of those under way.
+// further operation, and has Left with the end of those under way. One that is expelled meanwhile, for it was not heard, is a guest at once,
+// though it may not have handed over what only it held (Lost).
 
 // Leave begins a graceful departure; HandedOver tells when nothing is left to be handed over.
 func (m *Machine) Leave() { m.leaving, m.stirred = true, true }
 
-// HandedOver tells whether a node that leaves holds nothing any more that others have to get: until Part it goes on with operations.
+// HandedOver tells whether a node that leaves holds nothing any more that others can get: until Part it goes on with operations.
 func (m *Machine) HandedOver() bool {
 	return m.left || m.leaving && (m.lay == nil || m.guest() || m.alone())
+}
+
+// Lost is how many entries were held here only, as far as is known, when this node was expelled before it had handed them over.
+func (m *Machine) Lost() int { return m.lostHere }
+
+// countLost is for who becomes a guest, coming from view old: nothing is pulled from it any more. What it holds of a set that has not settled, or of the
+// one that it was last a member of, is lost unless another holder of that set is there. As a leaver it would have been there until it had handed over.
+func (m *Machine) countLost(old *layout) {
+	sets := m.hist
+	if old.has(m.self.Id) { // which may have settled without it
+		sets = append(slices.Clone(sets), old)
+	}
+	for p := range m.parts {
+		if slices.ContainsFunc(sets, func(h *layout) bool { return m.lastHolder(h, p) }) {
+			m.lostHere += m.store.Count(p)
+		}
+	}
+}
+
+// lastHolder tells whether this node holds partition p by a set, and whether no other one that does is there.
+func (m *Machine) lastHolder(h *layout, p int) bool {
+	mine, _ := h.mine(p)
+	return mine && !slices.ContainsFunc(h.table.Owners(p), func(i uint16) bool { return m.lay.has(h.ids[i]) || m.lay.isLeaving(h.ids[i]) })
 }
 
 // Part ends a departure that has come to HandedOver: operations are refused from now on, and Left tells when those under way have ended.
@@ -43,6 +71,9 @@ func (m *Machine) finishLeave() {
 	switch n := m.store.Stats().Entries; {
 	case m.lay == nil:
 		how = "left; this node was in no cluster"
+	case m.lostHere > 0:
+		how = "left; this node was expelled before it had handed over, and what only it held is lost"
+		m.log.Warn("expelled before the hand-over was complete; entries that only this node held are gone", "entries", m.lostHere)
 	case m.alone():
 		how = "left; no other node was there"
 		if n > 0 {

@@ -25,6 +25,8 @@ type bench struct {
 	want [][]string // rings asked for
 	at   func()     // done once, while the clock is read
 
+	replicas int // of the rings
+
 	queued map[uint64]int // what waits on the sessions
 
 	yields int      // how often a reader has given way
@@ -65,7 +67,7 @@ var benchRing = ring.Params{Partitions: 31, VirtualNodes: 8, Load: 2}
 var benchMembers = []*pb.Member{{Name: "a", Id: 1, Addr: "a"}, {Name: "b", Id: 2, Addr: "b"}, {Name: "c", Id: 3, Addr: "c"}, {Name: "d", Id: 4, Addr: "d"}}
 
 func newBench(t *testing.T, mutant string) *bench {
-	b := &bench{t: t, now: 1000 * sec}
+	b := &bench{t: t, now: 1000 * sec, replicas: 2}
 	st := store.New(store.Config{Partitions: benchRing.Partitions, MaxBytes: 1 << 20, Now: b.Now})
 	b.m = New(Config{
 		Self: benchMembers[0], Replicas: 2, Ring: benchRing, Lease: sec, ExpelAfter: 2 * sec, Settle: sec, Retention: 3600 * sec,
@@ -84,18 +86,24 @@ func (b *bench) enter(number uint64, n int, history ...int) {
 	for i, k := range history {
 		v.History = append(v.History, &pb.MemberSet{Number: number - uint64(len(history)-i), Members: benchMembers[:k]})
 	}
+	b.learn(v)
+	if b.m.lay.number() != number {
+		b.t.Fatalf("not in view %d", number)
+	}
+}
+
+// learn has the machine adopt a view, and makes its rings.
+func (b *bench) learn(v *pb.View) {
+	b.t.Helper()
 	b.m.learn(v)
 	for len(b.want) > 0 {
 		names := b.want[0]
 		b.want = b.want[1:]
-		table, err := ring.Build(names, 2, benchRing)
+		table, err := ring.Build(names, b.replicas, benchRing)
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		b.m.Built(names, table)
-	}
-	if b.m.lay.number() != number {
-		b.t.Fatalf("not in view %d", number)
 	}
 }
 

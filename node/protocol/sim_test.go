@@ -245,6 +245,9 @@ func (s *sim) start(slot int) *simProc {
 		}
 		if p.m.Left() && !p.gone {
 			s.logf("%s has left", p.name)
+			if n := p.m.Lost(); n > 0 && s.cfg.careful {
+				s.check.fail("P2: %s has left and says that %d entries are lost", p.name, n)
+			}
 			s.kill(p, true)
 			if s.cfg.calm {
 				return

@@ -199,8 +199,8 @@ func leave(cfg Config, n *node.Node, fronts *fronts, signals <-chan os.Signal) e
 func depart(ctx context.Context, n *node.Node, fronts *fronts) error {
 	err := n.HandOver(ctx)
 	fronts.drain()
-	if err != nil {
-		return errors.Join(err, n.Close())
+	if err != nil { // Leave says the same, when it has ended what can still be done
+		return n.Leave(ctx)
 	}
 	if err = n.Leave(ctx); err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnfinished, err)
