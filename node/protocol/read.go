@@ -96,7 +96,8 @@ func (m *Machine) release() {
 func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 	part := ring.PartitionOf(b.Key, len(m.parts))
 	pt := &m.parts[part]
-	if pt.owner && !(pt.acting && m.leased()) && m.hold(p, msg, part) {
+	acts := pt.acting && m.leased()
+	if pt.owner && !acts && m.hold(p, msg, part) {
 		return
 	}
 	if !pt.owner {
@@ -115,7 +116,7 @@ func (m *Machine) onGet(p *peer, msg *pb.Message, b *pb.Get) {
 		m.reply(p, msg, pb.NewGetReply(r))
 		return
 	}
-	if pt.acting && m.leased() && m.knows(part, b.Key) { // as serveGet would, without the functions it needs to do so later
+	if acts && m.knows(part, b.Key) { // as serveGet would, without the functions it needs to do so later
 		r, _ := m.readNow(p, part, b)
 		m.reply(p, msg, pb.NewGetReply(r))
 		return

@@ -53,6 +53,29 @@ func TestReadAcrossARenewal(t *testing.T) {
 	}
 }
 
+// An owner whose lease has ended answers no read, also when so many are held back already that one more finds no room.
+func TestNoReadWithoutALeaseThoughManyAreHeld(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "value", Version: 2<<viewShift + 1})
+	for _, ended := range []bool{false, true} {
+		want := pb.Status_OK
+		if ended {
+			b.now += 2 * sec
+			b.m.held = slices.Repeat([]heldGet{{from: b.m.peers[2], session: 2, msg: &pb.Message{}, at: b.now}}, stashLimit)
+			want = pb.Status_UNSURE
+		}
+		b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil })
+		b.from(2, b.stamp(9, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}}))
+		if got := b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil }); len(got) != 1 || got[0].msg.GetGetReply().Status != want {
+			t.Errorf("lease ended %v: answered %v", ended, got)
+		}
+	}
+}
+
 // A near copy ends by its reader's clock, which may be slower than the owner's by 3 %: until then the owner knows of it, and a revocation
 // reaches it or waits (P1).
 func TestNearCopyOfASlowClockIsKnown(t *testing.T) {
