@@ -378,3 +378,28 @@ func (f *notingFake) Begin(ops []Op, ended func(i int, o Outcome)) {
 	f.mu.Unlock()
 	f.laterFake.Begin(ops, ended)
 }
+
+// Where the operations of several clients have ended by the time that one of them was to be served alone, the loop is woken for all.
+func TestSeveralThatHaveEndedWakeTheLoop(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Skip("there are no loops here: ", err)
+	}
+	woken, over := make(chan struct{}, 16), make(chan struct{})
+	go func() {
+		defer close(over)
+		p.run(func(int, uint32) { woken <- struct{}{} }, func() bool { return false })
+	}()
+	l := &loop{poll: p, ended: make([]*client, 2)}
+	l.alone()
+	select {
+	case <-woken:
+	case <-time.After(10 * time.Second):
+		t.Error("the loop sleeps on")
+	}
+	if len(l.ended) != 2 {
+		t.Errorf("%d are left for it", len(l.ended))
+	}
+	p.close()
+	<-over
+}
