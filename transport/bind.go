@@ -62,19 +62,22 @@ func explainListen(addr string, err error) error {
 	return &listenError{text: "listen " + addr + ": " + text, cause: err}
 }
 
-// advertised returns the host and port that peers are told.
+// ErrAdvertise: peers could not be told an address to dial this node at.
+var ErrAdvertise = errors.New("advertise")
+
+// advertised returns the host and port that peers are told. Its errors are ErrAdvertise.
 func advertised(bound *net.TCPAddr, advertise string) (host string, port int, err error) {
 	if advertise != "" {
 		host, text, err := net.SplitHostPort(advertise)
 		if err != nil {
-			return "", 0, fmt.Errorf("advertise %q: %w; it takes host:port", advertise, err)
+			return "", 0, fmt.Errorf("%w %q: %w; it takes host:port", ErrAdvertise, advertise, err)
 		}
 		number, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || host == "" {
-			return "", 0, fmt.Errorf("advertise %q: it takes host:port", advertise)
+			return "", 0, fmt.Errorf("%w %q: it takes host:port", ErrAdvertise, advertise)
 		}
 		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			return "", 0, fmt.Errorf("advertise %q: peers cannot dial that; it must name this machine", advertise)
+			return "", 0, fmt.Errorf("%w %q: peers cannot dial that; it must name this machine", ErrAdvertise, advertise)
 		}
 		if number == 0 {
 			number = uint64(bound.Port) //nolint:gosec // a port
@@ -90,11 +93,11 @@ func advertised(bound *net.TCPAddr, advertise string) (host string, port int, er
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return "", 0, fmt.Errorf("find an address to advertise: %w; give one", err)
+		return "", 0, fmt.Errorf("%w: %w; give an address", ErrAdvertise, err)
 	}
 	ip, ok := bestAddr(addrs)
 	if !ok {
-		return "", 0, errors.New("this machine has no address to advertise; give one")
+		return "", 0, fmt.Errorf("%w: this machine has no address; give one", ErrAdvertise)
 	}
 	return ip.String(), bound.Port, nil
 }

@@ -119,10 +119,10 @@ func (g *gossipTransport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, 
 		defer cancel()
 		found, err := net.DefaultResolver.LookupIPAddr(ctx, ip)
 		if err != nil {
-			return nil, 0, fmt.Errorf("look up the advertised host: %w", err)
+			return nil, 0, fmt.Errorf("%w %s: %w", ErrAdvertise, ip, err)
 		}
 		if len(found) == 0 {
-			return nil, 0, fmt.Errorf("the advertised host %q has no address", ip)
+			return nil, 0, fmt.Errorf("%w %s: the host has no address", ErrAdvertise, ip)
 		}
 		addr = found[0].IP
 	}

@@ -95,6 +95,13 @@ func TestListenErrorsSayWhatToDo(t *testing.T) {
 			t.Errorf("the command says %q", got)
 		}
 	}
+	_, err = node.Start(t.Context(), node.Config{Listen: "127.0.0.1:0", Advertise: "nowhere.invalid:1"})
+	if err == nil {
+		t.Fatal("a node has started that advertises a host that is none")
+	}
+	if got := explainListen("--listen", "127.0.0.1:0", err).Error(); !strings.HasPrefix(got, "--advertise nowhere.invalid: ") {
+		t.Errorf("the command says %q", got)
+	}
 	denied := fmt.Errorf("listen: %w", &net.OpError{Op: "listen", Err: syscall.EACCES})
 	if got := explainListen("--resp", "127.0.0.1:79", denied).Error(); !strings.Contains(got, "above 1023") {
 		t.Error(got)

@@ -62,7 +62,7 @@ func (cfg Config) Check() error {
 		{"--admin", cfg.Admin, "host:port, such as 127.0.0.1:7480, or off"},
 		{"--resp", tcpOnly(cfg.RESP), "host:port, such as 127.0.0.1:7379, unix:/path, or off"},
 	} {
-		if a.addr != "" && !HostPort(a.addr) {
+		if (a.addr != "" || a.flag == "--listen") && !HostPort(a.addr) {
 			return usagef("%s %q is not usable: it must be %s", a.flag, a.addr, a.form)
 		}
 	}
@@ -165,6 +165,10 @@ func tcpOnly(addr string) string {
 
 // explainListen says what to do about an address that cannot be listened on.
 func explainListen(flag, addr string, err error) error {
+	if errors.Is(err, transport.ErrAdvertise) {
+		_, what, _ := strings.Cut(err.Error(), transport.ErrAdvertise.Error())
+		return fmt.Errorf("--advertise%s", what)
+	}
 	if inUse(err) {
 		what := "port"
 		if tcpOnly(addr) == "" {

@@ -38,6 +38,7 @@ func TestServeNamesItsFlags(t *testing.T) {
 		"--lease 2m0s is not usable":          {"--lease", "2m"},
 		"--replicas 17":                       {"--replicas", "17"},
 		"--name is longer":                    {"--name", strings.Repeat("x", 201)},
+		`--listen "" is not usable`:           {"--listen", ""},
 		"--name and --cluster must":           {"--name", "a\nb"},
 		"--cluster must have no control":      {"--cluster", "a\x1bb"},
 		"--cluster is longer than 255 bytes,": {"--cluster", strings.Repeat("x", 256)},
@@ -49,7 +50,7 @@ func TestServeNamesItsFlags(t *testing.T) {
 // The default of --max-value is for any memory, and the log says what it is then. Whoever gives it is told.
 func TestTheDefaultValueFitsSmallMemory(t *testing.T) {
 	var log bytes.Buffer
-	c := serveCmd{MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "info"}
+	c := serveCmd{Listen: "127.0.0.1:0", MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "info"}
 	cfg, err := c.config(&log)
 	if err != nil || cfg.Node.MaxValueBytes != 1<<19 || !strings.Contains(log.String(), "max_value=512KB") {
 		t.Errorf("%d, %v, %s", cfg.Node.MaxValueBytes, err, log.String())
@@ -79,7 +80,7 @@ func TestWhatDELRevokes(t *testing.T) {
 		{"revoke", "sess:, cart:", []string{"sess:", "cart:"}},
 	} {
 		c := serveCmd{
-			MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "error",
+			Listen: "127.0.0.1:0", MaxMemory: 2 << 20, Replicas: 2, Lease: 1e9, LogFormat: "text", LogLevel: "error",
 			Delete: tc.how, RevokePrefix: strings.Split(tc.prefixes, ","),
 		}
 		if cfg, err := c.config(io.Discard); err != nil || !slices.Equal(cfg.Revoke, tc.want) {
