@@ -86,18 +86,21 @@ func (f *fakeNode) Set(_ context.Context, key string, value []byte, a SetArgs) e
 	if f.err != nil {
 		return f.err
 	}
-	if _, ok := f.entries[key]; ok && a.IfAbsent {
+	if e, ok := f.entries[key]; ok && a.If.Absent || !ok && a.If.Present || a.If.Version != 0 && e.Version != a.If.Version {
 		return node.ErrCondition
 	}
 	f.last = a
-	f.entries[key] = node.Entry{Value: value, Version: 9, TTL: a.TTL, Tags: a.Tags}
+	f.entries[key] = node.Entry{Value: value, Version: max(f.entries[key].Version+1, 9), TTL: a.TTL, Tags: a.Tags}
 	return nil
 }
 
-func (f *fakeNode) Remove(_ context.Context, key string, revoke bool) (bool, error) {
+func (f *fakeNode) Remove(_ context.Context, key string, revoke bool, ifVersion uint64) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, ok := f.entries[key]
+	e, ok := f.entries[key]
+	if ifVersion != 0 && e.Version != ifVersion {
+		return false, node.ErrCondition
+	}
 	delete(f.entries, key)
 	if revoke {
 		f.revoked = append(f.revoked, key)

@@ -206,19 +206,6 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestAPutThatDoesNotOverwrite(t *testing.T) {
-	f := newFakeNode()
-	_, ts := serve(t, f, Config{}, true)
-	for i, want := range []int{http.StatusOK, http.StatusPreconditionFailed} {
-		if status, text := do(t, "PUT", ts.URL+"/api/v1/entries/k", fmt.Sprint(i), "If-None-Match", "*"); status != want {
-			t.Errorf("PUT %d: %d %s", i, status, text)
-		}
-	}
-	if string(f.entries["k"].Value) != "0" {
-		t.Errorf("overwritten with %q", f.entries["k"].Value)
-	}
-}
-
 // Counts and streams give their room back, and there are no more of them than may be.
 func TestRoomIsGivenBack(t *testing.T) {
 	s := newServer(Config{Backend: newFakeNode()}, true)

@@ -12,7 +12,13 @@ type SetArgs struct {
 	TTL      time.Duration // 0: the default
 	NoTTL    bool          // no end at all
 	Tags     []string
-	IfAbsent bool
+	If       Condition
+}
+
+// Condition is what must be so for a write to happen; else it fails with ErrCondition. The zero Condition always is.
+type Condition struct {
+	Absent, Present bool
+	Version         uint64 // of the present entry; 0: any
 }
 
 // Backend is the node that is administered. Its methods are safe for concurrent use and return the errors of package node.
@@ -27,8 +33,8 @@ type Backend interface {
 
 	Lookup(ctx context.Context, key string) (node.Entry, bool, error)
 	Set(ctx context.Context, key string, value []byte, a SetArgs) error
-	// Remove deletes key, for good if revoke, and tells whether it was there.
-	Remove(ctx context.Context, key string, revoke bool) (existed bool, err error)
+	// Remove deletes key, for good if revoke, and tells whether it was there. ifVersion: only if it has that version; 0: any.
+	Remove(ctx context.Context, key string, revoke bool, ifVersion uint64) (existed bool, err error)
 	// Touch gives key a new TTL, 0 for no end, and tells whether it was there.
 	Touch(ctx context.Context, key string, ttl time.Duration) (existed bool, err error)
 	Clear(ctx context.Context) error

@@ -56,6 +56,7 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
 	h.Set(api.HeaderVersion, strconv.FormatUint(e.Version, 10))
+	h.Set("ETag", strconv.Quote(strconv.FormatUint(e.Version, 10)))
 	if e.TTL > 0 { // one that is nearly over must not read as no end
 		h.Set(api.HeaderTTL, strconv.FormatFloat(max(e.TTL, time.Millisecond).Seconds(), 'f', 3, 64))
 	}
@@ -69,6 +70,11 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 	ttl, given, err := requestTTL(r)
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
+	condition, err := requestCondition(r)
 	if err != nil {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
 		return
@@ -102,10 +108,10 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := s.opContext(r)
 		defer cancel()
 		err := s.cfg.Backend.Set(ctx, r.PathValue("key"), body, SetArgs{
-			TTL:      ttl,
-			NoTTL:    given && ttl == 0,
-			Tags:     r.URL.Query()["tag"],
-			IfAbsent: r.Header.Get("If-None-Match") == "*",
+			TTL:   ttl,
+			NoTTL: given && ttl == 0,
+			Tags:  r.URL.Query()["tag"],
+			If:    condition,
 		})
 		if err != nil {
 			failure(w, err)
@@ -131,9 +137,20 @@ func (s *Server) deleteEntry(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
 		return
 	}
+	condition, err := requestCondition(r)
+	if err == nil && condition.Absent {
+		err = errors.New("there is nothing to delete with If-None-Match: *")
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		return
+	}
 	ctx, cancel := s.opContext(r)
 	defer cancel()
-	existed, err := s.cfg.Backend.Remove(ctx, r.PathValue("key"), revoke)
+	existed, err := s.cfg.Backend.Remove(ctx, r.PathValue("key"), revoke, condition.Version)
+	if err == nil && condition.Present && !existed {
+		err = node.ErrCondition
+	}
 	if err != nil {
 		failure(w, err)
 		return
@@ -237,6 +254,31 @@ func requestTTL(r *http.Request) (ttl time.Duration, given bool, err error) {
 		return 0, true, errors.New("ttl is not usable: give a time such as 30m or a number of seconds, 0 for no end")
 	}
 	return ttl, true, nil
+}
+
+// requestCondition reads If-Match, which takes one ETag that a GET has returned, or *, and If-None-Match, which takes *. What was ignored would
+// write where the client had forbidden it, so all else is an error.
+func requestCondition(r *http.Request) (c Condition, err error) {
+	match, noneMatch := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
+	switch {
+	case len(match)+len(noneMatch) > 1:
+		return Condition{}, errors.New("give one If-Match or If-None-Match")
+	case len(noneMatch) == 1 && noneMatch[0] != "*":
+		return Condition{}, errors.New("If-None-Match takes only *, which is: do not overwrite")
+	case len(noneMatch) == 1:
+		return Condition{Absent: true}, nil
+	case len(match) == 1 && match[0] == "*":
+		return Condition{Present: true}, nil
+	case len(match) == 1:
+		text, quoted := strings.CutPrefix(match[0], `"`)
+		text, closed := strings.CutSuffix(text, `"`)
+		version, err := strconv.ParseUint(text, 10, 64)
+		if !quoted || !closed || err != nil || version == 0 {
+			return Condition{}, errors.New(`If-Match takes one ETag as a GET returns it, such as "7", or *`)
+		}
+		return Condition{Version: version}, nil
+	}
+	return Condition{}, nil
 }
 
 func requestBool(r *http.Request, name string) (bool, error) {

@@ -46,7 +46,7 @@ func (s *Server) routes() []route {
 
 		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end; keys_base64 if one is no UTF-8", true, s.inFlight(s.listEntries), []string{"cursor", "count"}},
 		{"DELETE /api/v1/entries", "all=true must be given", "{\"ok\":true}; all entries are gone", true, s.inFlight(s.clear), []string{"all"}},
-		{"GET /api/v1/entries/{key...}", "", "the value; Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.inFlight(s.getEntry), nil},
+		{"GET /api/v1/entries/{key...}", "", "the value; ETag, Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.inFlight(s.getEntry), nil},
 		{"PUT /api/v1/entries/{key...}", "ttl=TIME tag=TAG..., the value as body", "{\"ok\":true}", true, s.putEntry, []string{"ttl", "tag"}},
 		{"DELETE /api/v1/entries/{key...}", "revoke=true: for good", "{\"ok\":true,\"existed\":...}", true, s.inFlight(s.deleteEntry), []string{"revoke"}},
 		{"PATCH /api/v1/entries/{key...}", "ttl=TIME", "{\"ok\":true,\"existed\":true}", true, s.inFlight(s.touchEntry), []string{"ttl"}},
@@ -149,7 +149,8 @@ func describe(routes []route) string {
 	}
 	b.WriteString(`
 Parameters are those of a query: ?ttl=30m&tag=a&tag=b. KEY and they are escaped as in any URL. TIME is 30m, or seconds; 0: no end.
-A PUT with the header "If-None-Match: *" does not overwrite. What is marked * asks for the header "Authorization: Bearer TOKEN"
+A PUT or DELETE with the header If-Match: "7", which is the ETag of a GET, or If-Match: * changes only what is still that, or is there;
+a PUT with If-None-Match: * does not overwrite. What is marked * asks for the header "Authorization: Bearer TOKEN"
 if the node has an --admin-token-file; without one it is open on loopback, and closed elsewhere. A request that failed is answered
 with a status of 400 or above and {"code":...,"error":...}, where code is absent, unsure, unavailable, unconfirmed,
 too_large, invalid, condition, revoked, hashed, overload, closed, forbidden or internal.

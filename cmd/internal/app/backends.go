@@ -322,17 +322,25 @@ func (b *adminBackend) Set(ctx context.Context, key string, value []byte, a admi
 	if len(tags) > 0 {
 		opts = append(opts, node.WithTags(tags...))
 	}
-	if a.IfAbsent {
+	switch {
+	case a.If.Absent:
 		opts = append(opts, node.IfAbsent())
+	case a.If.Present:
+		opts = append(opts, node.IfPresent())
+	case a.If.Version != 0:
+		opts = append(opts, node.IfVersion(a.If.Version))
 	}
 	return b.Node.Set(ctx, key, value, opts...)
 }
 
 // Remove implements admin.Backend.
-func (b *adminBackend) Remove(ctx context.Context, key string, revoke bool) (bool, error) {
+func (b *adminBackend) Remove(ctx context.Context, key string, revoke bool, ifVersion uint64) (bool, error) {
 	var opts []node.DeleteOption
 	if revoke {
 		opts = append(opts, node.Revoke())
+	}
+	if ifVersion != 0 {
+		opts = append(opts, node.DeleteIfVersion(ifVersion))
 	}
 	return b.Node.Remove(ctx, key, opts...)
 }

@@ -1,0 +1,48 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A client that read an entry changes just that one, or nothing; and a condition that is not understood is refused, for ignored it would
+// write what the client had forbidden.
+func TestWritesOnCondition(t *testing.T) {
+	const path = "/api/v1/entries/k"
+	_, ts := serve(t, newFakeNode(), Config{}, true)
+	step := func(method, header, value string, want int) {
+		t.Helper()
+		if status, text := do(t, method, ts.URL+path, "v", header, value); status != want {
+			t.Errorf("%s, %s: %s gives %d, want %d: %s", method, header, value, status, want, text)
+		}
+	}
+	step("PUT", "If-Match", "*", http.StatusPreconditionFailed)
+	step("PUT", "If-Match", `"1"`, http.StatusPreconditionFailed)
+	step("DELETE", "If-Match", "*", http.StatusPreconditionFailed)
+	step("PUT", "If-None-Match", "*", http.StatusOK)
+	step("PUT", "If-None-Match", "*", http.StatusPreconditionFailed)
+
+	resp, err := http.Get(ts.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	tag := resp.Header.Get("ETag")
+	if version := resp.Header.Get("Huddle-Version"); tag != `"`+version+`"` || version == "" {
+		t.Fatalf("ETag %s of version %s", tag, version)
+	}
+	step("PUT", "If-Match", tag, http.StatusOK)
+	step("PUT", "If-Match", tag, http.StatusPreconditionFailed)
+	step("DELETE", "If-Match", tag, http.StatusPreconditionFailed)
+	step("PUT", "If-Match", "*", http.StatusOK)
+
+	for _, bad := range []string{strings.Trim(tag, `"`), "W/" + tag, `"1", "2"`, `""`, `"0"`, `"x"`, `"`, ""} {
+		step("PUT", "If-Match", bad, http.StatusBadRequest)
+		step("DELETE", "If-Match", bad, http.StatusBadRequest)
+	}
+	step("PUT", "If-None-Match", tag, http.StatusBadRequest)
+	step("DELETE", "If-None-Match", "*", http.StatusBadRequest)
+	step("DELETE", "If-Match", "*", http.StatusOK)
+	step("GET", "Accept", "*/*", http.StatusNotFound)
+}
