@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/node"
 )
 
@@ -245,5 +247,27 @@ func TestRoomIsGivenBack(t *testing.T) {
 	}
 	if w := ask("/api/v1/entries"); !strings.Contains(w.Body.String(), `"keys": []`) && !strings.Contains(w.Body.String(), `"keys":[]`) {
 		t.Errorf("no keys: %s", w.Body)
+	}
+}
+
+// What there is no route for fails in the form that GET /api/v1/ tells of, and says what the path takes.
+func TestNoRouteIsAFailureLikeOthers(t *testing.T) {
+	_, ts := serve(t, newFakeNode(), Config{}, true)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		says         string
+	}{
+		{"GET", "/api/v1/nothing", http.StatusNotFound, "there is no such path"},
+		{"POST", "/nothing", http.StatusNotFound, "there is no such path"},
+		{"POST", "/api/v1/status", http.StatusMethodNotAllowed, "this path takes GET, HEAD"},
+		{"PUT", "/api/v1/entries", http.StatusMethodNotAllowed, "this path takes DELETE, GET, HEAD"},
+		{"GET", "/api/v1/forget", http.StatusMethodNotAllowed, "this path takes POST"},
+	} {
+		status, text := do(t, c.method, ts.URL+c.path, "")
+		var failed api.Error
+		if err := json.Unmarshal([]byte(text), &failed); err != nil || status != c.status || failed.Code != api.CodeInvalid || !strings.HasPrefix(failed.Text, c.says) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, status, text)
+		}
 	}
 }

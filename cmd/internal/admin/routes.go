@@ -117,6 +117,10 @@ func router(routes []route) http.Handler {
 				fail(w, http.StatusNotFound, api.CodeInvalid, "there is no such path")
 				return
 			}
+			if _, pattern := mux.Handler(r); pattern == "" {
+				nobody(mux, w, r)
+				return
+			}
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -133,6 +137,25 @@ func router(routes []route) http.Handler {
 			answer(w, r)
 		}
 	})
+}
+
+// nobody answers what no route of mux is for, in the form of all failures: with the methods that the path takes, or that there is none such.
+func nobody(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var takes []string
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPost} {
+		other := *r
+		other.Method = method
+		if _, pattern := mux.Handler(&other); pattern != "" {
+			takes = append(takes, method)
+		}
+	}
+	if len(takes) == 0 {
+		fail(w, http.StatusNotFound, api.CodeInvalid, "there is no such path; GET /api/v1/ lists what there is")
+		return
+	}
+	methods := strings.Join(takes, ", ")
+	w.Header().Set("Allow", methods)
+	fail(w, http.StatusMethodNotAllowed, api.CodeInvalid, "this path takes "+methods)
 }
 
 // describe tells of the routes in a table, and of what all of them have in common.
