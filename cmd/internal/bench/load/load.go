@@ -188,7 +188,7 @@ func (c *caller) get(ctx context.Context, key string) {
 	if !found && err == nil {
 		c.missed.Add(1)
 	}
-	c.count(err)
+	c.count(ctx, err)
 }
 
 func (c *caller) set(ctx context.Context, key string) {
@@ -201,7 +201,7 @@ func (c *caller) set(ctx context.Context, key string) {
 	if err == nil {
 		c.record(Set, begun, 1)
 	}
-	c.count(err)
+	c.count(ctx, err)
 }
 
 func (c *caller) delete(ctx context.Context, key string) {
@@ -210,7 +210,7 @@ func (c *caller) delete(ctx context.Context, key string) {
 	if err == nil {
 		c.record(Delete, begun, 1)
 	}
-	c.count(err)
+	c.count(ctx, err)
 }
 
 // record counts a time that stands for n calls. What the two readings of the clock take themselves is taken off.
@@ -230,7 +230,11 @@ var clockTime = sync.OnceValue(func() time.Duration {
 	return took[len(took)/2]
 })
 
-func (c *caller) count(err error) {
+// count counts a call. One that failed because the run was ended meanwhile tells nothing about the target.
+func (c *caller) count(ctx context.Context, err error) {
+	if err != nil && ctx.Err() != nil {
+		return
+	}
 	c.done.Add(1)
 	if err != nil {
 		c.failed.Add(1)

@@ -172,6 +172,31 @@ func TestTheEndOfTheContextEndsTheRun(t *testing.T) {
 	}
 }
 
+// untilEnded is a cache whose calls fail once their context has ended, as those of a client of Redis do.
+type untilEnded struct{ *fake }
+
+func (f untilEnded) Set(ctx context.Context, key string, value []byte) error {
+	if err := f.fake.Set(ctx, key, value); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Who ends a run has not found errors of the cache.
+func TestTheEndOfTheContextIsNoError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f := newFake()
+	f.begun = func() {
+		if f.calls[Set] == 100 {
+			cancel()
+		}
+	}
+	r := Run{Workload: Write, Keys: NewKeys("", 100, 0, 1), Callers: 1, For: time.Hour}.Do(ctx, untilEnded{f})
+	if r.Errors != 0 || r.FirstError != "" || r.Requests != 99 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestSampledGetsStandForAll(t *testing.T) {
 	k := NewKeys("", 100, 0, 1)
 	f := newFake()
