@@ -23,12 +23,12 @@ type benchCmd struct {
 	Requests int64         `default:"0" placeholder:"N" help:"How many calls each run makes; 0: as many as fit into --for. Default: ${default}."`
 	Warm     time.Duration `default:"1s" placeholder:"TIME" help:"How long each run goes on before anything counts. Default: ${default}."`
 
-	Resp         []string `default:"127.0.0.1:7379" placeholder:"LIST" help:"Redis protocol ports of the nodes of a cluster that runs, host:port or unix:/path; calls go to one after the other. Default: ${default}."`
+	Resp         []string `placeholder:"LIST" help:"Redis protocol ports of the nodes of a cluster that runs, host:port or unix:/path; calls go to one after the other. Default: 127.0.0.1:7379."`
 	PasswordFile string   `placeholder:"FILE" help:"File whose first line is the password of --resp. Default: none."`
 
 	SelfContained bool     `help:"Start a cluster of real processes on loopback instead of --resp. Default: no."`
 	Nodes         *int     `placeholder:"N" help:"With --self-contained: how many nodes, 1 to 20. Default: 3."`
-	Replicas      *int     `placeholder:"N" help:"With --self-contained: copies of each entry in all. Default: 2."`
+	Replicas      *int     `placeholder:"N" help:"With --self-contained: copies of each entry in all, 1 to the number of nodes. Default: 2, or 1 for one node."`
 	Via           []string `placeholder:"LIST" help:"With --self-contained: resp (the ports), node (node.Get and Set in this process, which takes the place of a node), owner (the same, of the keys that it owns), strategy (sessions, in this process), shared (the same, WithSharedUsers), remote (node.Get of what only other nodes hold). Default: resp,node,strategy."`
 
 	Compare string `placeholder:"URL" help:"Put the same load on a Redis too, redis://host:port or unix:///path, and print both side by side. Default: none."`
@@ -81,17 +81,21 @@ func (c *benchCmd) config() (cfg bench.Config, err error) {
 	if c.Nodes != nil {
 		cfg.Nodes = *c.Nodes
 	}
+	cfg.Replicas = max(1, min(cfg.Replicas, cfg.Nodes))
 	if c.Replicas != nil {
 		cfg.Replicas = *c.Replicas
 	}
 	cfg.Addrs, cfg.Compare, cfg.JSON = c.Resp, c.Compare, c.JSON
+	if cfg.Addrs == nil {
+		cfg.Addrs = []string{"127.0.0.1:7379"}
+	}
 	if c.Dist == "zipf" {
 		cfg.Skew = c.Skew
 	}
 	return cfg, c.check(cfg)
 }
 
-// checkAlone refuses flags that only a cluster of its own heeds.
+// checkAlone refuses flags that only a cluster of its own heeds, and with such a one those that only another heeds.
 func (c *benchCmd) checkAlone() error {
 	for _, f := range []struct {
 		flag  string
@@ -101,6 +105,16 @@ func (c *benchCmd) checkAlone() error {
 	} {
 		if f.given && !c.SelfContained {
 			return usage("%s is for a cluster of its own: give --self-contained too", f.flag)
+		}
+	}
+	for _, f := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--resp", c.Resp != nil}, {"--password-file", c.PasswordFile != ""},
+	} {
+		if f.given && c.SelfContained {
+			return usage("%s is for a cluster that runs, and --self-contained starts one of its own: leave one of them out", f.flag)
 		}
 	}
 	return nil
@@ -130,8 +144,8 @@ func (c *benchCmd) check(cfg bench.Config) error {
 		return usage("--for 0 and --requests 0 together would never end")
 	case cfg.SelfContained && (cfg.Nodes < 1 || cfg.Nodes > bench.MaxNodes):
 		return usage("--nodes %d is not usable: 1 to %d", cfg.Nodes, bench.MaxNodes)
-	case cfg.SelfContained && (cfg.Replicas < 1 || cfg.Replicas > 16):
-		return usage("--replicas %d is not usable: 1 to 16", cfg.Replicas)
+	case cfg.SelfContained && (cfg.Replicas < 1 || cfg.Replicas > min(16, cfg.Nodes)):
+		return usage("--replicas %d is not usable: 1 to %d, with as many --nodes", cfg.Replicas, min(16, cfg.Nodes))
 	case cfg.SelfContained && slices.Contains(cfg.Via, bench.Remote) && cfg.Nodes <= cfg.Replicas:
 		return usage("--via remote with %d nodes and %d copies: every node holds every key, nothing is remote", cfg.Nodes, cfg.Replicas)
 	case !cfg.SelfContained && (len(cfg.Addrs) == 0 || slices.ContainsFunc(cfg.Addrs, func(a string) bool { return !strings.Contains(a, ":") })):

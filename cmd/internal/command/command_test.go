@@ -174,6 +174,10 @@ func TestMistakesAreExplained(t *testing.T) {
 		"--nodes is for a cluster of its own":               "bench --nodes 3",
 		"--replicas is for a cluster of its own":            "bench --replicas 2",
 		"--via is for a cluster of its own":                 "bench --via node",
+		"--replicas 5 is not usable: 1 to 3":                "bench --self-contained --replicas 5",
+		"--resp is for a cluster that runs":                 "bench --self-contained --resp 127.0.0.1:7379",
+		"--resp  is not usable":                             "bench --resp=",
+		"--password-file is for a cluster that runs":        "bench --self-contained --password-file x",
 		"--compare: this is no address of a Redis":          "bench --compare foo",
 		"--callers 0 is not usable":                         "bench --callers 0",
 	} {
