@@ -573,9 +573,26 @@ func selfSigned(t *testing.T) (server, client *tls.Config) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	server, client := selfSigned(t)
-	s := start(t, Config{TLS: server})
-	plainText := dial(t, s.Addr())
-	plainText.send("ping\r\n")
+	server.MinVersion = tls.VersionTLS12
+	var log lines
+	s := start(t, Config{TLS: server, Logger: log.logger()})
+	for range 2 {
+		plainText := dial(t, s.Addr())
+		plainText.send("ping\r\n")
+		plainText.closed()
+	}
+	_ = dial(t, s.Addr()).conn.Close() // a probe
+	for _, other := range []*tls.Config{{ServerName: "127.0.0.1"}, {RootCAs: client.RootCAs, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}} {
+		if err := tls.Client(dial(t, s.Addr()).conn, other).Handshake(); err == nil {
+			t.Error("there is a handshake")
+		}
+	}
+	eventually(t, "those who did not get in have gone", func() bool { return clientsOf(s) == 0 })
+	for what, times := range map[string]int{"level=WARN": 2, "does not speak TLS": 1, "no way to speak TLS": 1} {
+		if n := strings.Count(log.text(), what); n != times {
+			t.Errorf("%q is logged %d times: %s", what, n, log.text())
+		}
+	}
 	w := dial(t, s.Addr())
 	w.conn = tls.Client(w.conn, client)
 	w.r.Reset(w.conn)

@@ -92,7 +92,8 @@ const (
 
 // serve runs what a client sends that has a goroutine of its own, until it goes or is cut off.
 func (c *client) serve() {
-	if c.handshake() != nil {
+	if err := c.handshake(); err != nil {
+		c.reportHandshake(err)
 		return
 	}
 	for c.answer() != gone {
@@ -251,6 +252,20 @@ func (c *client) handshake() error {
 	ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.cfg.WriteTimeout)
 	defer cancel()
 	return conn.HandshakeContext(ctx)
+}
+
+// reportHandshake tells why a client is cut off that speaks no TLS, or another, or does not accept the certificate. Of one that only
+// went away, as probes do, there is nothing to tell.
+func (c *client) reportHandshake(err error) {
+	var alert *net.OpError
+	var broken net.Error
+	switch {
+	case errors.As(err, &tls.RecordHeaderError{}):
+		c.report("a client does not speak TLS, which is all that is spoken here, and is cut off")
+	case errors.As(err, &alert) && alert.Op == "remote error",
+		!errors.As(err, &broken) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && c.srv.ctx.Err() == nil:
+		c.report("a client and this port find no way to speak TLS", "error", err)
+	}
 }
 
 // flush sends the replies collected; on a loop, as many as go at once. A client that does not take them in time is cut off.
