@@ -156,6 +156,10 @@ func mistake(err error) string {
 	if number, found := strings.CutPrefix(err.Error(), "unknown flag -"); found && number[0] >= '0' && number[0] <= '9' {
 		return "-" + number[:1] + "... is no flag, and no number, size or time may be negative"
 	}
+	if letter, found := strings.CutPrefix(err.Error(), "unknown flag -"); found && letter[0] != '-' { // -listen, perhaps, or a value; the parser thinks of -h
+		letter, _, _ = strings.Cut(letter, ",")
+		return "unknown flag -" + letter + ": flags are written out, with two dashes; what begins with a dash and is no flag goes after --"
+	}
 	return err.Error() + missingUnit(err)
 }
 

@@ -170,6 +170,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		"--default-ttl 876001h0m0s is not usable":           "serve --default-ttl 876001h",
 		"seconds are 30s":                                   "set k v --ttl 30",
 		"-5... is no flag, and no number, size or time":     "touch k -5s",
+		"unknown flag -l: flags are written out, with two":  "serve -listen 127.0.0.1:7400",
+		"is no flag goes after --":                          "set k -x",
 		"--value 20MB is not usable: at most 1MB":           "bench --value 20MB",
 		"--nodes is for a cluster of its own":               "bench --nodes 3",
 		"--replicas is for a cluster of its own":            "bench --replicas 2",
