@@ -104,7 +104,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.adoptPart(p, old)
 	}
 	m.toPull = m.missing
-	m.dropKeyPulls()
+	m.endKeyPulls(func(*keyPull) bool { return true }, false)
 	m.publish()
 	m.checkBarrier()
 	m.announce()

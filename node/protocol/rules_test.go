@@ -290,6 +290,34 @@ func TestRules(t *testing.T) {
 			}
 			return b.m.store.Get(p, key) == nil
 		}},
+		{"late-key", "an answer about one key that comes when its partition has been pulled does not bring back what has been replaced since (8)", func(b *bench) bool {
+			b.join()
+			b.pass(1500*ms, 2, 3)
+			p := partition(b.t, func(p int) bool { return holdersAmong(b.t, 3, p)[0] == 1 })
+			key, old := keyOf(p), &pb.Entry{Key: keyOf(p), Value: []byte("old"), Version: 2<<viewShift + 5}
+			pull := b.pullOf(p)
+			first := pb.Status(-1)
+			b.m.Get(&pb.Get{Key: key}, b.now+sec, func(r Result) { first = r.Status })
+			asked := b.take(func(m *pb.Message) bool { return m.GetPullKey() != nil })
+			if len(asked) == 0 {
+				b.t.Fatal("the key is not asked for")
+			}
+			b.from(pull.to, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+				Done: uint32(len(pull.msg.GetPull().Partitions)), Entries: []*pb.Entry{old},
+			}}}))
+			if !b.m.parts[p].complete.Load() {
+				b.t.Fatal("the pull is not complete")
+			}
+			b.m.Write(&pb.Write{Key: key, Value: []byte("new"), Ttl: 10 * ms}, b.now+sec, 0, func(Result) {})
+			b.pass(100*ms, 2, 3)
+			for _, l := range asked { // the sources were stopped for a moment
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullKeyReply{PullKeyReply: &pb.PullKeyReply{Key: key, Entry: old}}}))
+			}
+			if first == pb.Status(-1) {
+				b.t.Fatal("who waited for the key is not answered")
+			}
+			return b.m.store.Get(p, key) == nil
+		}},
 		{"entries-before-cuts", "nothing is taken from a source that has not sent all its cuts (10)", func(b *bench) bool {
 			b.join()
 			b.pass(1500*ms, 2, 3)

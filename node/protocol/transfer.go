@@ -139,6 +139,9 @@ func (m *Machine) nextSource(p int) {
 	if m.missing == 0 {
 		m.askLeases(m.now()) // tells the coordinator that we are in sync
 	}
+	if !m.is("late-key") {
+		m.endKeyPulls(func(kp *keyPull) bool { return kp.part == p }, true)
+	}
 }
 
 func (m *Machine) onPull(p *peer, msg *pb.Message, b *pb.Pull) {
@@ -245,19 +248,14 @@ func (m *Machine) failPulls(id uint64) {
 			delete(m.pulls, n)
 		}
 	}
-	keys := make([]string, 0, 8)
-	for key, kp := range m.keyPulls {
+	m.endKeyPulls(func(kp *keyPull) bool {
 		for _, peer := range kp.waiting {
 			if peer == id {
-				keys = append(keys, key)
-				break
+				return true
 			}
 		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		m.endKeyPull(key, false)
-	}
+		return false
+	}, false)
 }
 
 // knows tells whether the owner knows the present state of a key.
@@ -352,14 +350,21 @@ func (m *Machine) endKeyPull(key string, ok bool) {
 	}
 }
 
-// dropKeyPulls: the view has changed; whoever waits asks again in the new one.
-func (m *Machine) dropKeyPulls() {
+// endKeyPulls ends some of those under way: not ok because a source cannot answer, or because the view has changed, and whoever waits asks again in
+// the new one; ok because the whole partition is here. What the sources still answer is not taken then: it is of before what has been written since,
+// which may have ended, and is noted only while a partition is pulled.
+func (m *Machine) endKeyPulls(some func(*keyPull) bool, ok bool) {
+	if len(m.keyPulls) == 0 {
+		return
+	}
 	keys := make([]string, 0, len(m.keyPulls))
-	for key := range m.keyPulls {
-		keys = append(keys, key)
+	for key, kp := range m.keyPulls {
+		if some(kp) {
+			keys = append(keys, key)
+		}
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		m.endKeyPull(key, false)
+		m.endKeyPull(key, ok)
 	}
 }
