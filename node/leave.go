@@ -13,7 +13,7 @@ const leaveAtLeast = 30 * time.Second
 // Leave hands everything over, then leaves the cluster and closes the node. Operations go on during the hand-over, from then on they fail with
 // ErrClosed; those under way, and deletions that go on after their callers, are carried out before the node is closed. It is bounded by ctx: at its
 // end the node is closed in any case, and the error says what was not complete: also of a node that the others have expelled meanwhile, for they did
-// not hear it, if what it held had no other copy. Without a deadline the bound is 30 s and the time that
+// not hear it, if what it held had no other copy, and of one whose cluster was given up. Without a deadline the bound is 30 s and the time that
 // Config.MaxBytes takes at Config.RepairRate: so it ends too where there is no majority, and nobody to hand over to.
 func (n *Node) Leave(ctx context.Context) error {
 	if n.left.Load() {
@@ -38,11 +38,11 @@ func (n *Node) Leave(ctx context.Context) error {
 	return errors.Join(incomplete, err, n.depart())
 }
 
-// expelledError says that a node was expelled before it had handed over, and how many entries only it held.
+// expelledError says that a node was expelled, or its cluster given up, before it had handed over, and how many entries only it held.
 type expelledError int
 
 func (lost expelledError) Error() string {
-	return fmt.Sprintf("leave: hand-over not complete: this node was expelled, for it was not heard; entries that only it held: %d", int(lost))
+	return fmt.Sprintf("leave: hand-over not complete: this node was expelled, for it was not heard, or its cluster was given up; entries that only it held: %d", int(lost))
 }
 
 // depart tells the others that the node has gone, and closes it.

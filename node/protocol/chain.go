@@ -172,6 +172,11 @@ func (m *Machine) dissolve(why string) {
 // startOver gives up the chain: everything held here is dropped, and the process goes on as a new member.
 func (m *Machine) startOver(why string) {
 	m.env.Event("started-over", "", why)
+	if m.leaving && !m.HandedOver() { // there is nobody any more to hand over to
+		for p := range m.parts {
+			m.lostHere += m.store.Count(p)
+		}
+	}
 	m.lease.until.Store(0)
 	m.route.Store(nil)
 	m.store.Reset()

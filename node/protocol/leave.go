@@ -20,7 +20,7 @@ func (m *Machine) HandedOver() bool {
 	return m.left || m.leaving && (m.lay == nil || m.guest() || m.alone())
 }
 
-// Lost is how many entries were held here only, as far as is known, when this node was expelled before it had handed them over.
+// Lost is how many entries were held here only, as far as is known, when this node was expelled, or its cluster given up, before it had handed them over.
 func (m *Machine) Lost() int { return m.lostHere }
 
 // countLost is for who becomes a guest, coming from view old: nothing is pulled from it any more. What it holds of a set that has not settled, or of the
@@ -69,11 +69,11 @@ func (m *Machine) tickPart() {
 func (m *Machine) finishLeave() {
 	how := "handed over and left the cluster"
 	switch n := m.store.Stats().Entries; {
+	case m.lostHere > 0:
+		how = "left; this node was expelled, or its cluster given up, before it had handed over, and what only it held is lost"
+		m.log.Warn("expelled, or the cluster given up, before the hand-over was complete; entries that only this node held are gone", "entries", m.lostHere)
 	case m.lay == nil:
 		how = "left; this node was in no cluster"
-	case m.lostHere > 0:
-		how = "left; this node was expelled before it had handed over, and what only it held is lost"
-		m.log.Warn("expelled before the hand-over was complete; entries that only this node held are gone", "entries", m.lostHere)
 	case m.alone():
 		how = "left; no other node was there"
 		if n > 0 {

@@ -124,3 +124,29 @@ func TestWhoIsExpelledAsItLeavesSaysWhatIsLost(t *testing.T) {
 		}
 	}
 }
+
+// Who gives up its cluster as it leaves, for a majority of that has died, has nobody to hand over to any more. What it held is lost, and it says so.
+func TestWhoGivesUpItsClusterAsItLeavesSaysWhatIsLost(t *testing.T) {
+	for _, entry := range []bool{false, true} {
+		b := newBench(t, "")
+		b.enter(2, 3)
+		lost := 0
+		if p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 }); entry {
+			b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 5})
+			lost = 1
+		}
+		var said string
+		b.m.env = left{b, &said}
+		b.m.Leave()
+		if b.m.HandedOver() {
+			t.Error("it has handed over at once")
+		}
+		b.m.dissolve("a majority of the view has died")
+		if !b.m.HandedOver() || b.m.Lost() != lost {
+			t.Errorf("handed over: %v, lost %d, want %d", b.m.HandedOver(), b.m.Lost(), lost)
+		}
+		if b.m.Part(); !b.m.Left() || strings.Contains(said, "is lost") != entry {
+			t.Errorf("left: %v, %q", b.m.Left(), said)
+		}
+	}
+}

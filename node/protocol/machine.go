@@ -219,7 +219,7 @@ type Machine struct {
 	leaving     bool // Leave has been called,
 	parting     bool // and Part
 	left        bool
-	lostHere    int // entries that were held here only, when this node was expelled as it was leaving
+	lostHere    int // entries that were held here only, when this node was expelled, or gave up its cluster, as it was leaving
 	forgotten   map[string]bool
 	clash       clash
 
