@@ -172,7 +172,7 @@ func putFields(body []byte, given givenFields) (stored []byte, created int, err 
 	return b, created, nil
 }
 
-// dropFields returns the stored form of a hash without some fields, and how many of these were there; nil: none is left, or none was there.
+// dropFields returns the stored form of a hash without some fields, and how many of these were there; nil: none is left.
 func dropFields(body []byte, names [][]byte) (stored []byte, dropped int, err error) {
 	gone := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -187,7 +187,7 @@ func dropFields(body []byte, names [][]byte) (stored []byte, dropped int, err er
 			dropped++
 		}
 	}
-	if dropped == 0 || dropped == all {
+	if dropped == all {
 		return nil, dropped, nil
 	}
 	b := newHash(len(body), all-dropped)

@@ -44,8 +44,11 @@ func (c *client) changeHash(key []byte, update func(body []byte) (stored []byte,
 		switch {
 		case err != nil || same:
 			return err
-		case stored == nil:
+		case stored == nil && found:
 			_, err = c.unset(key, e.Version)
+			return err
+		case stored == nil:
+			_, err = c.removeAsSeen(key, e, found)
 			return err
 		case len(stored) > c.srv.cfg.MaxValueBytes:
 			return &DetailError{ErrTooLarge, fmt.Sprintf("hash of %d bytes, at most %d", len(stored), c.srv.cfg.MaxValueBytes)}
@@ -139,12 +142,13 @@ func cmdHincrBy(c *client, args [][]byte) {
 	}
 }
 
-// cmdHdel takes out fields. A hash whose last field goes is gone.
+// cmdHdel takes out fields. A hash whose last field goes is gone. What it does not find is to be nowhere, too: it may have been taken out by a write
+// that was not confirmed, such as this command when it was sent before. So it writes in any case.
 func cmdHdel(c *client, args [][]byte) {
 	dropped := 0
 	err := c.changeHash(args[1], func(body []byte) (stored []byte, same bool, err error) {
 		stored, dropped, err = dropFields(body, args[2:])
-		return stored, dropped == 0, err
+		return stored, false, err
 	})
 	if err != nil {
 		c.fail(err)

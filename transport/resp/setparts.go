@@ -305,9 +305,10 @@ func (t *tree) dropFromPart(key string, given []member) (dropped int, emptied bo
 			return err
 		}
 		rest := exclude(all, given)
-		switch dropped = len(all) - len(rest); {
-		case dropped == 0:
-			return nil
+		dropped = len(all) - len(rest)
+		switch {
+		case body == nil:
+			return t.s.removeAbsent(t.ctx, key, Ticket{})
 		case len(rest) == 0:
 			emptied = true
 			return t.remove(key, e.Version)

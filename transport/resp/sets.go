@@ -160,7 +160,7 @@ func cmdSrem(c *client, args [][]byte) {
 	c.writeInt(int64(dropped))
 }
 
-// dropMembers takes members out of a set and returns how many were there.
+// dropMembers takes members out of a set and returns how many were there. Those that are not found are to be nowhere, too: see cmdHdel.
 func (c *client) dropMembers(key []byte, names [][]byte) (dropped int, err error) {
 	given := make([]member, len(names))
 	for i, name := range names {
@@ -170,7 +170,8 @@ func (c *client) dropMembers(key []byte, names [][]byte) (dropped int, err error
 	err = c.change(key, func(e Entry, found bool) error {
 		dropped, up = 0, nil
 		if !found {
-			return nil
+			_, err := c.removeAsSeen(key, e, found)
+			return err
 		}
 		k, body := unwrap(e.Value)
 		switch k {
@@ -186,10 +187,7 @@ func (c *client) dropMembers(key []byte, names [][]byte) (dropped int, err error
 			return err
 		}
 		rest := exclude(all, given)
-		switch dropped = len(all) - len(rest); {
-		case dropped == 0:
-			return nil
-		case len(rest) == 0:
+		if dropped = len(all) - len(rest); len(rest) == 0 {
 			_, err := c.remove(key, e.Version)
 			return err
 		}

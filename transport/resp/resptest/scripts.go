@@ -747,8 +747,8 @@ hset h a 1
 multi
 hget h a
 exec
-watch h
 hdel h none
+watch h
 hsetnx h a 2
 multi
 hget h a
