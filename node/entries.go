@@ -239,8 +239,10 @@ func (n *Node) readResult(r protocol.Result, err error) (*store.Entry, Ticket, e
 		return nil, Ticket{}, fmt.Errorf("get: %w", ErrClosed)
 	case err != nil:
 		return nil, Ticket{}, fmt.Errorf("get: %w: %w", ErrUnsure, err)
-	case r.Status == pb.Status_OK:
+	case r.Status == pb.Status_OK && r.Ticket == 0:
 		return r.Entry, Ticket{}, nil
+	case r.Status == pb.Status_OK:
+		return r.Entry, Ticket{r.Ticket, r.Chain}, nil
 	case r.Status == pb.Status_ABSENT:
 		return nil, Ticket{r.Ticket, r.Chain}, nil
 	}

@@ -72,3 +72,29 @@ func TestDeleteAbsent(t *testing.T) {
 		t.Errorf("without a ticket: %v", err)
 	}
 }
+
+// The ticket of a hit makes a Set void if what it puts in the place of the entry was cut meanwhile, though the entry has none of the tags.
+func TestTheTicketOfAHit(t *testing.T) {
+	ns := cluster(t, 3, node.Config{}).Nodes()
+	ctx := ctxT(t)
+	for i, n := range ns {
+		if err := n.Set(ctx, "k", []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+		e, found, ticket, err := n.LookupAtOwner(ctx, "k")
+		if err != nil || !found || ticket == (node.Ticket{}) {
+			t.Fatalf("node %d: found %v, ticket %v, %v", i, found, ticket, err)
+		}
+		want := error(nil)
+		if i > 0 {
+			if err := ns[0].InvalidateTags(ctx, "user"); err != nil {
+				t.Fatal(err)
+			}
+			want = node.ErrStaleFill
+		}
+		err = n.Set(ctx, "k", []byte("of the user"), node.IfVersion(e.Version), node.WithTicket(ticket), node.WithTags("user"))
+		if !errors.Is(err, want) {
+			t.Errorf("node %d: %v, want %v", i, err, want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ type Result struct {
 	Entry   *store.Entry // a Get that found
 	Version uint64       // a write: the version it gave
 	Existed bool         // a write: whether the key was there before
-	Ticket  uint64       // a Get that missed, if asked for
+	Ticket  uint64       // a Get, if asked for; 0: a copy has answered
 	Chain   uint64       // what Ticket is of: see pb.Write.TicketChain
 	Keys    []string     // a Scan
 	Counts  []uint32     // a Scan: how many of the keys are of each partition that was looked at, of those asked for the first ones
@@ -305,7 +305,7 @@ func (m *Machine) onGetReply(p *peer, msg *pb.Message, b *pb.GetReply) {
 		}
 		e := entryFrom(b.Entry, o.asked)
 		m.keep(o, p, msg, b, e)
-		m.end(o, Result{Status: pb.Status_OK, Entry: e})
+		m.end(o, Result{Status: pb.Status_OK, Entry: e, Ticket: b.Ticket, Chain: m.lay.view.Chain})
 	case pb.Status_ABSENT:
 		m.end(o, Result{Status: pb.Status_ABSENT, Ticket: b.Ticket, Chain: m.lay.view.Chain})
 	default:
@@ -363,7 +363,7 @@ func (m *Machine) serveLocal(o *op) {
 			switch {
 			case m.listed(id) != o:
 			case r.Status == pb.Status_OK:
-				m.end(o, Result{Status: pb.Status_OK, Entry: e})
+				m.end(o, Result{Status: pb.Status_OK, Entry: e, Ticket: r.Ticket, Chain: m.lay.view.Chain})
 			case r.Status == pb.Status_ABSENT:
 				m.end(o, Result{Status: pb.Status_ABSENT, Ticket: r.Ticket, Chain: m.lay.view.Chain})
 			default:

@@ -38,6 +38,9 @@ func (m *Machine) readNow(from *peer, p int, b *pb.Get) (*pb.GetReply, *store.En
 	if from != nil && m.crowded(from) {
 		return &pb.GetReply{Status: pb.Status_FULL}, nil // it asks again
 	}
+	if b.Fill {
+		r.Ticket = m.ticket()
+	}
 	if from != nil {
 		r.Entry = m.entryTo(e)
 		r.Keep = b.Keep && m.mayKeep(from, &m.parts[p], p, b.Key, e.Expires)

@@ -82,7 +82,8 @@ const PrefetchMost = 32
 // find, for a while, what whoever judges the conditions of writes has lost for want of room.
 type FillBackend interface {
 	Backend
-	// LookupOrTicket is Lookup as the conditions of writes are judged. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket.
+	// LookupOrTicket is Lookup as the conditions of writes are judged. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket; of one that is
+	// there it may be zero.
 	// The Set is also ErrCondition if that cannot be told any more.
 	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket Ticket, err error)
 	// RemoveAbsent makes sure that no Lookup finds a key any more that LookupOrTicket called absent. Like a Set with the ticket it is

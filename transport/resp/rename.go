@@ -12,8 +12,8 @@ import (
 // RENAME is two writes: the value, what remains of its TTL, and its tags go to the new key, and then the old key is removed if it is still what was
 // read. So an onlooker may see both, and after an error between the two both may be there.
 //
-// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was, unless somebody has
-// changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
+// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was (and is absent if that had tags),
+// unless somebody has changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
 // written here, they came after the RENAME: it is left as it is, and only the old key is removed.
 //
 // ErrUnconfirmed of either write ends it, and nothing is taken back: the write may have taken effect, and if it was the removal, the new key has
@@ -139,8 +139,8 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 	return err
 }
 
-// place writes e under the new key, if that is still as it was seen before e was read. If it was absent, its ticket tells whether everything was
-// cleared since, e too.
+// place writes e under the new key, if that is still as it was seen before e was read. Its ticket tells whether everything was cleared since, or what
+// has one of the tags of e: e too, then.
 func (r *renaming) place(at lookup, e Entry) error {
 	a := unchangedSince(at.entry, at.found)
 	a.TTL, a.NoTTL, a.Ticket, a.Tags = e.TTL, e.TTL == 0, at.ticket, e.Tags
@@ -158,9 +158,10 @@ func (r *renaming) place(at lookup, e Entry) error {
 	return err
 }
 
-// takeBack gives the new key what it held before. ErrCondition: it was changed since.
+// takeBack gives the new key what it held before. ErrCondition: it was changed since. What had tags may have been ended by one of them meanwhile, which
+// nothing would tell any more: it does not come back, and the key is absent.
 func (r *renaming) takeBack() error {
-	if !r.replaced.found {
+	if !r.replaced.found || len(r.replaced.entry.Tags) > 0 {
 		_, err := r.c.unset(r.to, r.version)
 		return err
 	}

@@ -70,12 +70,14 @@ func (b *respBackend) LookupOrTicket(ctx context.Context, key string) (resp.Entr
 	case err != nil:
 		return resp.Entry{}, false, resp.Ticket{}, respError(err)
 	case found:
-		return respEntry(e), true, resp.Ticket{}, nil
+		return respEntry(e), true, respTicket(ticket), nil
 	case ticket == node.Ticket{}:
 		return resp.Entry{}, false, resp.Ticket{}, resp.ErrUnsure
 	}
-	return resp.Entry{}, false, resp.Ticket{ticket.Clock, ticket.Chain}, nil
+	return resp.Entry{}, false, respTicket(ticket), nil
 }
+
+func respTicket(t node.Ticket) resp.Ticket { return resp.Ticket{t.Clock, t.Chain} }
 
 // RemoveAbsent implements resp.FillBackend. It is never final: nobody has seen that there was something to delete.
 func (b *respBackend) RemoveAbsent(ctx context.Context, key string, ticket resp.Ticket) error {
