@@ -34,7 +34,7 @@
 //     when the key was set, deleted or cleared since, though it be absent again, or was absent when it was deleted; and sometimes
 //     when nothing happened, such as after a change of owners. So what was read from a database because of a miss may be stored with
 //     WATCH, GET, (the database), MULTI, SET, EXEC: a null says that it may be out of date.
-//   - HDEL and SREM write also what they find taken out already, so that their answer is confirmed; to WATCH that is a change of the key.
+//   - SADD, SREM and HDEL write also what they find done already, so that their answer is confirmed; to WATCH that is a change of the key.
 //   - MGET, MSET, EXISTS and DEL of several keys are not one step for an onlooker: the keys are worked on at the same time. An
 //     error of one key does not keep the others from being done. Reads next to each other in one pipeline are made at once too.
 //   - INCR, HSET, SADD, GETSET and their like read the entry and write it back if it is unchanged, and try again if not.

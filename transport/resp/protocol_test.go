@@ -424,7 +424,7 @@ func FuzzSet(f *testing.F) {
 		}
 		half := given[len(given)/2:]
 		rest := exclude(given, half)
-		with, added, _ := include(rest, half)
+		with, added := include(rest, half)
 		if added != len(half) || len(with) != len(given) || !slices.IsSortedFunc(with, byName) {
 			t.Fatalf("%d without %d are %d, and with them again %d, %d of them new", len(given), len(half), len(rest), len(with), added)
 		}

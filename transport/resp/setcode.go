@@ -176,12 +176,11 @@ func sizeOf(all []member) int {
 
 func byName(a, b member) int { return bytes.Compare(a.name, b.name) }
 
-// include returns all with the members of given, both in order, and how many of these are new. same: nothing has changed.
+// include returns all with the members of given, both in order, and how many of these are new.
 //
 // given says of each member whether there is a key of its name now. A member that is there already and was seen to be a key is taken
 // for one no longer if that key is absent: whoever adds it may be about to set the key, and until then it must not be dropped.
-func include(all, given []member) (with []member, added int, same bool) {
-	same = true
+func include(all, given []member) (with []member, added int) {
 	with = make([]member, 0, len(all)+len(given))
 	for len(all) > 0 || len(given) > 0 {
 		order := 0
@@ -201,12 +200,11 @@ func include(all, given []member) (with []member, added int, same bool) {
 			added++
 		default:
 			m, g := all[0], given[0]
-			same = same && !m.gone && (!m.named || g.named)
 			with = append(with, member{name: m.name, named: g.named})
 			all, given = all[1:], given[1:]
 		}
 	}
-	return with, added, same && added == 0
+	return with, added
 }
 
 // exclude returns all without the members of given, both in order.

@@ -239,11 +239,8 @@ func (t *tree) addToPart(key string, given []member) (added int, grown []string,
 		if err != nil {
 			return err
 		}
-		with, n, same := include(all, given)
-		if added, grown = n, nil; same {
-			return nil
-		}
-		if n > 0 {
+		with, n := include(all, given)
+		if added, grown = n, nil; n > 0 {
 			grown = []string{key}
 		}
 		stored, err := t.pack(with)

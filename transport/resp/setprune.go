@@ -13,9 +13,8 @@ import (
 // looked at when members are added: for each one with a chance of 1 in pruneChance, and then for the whole entry that took it. So
 // each member is looked at about once in so many additions to its entry, and about as many dead ones may be in it.
 //
-// No live member is lost that was added after its key had been set, although adding a member that is there already writes nothing.
-// First the members whose keys are absent are marked, and that write is confirmed. Whoever reads the entry later, and adds one of
-// them, takes the mark away, and the entry is another. Whoever has read it earlier had set the key before that; so after the
+// No live member is lost that was added after its key had been set. First the members whose keys are absent are marked, and that write is confirmed. Whoever
+// adds one of them later writes the entry, which is another then. Whoever has added it earlier had set the key before that; so after the
 // confirmation the key is looked for once more, and only then is the member dropped, if the entry is still the one that was written.
 //
 // Nor is one lost that is served still: the key may be absent only because its owner had no room for it. So what was found absent the

@@ -84,7 +84,8 @@ func cmdSadd(c *client, args [][]byte) {
 	c.pruneSome(string(args[1]), grown)
 }
 
-// addMembers adds members to a set, and returns how many are new, and the keys of the entries that took these.
+// addMembers adds members to a set, and returns how many are new, and the keys of the entries that took these. It writes also those that are
+// there: what added them may not have been confirmed, and would be lost with the owner. See cmdHdel.
 func (c *client) addMembers(key []byte, given []member) (added int, grown []string, err error) {
 	t := c.srv.tree(c.context(), string(key))
 	var last partsID
@@ -135,10 +136,7 @@ func (c *client) addToSet(t *tree, key []byte, given []member, e Entry, found bo
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	with, added, same := include(all, given)
-	if same {
-		return 0, nil, nil, nil
-	}
+	with, added := include(all, given)
 	stored, err := t.pack(with)
 	if err != nil {
 		return 0, nil, nil, err
