@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type client struct {
 	batch  [][][]byte // its commands
 	out    []byte     // replies not yet sent
 	sendBy time.Time  // the write deadline of Conn
+	longer sync.Mutex // of sendBy, between who sends meanwhile and who receives early; the client's own goroutine waits for both
 	early  early      // what was received while replies had to wait
 	over   error      // why the present reply cannot be given: errOver or errCrowded
 	dead   bool       // sending failed
@@ -317,6 +319,8 @@ func (c *client) send() (sent int, err error) {
 
 // sendWithin sets the write deadline, for now and what is sent in the next half of WriteTimeout.
 func (c *client) sendWithin(now time.Time) error {
+	c.longer.Lock()
+	defer c.longer.Unlock()
 	c.sendBy = now.Add(c.srv.cfg.WriteTimeout + c.srv.cfg.WriteTimeout/2)
 	return c.SetWriteDeadline(c.sendBy)
 }

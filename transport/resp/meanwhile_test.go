@@ -3,8 +3,11 @@ package resp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -193,4 +196,59 @@ func TestEachDeletionIsBegun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sendingConn is the connection of a client that sends without end. Nobody waits for anybody on it, as the kernel's locks would have it.
+type sendingConn struct {
+	net.Conn
+	ended chan struct{} // ends what it sends
+	taken chan struct{} // ends Write
+	given *atomic.Int64 // how often Write was given time
+}
+
+func (c sendingConn) Read(b []byte) (int, error) {
+	select {
+	case <-c.ended:
+		return 0, errors.New("ended")
+	default:
+		return len(b), nil
+	}
+}
+
+func (c sendingConn) Write(b []byte) (int, error) {
+	<-c.taken
+	return len(b), nil
+}
+
+func (c sendingConn) SetWriteDeadline(time.Time) error {
+	if c.given.Add(1) == 3 { // by who writes, and twice by who receives
+		close(c.taken)
+	}
+	return nil
+}
+
+func (c sendingConn) SetReadDeadline(at time.Time) error {
+	if !at.IsZero() {
+		close(c.ended)
+	}
+	return nil
+}
+
+// While replies are sent by themselves, a client that is slow to take them is received from, and given more time for what it sends.
+func TestMoreTimeWhileRepliesAreSentByThemselves(t *testing.T) {
+	s := start(t, Config{})
+	conn := sendingConn{ended: make(chan struct{}), taken: make(chan struct{}), given: new(atomic.Int64)}
+	c := newClient(s, conn)
+	c.out = []byte("+OK\r\n")
+	c.before = len(c.out)
+	c.sendMeanwhile()
+	time.Sleep(100 * promptly) // to look whether they are being sent would be to wait for who sends
+	c.endMeanwhile()
+	if len(c.out) != 0 || c.early.size < 2*earlyStep {
+		t.Errorf("%d bytes are left to send, %d are received", len(c.out), c.early.size)
+	}
+	if left := time.Until(c.sendBy); left < s.cfg.WriteTimeout {
+		t.Errorf("it is given %v", left)
+	}
+	s.buffered.Add(-int64(c.held))
 }
