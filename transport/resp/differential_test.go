@@ -11,6 +11,13 @@ func TestSameAsRedis(t *testing.T) {
 	resptest.CompareScripts(t, resptest.Redis(t), start(t, Config{}).Addr())
 }
 
+func TestBytesSameAsRedis(t *testing.T) {
+	redis := resptest.Redis(t)
+	for _, backend := range []FastBackend{fillFake{fastFake{newFake()}}, laterFake{FastBackend: neverFast{newFake()}}} { // at once, and begun by a loop
+		resptest.CompareBytes(t, redis, start(t, Config{Backend: backend}).Addr())
+	}
+}
+
 // TestRandomSameAsRedis sends the same random commands to Redis and to us. With half of the seeds all sets but the smallest are kept in
 // parts.
 func TestRandomSameAsRedis(t *testing.T) {

@@ -605,6 +605,277 @@ multi
 get g
 exec
 `,
+		"options and errors of what clients of sessions send": `
+set s v ex 100
+set s v EX 100 get
+set s v get ex 100
+set n v nx get
+set n v2 nx get
+set n v2 xx get
+set n v3 nx xx
+set n v3 keepttl ex 10
+set n v3 ex 10 keepttl
+set n v ex 10 px 10
+set n v ex 10 ex 20
+set n v persist
+set n v ex
+set n v ex abc
+set n v ex 0
+set n v px -1
+set n v exat 0
+set n v exat -5
+set n v ex 9223372036854775807
+set n v px 9223372036854775807
+set n v ex 9223372036854775
+set n v ex 9223372036854776
+set n v EXAT 99999999999999999
+set n v ifeq x
+set n
+setex n 10
+setex n 0 v
+setex n -1 v
+setex n 1.5 v
+setex n 9223372036854775807 v
+psetex n 0 v
+psetex n 9223372036854775807 v
+setnx n v
+setnx nn v
+getex nn
+getex nn ex 10 px 10
+getex nn ex 0
+getex nn ex abc
+getex nn persist ex 10
+getex nn ex 10 persist
+getex nn exat 1
+getex nn
+getex none ex 0
+getex none ex abc
+getex none ex 10
+getex none foo
+getex
+getdel none
+getdel n x
+getset n x
+sadd st a b c
+getdel st
+getex st ex 10
+getset st x
+set st v get
+get st
+type s
+expire s 100 nx
+expire s 100 xx
+expire s 200 gt
+ttl s
+expire s 100 gt
+expire s 100 lt
+expire s 100 nx xx
+expire s 100 gt lt
+expire s 100 foo
+expire s abc
+expire s 9223372036854775807
+expire s -9223372036854775808
+expire s 100 xx gt
+set s v
+expire s 10 gt
+expire s 10 lt
+ttl s
+expire s 10 NX NX
+expire none 10
+expire none abc
+expire none 9223372036854775807
+expire none 10 foo
+expireat s abc
+pexpire s 9223372036854775807
+pexpireat s 9223372036854775807
+set s v
+expireat s 9223372036854775807
+EXPIREAT s 9223372036854776
+ttl none
+pttl none
+expiretime none
+persist none
+persist s
+persist s
+hset h a 1 b 2 c 3
+hset h b 5 d 4
+hgetall h
+hmset h a 9 e 1
+hgetall h
+hdel h a
+hset h a 1
+hgetall h
+hset h x 1 x 2
+hgetall h
+hset h a
+hmset h a
+hset h
+hkeys h
+hvals h
+hget h
+hget s a
+hset s a b
+hincrby h a 1
+hincrby h zz abc
+hincrby h a 9223372036854775807
+hset h str abc
+hincrby h str 1
+hsetnx h a 1
+hsetnx h new 1
+hdel h none
+hmget h a none b
+hmget none a b
+hstrlen h a
+hexists h a
+hlen h
+hscan h 0 match a* count 100
+hscan h 0 novalues
+hscan h 0 count 0
+hscan h 0 count abc
+hscan h abc
+sadd st a
+sadd st z z z
+srem st none
+srem st a z
+scard st
+scard none
+smismember st a b none
+smismember none a
+sismember st b
+sismember s b
+smembers none
+smembers s
+srem s a
+sadd s a
+smembers st x
+sscan st 0 match b
+sscan st abc
+sscan none abc
+sscan none 0 foo
+scan 0 match n?n count 100
+scan 0 count 100 type hash
+scan 0 count 100 type list
+scan 0 count 100 type nosuch
+scan 0 match
+scan 0 count
+scan 0 foo bar
+scan abc
+scan 0 count -1
+scan 18446744073709551616
+scan 0 match x match none count 1000
+keys none*
+type h
+type none
+exists s s none
+del
+del none
+unlink none none
+touch s
+rename none x
+rename s s
+renamenx s s
+dbsize x
+incr s
+incrby s abc
+decrby s 1
+set s 5
+incrby s 9223372036854775807
+decrby s -9223372036854775808
+set s " 5"
+incr s
+set s 05
+incr s
+set s ""
+incr s
+set s -0
+incr s
+strlen s
+strlen h
+mget s h none
+mset a
+mset a 1 b
+mset a 1 b 2 a 3
+get a
+evalsha abc 0
+evalsha ffffffffffffffffffffffffffffffffffffffff 0
+evalsha ffffffffffffffffffffffffffffffffffffffff x
+evalsha ffffffffffffffffffffffffffffffffffffffff -1
+evalsha ffffffffffffffffffffffffffffffffffffffff 2 a
+script exists abc ffffffffffffffffffffffffffffffffffffffff
+script load
+script flush foo
+script
+eval "if redis.call(\"get\",KEYS[1]) == ARGV[1] then return redis.call(\"del\",KEYS[1]) else return 0 end" 1 a 3
+eval "if redis.call(\"get\",KEYS[1]) == ARGV[1] then return redis.call(\"del\",KEYS[1]) else return 0 end" 1 h 3
+eval "if redis.call(\"get\",KEYS[1]) == ARGV[1] then return redis.call(\"del\",KEYS[1]) else return 0 end" 1 a
+ping a b
+echo
+echo a b
+hello x
+hello 4
+hello 1
+hello 3 foo
+hello 3 auth
+hello 3 setname
+hello 3 setname "a b"
+auth
+auth a
+auth a b
+auth default x
+auth a b c
+select
+select x
+select 0
+multi
+multi
+get s
+foo
+exec
+multi
+set
+exec
+multi
+watch a
+set a 1
+exec
+multi
+incr h
+get a
+exec
+exec
+discard
+multi
+discard
+watch
+unwatch
+multi
+exec
+multi
+hgetall h
+scard st
+get none
+exec
+client getname
+client setname "a b"
+client setname abc
+client getname
+client setname ""
+client getname
+client foo
+client
+client id x
+client no-evict on
+client no-evict foo
+client reply foo
+command count x
+config get
+config get nosuch
+config get save
+config set maxmemory
+config
+readonly x
+time x
+`,
 		"scan": `
 scan
 scan abc
