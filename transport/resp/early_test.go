@@ -94,6 +94,45 @@ func TestPipelineWhileOthersTakeTheRoom(t *testing.T) {
 	}
 }
 
+// A client that goes on to send is given more time to take its replies; one after the other, that is longer than it would have had in all.
+func TestWhoSendsSlowlyIsGivenMoreTime(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		t.Run(fmt.Sprint("goroutines ", noLoops), func(t *testing.T) {
+			t.Parallel()
+			const patience, steps, value = time.Second, 8, 100_000
+			s := start(t, Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: noLoops, WriteTimeout: patience})
+			w := dial(t, s.Addr())
+			w.do("set", "k", strings.Repeat("v", value))
+			w.send(strings.Repeat(cmd("get", "k"), 20)) // more than the sockets hold
+			for range steps {
+				time.Sleep(patience / 4)
+				w.send(strings.Repeat(cmd("strlen", "k"), earlyStep/len(cmd("strlen", "k"))+1))
+			}
+			one := fmt.Sprintf("$%d\r\n%s\r\n", value, strings.Repeat("v", value))
+			other := fmt.Sprintf(":%d\r\n", value)
+			takePairs(t, w, strings.Repeat(one, 20)+strings.Repeat(other, steps*(earlyStep/len(cmd("strlen", "k"))+1)))
+		})
+	}
+}
+
+// While all clients are over the limit, who does not take its replies is cut off soon, whatever it has a goroutine for.
+func TestPatienceIsShortWhileThereIsNoRoom(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		const limit = 8 << 20
+		var log lines
+		s := start(t, Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: noLoops, WriteTimeout: time.Hour, maxBuffered: limit, Logger: log.logger()})
+		w := dial(t, s.Addr())
+		dial(t, s.Addr()).do("set", "k", strings.Repeat("v", 100_000))
+		w.do("ping")
+		s.buffered.Add(2 * limit)
+		w.send(strings.Repeat(cmd("get", "k"), 20))
+		eventually(t, "it is cut off", func() bool { return clientsOf(s) == 1 })
+		if !strings.Contains(log.text(), "does not take its replies") {
+			t.Errorf("it is cut off for another reason: %s", log.text())
+		}
+	}
+}
+
 // Who never takes a reply is cut off, and takes no more than it may until then. Its source is logged once.
 func TestWhoTakesNoReplyIsCutOff(t *testing.T) {
 	for _, noLoops := range []bool{false, true} {
