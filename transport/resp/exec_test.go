@@ -230,3 +230,23 @@ func TestConditionsOnAWatchedKey(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A key that was absent at its WATCH and is set by another while EXEC runs is not written over, also where the backend gives no tickets.
+func TestWatchedAbsentKeyIsSetDuringExec(t *testing.T) {
+	f := newFake()
+	w := dial(t, start(t, Config{Backend: f}).Addr())
+	w.send(cmd("watch", "k") + cmd("multi") + cmd("set", "k", "mine"))
+	for range 3 {
+		w.reply()
+	}
+	f.write = func(context.Context, string) error {
+		f.write = nil
+		return f.Set(t.Context(), "k", []byte("theirs"), SetArgs{})
+	}
+	if got := w.do("exec"); got != "*-1\r\n" {
+		t.Errorf("exec: %q", got)
+	}
+	if got := w.do("get", "k"); got != "$6\r\ntheirs\r\n" {
+		t.Errorf("the key holds %q", got)
+	}
+}
