@@ -128,6 +128,10 @@ func TestUnackedBytesAreBounded(t *testing.T) {
 		t.Fatalf("told %v; %d bytes are left", told, b.m.unacked)
 	}
 	b.set(key, "5 by.", told)
+	b.set(key, "6 byte", told) // one more than there is room for
+	if told[pb.Status_FULL] != 3 {
+		t.Fatalf("told %v", told)
+	}
 	b.set(key, "5 by.", told)
 	if b.copies(true); told[pb.Status_OK] != 4 || b.m.unacked != 0 {
 		t.Errorf("told %v; %d bytes are left", told, b.m.unacked)

@@ -1,0 +1,144 @@
+package protocol
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/huddle-cache/huddle/node/store"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
+
+// written makes a write at a node that is alone in its view, where it ends at once.
+func (b *bench) written(w *pb.Write) (r Result) {
+	b.t.Helper()
+	r.Status = -1
+	b.m.Write(w, b.now+sec, 0, func(x Result) { r = x })
+	if r.Status == -1 {
+		b.t.Fatal("the write has not ended")
+	}
+	return r
+}
+
+// A value is as old as it was when it is touched for the second time, and as the ticket of its fill says when it is touched: or else a cut
+// that its owner has not had yet would spare it.
+func TestATouchKeepsTheAge(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 1)
+	b.pass(100 * ms)
+	first := b.written(&pb.Write{Key: "set", Value: []byte("v")})
+	for range 2 {
+		if r := b.written(&pb.Write{Key: "set", Touch: true}); r.Status != pb.Status_OK {
+			t.Fatal(r.Status)
+		}
+	}
+	if e := b.m.store.Get(partOf31("set"), "set"); e.Age() != first.Version || e.Version <= first.Version {
+		t.Errorf("set at %d, touched at %d: age %d", first.Version, e.Version, e.Age())
+	}
+	ticket := b.m.ticket()
+	b.written(&pb.Write{Key: "other", Value: []byte("v")})
+	if r := b.written(&pb.Write{Key: "fill", Value: []byte("v"), Ticket: ticket, TicketChain: 9}); r.Status != pb.Status_OK {
+		t.Fatal(r.Status)
+	}
+	b.written(&pb.Write{Key: "fill", Touch: true})
+	if e := b.m.store.Get(partOf31("fill"), "fill"); e.Age() != ticket {
+		t.Errorf("filled under ticket %d, touched at %d: age %d", ticket, e.Version, e.Age())
+	}
+}
+
+// To keep the TTL of a key that is not there is not to take that of its tombstone.
+func TestTheTTLOfATombstoneIsNotKept(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 1)
+	b.pass(100 * ms)
+	b.written(&pb.Write{Key: "k", Value: []byte("v")})
+	b.written(&pb.Write{Key: "k", Kind: pb.Kind_TOMBSTONE})
+	b.written(&pb.Write{Key: "k", Value: []byte("v"), KeepTtl: true, Ttl: 5 * sec})
+	if e := b.m.store.Get(partOf31("k"), "k"); e == nil || e.Expires != b.now+5*sec {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Who touches or saves what was revoked hears that, and not that it is absent or another.
+func TestARevokedKeyIsTold(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 1)
+	b.pass(100 * ms)
+	b.written(&pb.Write{Key: "k", Kind: pb.Kind_REVOKED})
+	for _, w := range []*pb.Write{{Touch: true}, {Touch: true, IfVersion: 5}, {IfPresent: true}, {IfVersion: 5}, {}} {
+		w.Key = "k"
+		if r := b.written(w); r.Status != pb.Status_GONE {
+			t.Errorf("%v: %v", w, r.Status)
+		}
+	}
+}
+
+// A tombstone for which there is no room stands in the floor alone: a ticket from before it is refused all the same.
+func TestAFillAfterADeletionWithoutRoom(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 1)
+	b.pass(100 * ms)
+	const key = "a deletion"
+	p := partOf31(key)
+	other := (p + 1) % benchRing.Partitions
+	for i := 0; b.m.store.Floor(other) == 0; i++ { // revocations as long as the tombstone, which do not make room for it
+		e := store.NewEntry(fmt.Sprintf("%0*d", len(key), i))
+		e.Version, e.Kind, e.Expires = uint64(i+1), store.Revoked, b.now+3600*sec
+		b.m.store.Put(other, e)
+	}
+	ticket := b.m.ticket()
+	if r := b.written(&pb.Write{Key: key, Kind: pb.Kind_TOMBSTONE}); r.Status != pb.Status_OK {
+		t.Fatal(r.Status)
+	}
+	if b.m.store.Version(p, key) != 0 || b.m.store.Floor(p) <= ticket {
+		t.Fatalf("the tombstone has found room; floor %d, ticket %d", b.m.store.Floor(p), ticket)
+	}
+	if r := b.written(&pb.Write{Key: key, Value: []byte("old"), Ticket: ticket, TicketChain: 9}); r.Status != pb.Status_STALE_FILL {
+		t.Errorf("the fill: %v", r.Status)
+	}
+}
+
+// What is written is noted only while it may come from a source: a partition that is complete would note all there ever was.
+func TestNoNoteOfAWriteInACompletePartition(t *testing.T) {
+	b, key, _ := crowdedBench(t)
+	told := map[pb.Status]int{}
+	b.set(key, "v", told)
+	b.copies(true)
+	pt := &b.m.parts[partOf31(key)]
+	if told[pb.Status_OK] != 1 || !pt.complete.Load() {
+		t.Fatalf("told %v", told)
+	}
+	if len(pt.written) != 0 {
+		t.Errorf("noted %v", pt.written)
+	}
+}
+
+// Who keeps a near copy serves it until it learns that its session has ended, and does not by the end alone: a write waits until a message has come
+// on the next session, or for the lease.
+func TestAWriteWaitsForWhoseSessionHasEnded(t *testing.T) {
+	for _, end := range []string{"a message", "the lease"} {
+		b, key, _ := crowdedBench(t)
+		told := map[pb.Status]int{}
+		b.set(key, "old", told)
+		b.copies(true)
+		b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+		b.from(3, b.stamp(601, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+		if len(b.m.parts[partOf31(key)].holders[key]) != 1 {
+			t.Fatal("c is no holder")
+		}
+		b.m.Down(3, 3)
+		b.set(key, "while there is none", told)
+		b.m.Up(benchMembers[2], 33)
+		b.set(key, "while nothing has come on the next", told)
+		if b.copies(true); told[pb.Status_OK] != 1 {
+			t.Fatalf("told %v: c may serve what was there before", told)
+		}
+		if end == "a message" {
+			b.m.Receive(3, 33, b.stamp(0, &pb.Message{}))
+		} else {
+			b.pass(sec+sec/driftShare+40*ms, 2)
+		}
+		if told[pb.Status_OK] != 3 {
+			t.Errorf("%s: told %v", end, told)
+		}
+	}
+}
