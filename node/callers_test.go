@@ -203,6 +203,45 @@ func TestHowLongADeletionGoesOn(t *testing.T) {
 	}
 }
 
+// A deletion that was begun goes on after its time, too.
+func TestABegunDeletionGoesOn(t *testing.T) {
+	n := start(t, Config{Join: []string{"127.0.0.1:1"}}) // in no cluster
+	ended := make(chan Outcome, 1)
+	n.Begin([]Op{{Kind: OpRemove, Key: "k", Timeout: 50 * time.Millisecond}}, func(_ int, o Outcome) { ended <- o })
+	if o := <-ended; !errors.Is(o.Err, ErrUnconfirmed) {
+		t.Errorf("it has ended with %v", o.Err)
+	}
+	_ = n.Close()
+	if s := n.Stats(); s.GivenUp != 1 {
+		t.Errorf("%d deletions were under way when the node was closed", s.GivenUp)
+	}
+}
+
+// What is begun at a node that is closed gives the room for its value back, as what is set there does.
+func TestNoRoomIsLeftTakenAtClose(t *testing.T) {
+	n := start(t, Config{})
+	_ = n.Close()
+	value := make([]byte, largeValue)
+	n.Begin([]Op{{Kind: OpSet, Key: "begun", Value: value}}, func(_ int, o Outcome) {
+		if !errors.Is(o.Err, ErrClosed) {
+			t.Errorf("begun: %v", o.Err)
+		}
+	})
+	if err := n.Set(t.Context(), "set", value); !errors.Is(err, ErrClosed) {
+		t.Errorf("Set: %v", err)
+	}
+	for i, err := range n.SetMany(t.Context(), []SetItem{{Key: "one", Value: value}, {Key: "two", Value: value}}) {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("SetMany %d: %v", i, err)
+		}
+	}
+	for i, of := range n.rooms {
+		if !of.TryAcquire(largeBytes) {
+			t.Errorf("room %d is still taken", i)
+		}
+	}
+}
+
 // Who is closed has handed nothing over.
 func TestLeaveAfterClose(t *testing.T) {
 	n := start(t, Config{})

@@ -311,6 +311,16 @@ func TestNoNearCopies(t *testing.T) {
 	if a.Remote+b.Remote != 100 {
 		t.Errorf("%d Gets of 100 went to the owner", a.Remote+b.Remote)
 	}
+	for _, n := range ns {
+		for i := range 50 {
+			if o := begun(t, n, []node.Op{{Key: fmt.Sprint("k", i)}})[0]; !o.Found || o.Err != nil {
+				t.Fatal(o)
+			}
+		}
+		if s := n.Stats(); s.Near != 0 {
+			t.Errorf("%d near copies of what was begun", s.Near)
+		}
+	}
 }
 
 // Each read is counted once: by what came of it.
