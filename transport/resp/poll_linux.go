@@ -13,77 +13,40 @@ import (
 	"github.com/huddle-cache/huddle/transport/internal/nonblock"
 )
 
-// poller tells which of many sockets have something new: epoll, edge-triggered. While none has, the goroutine waits in Go's own poller: no
-// thread is held. That one does not watch the epoll descriptor of the sockets but another, the gate, through which one piece of news of the
-// first comes, and only while the goroutine waits. Else every request that comes while the loop is at work would wake a thread of the
-// scheduler for nothing: it takes processor time from the clients, and the waking is paid for by whoever sends.
+// poller tells which of many sockets have something new: epoll, edge-triggered. While none has, the goroutine waits in Go's own
+// poller, which watches the epoll descriptor: no thread is held.
 type poller struct {
-	sockets *os.File // the epoll descriptor of the sockets
-	watched syscall.RawConn
-	gate    *os.File
-	waiting syscall.RawConn
-	bell    *os.File // an eventfd, watched like the sockets
-	closed  atomic.Bool
-	events  []unix.EpollEvent
+	file   *os.File
+	raw    syscall.RawConn
+	bell   *os.File // an eventfd, watched like the sockets
+	closed atomic.Bool
+	events []unix.EpollEvent
 }
 
 // pollHup is, among the news of a socket, that there will be no more to read.
 const pollHup = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
-func newPoller() (p *poller, err error) {
-	p = &poller{events: make([]unix.EpollEvent, 128)}
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
-	if p.sockets, p.watched, err = newEpoll(false); err != nil {
-		return nil, err
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if p.gate, p.waiting, err = newEpoll(true); err != nil {
-		return nil, err
+	if err = unix.SetNonblock(fd, true); err != nil { // or else os.File would not have it watched
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), events: make([]unix.EpollEvent, 128)}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		return nil, errors.Join(err, p.file.Close())
 	}
 	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // blocking, so that Go's poller leaves it alone; it is never full
 	if err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
+		return nil, errors.Join(os.NewSyscallError("eventfd", err), p.file.Close())
 	}
 	p.bell = os.NewFile(uintptr(bell), "eventfd")
 	if err = p.add(bell); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.bell.Close(), p.file.Close())
 	}
-	var failed error
-	err = p.each(func(gate, sockets int) bool {
-		failed = os.NewSyscallError("epoll_ctl", unix.EpollCtl(gate, unix.EPOLL_CTL_ADD, sockets, &unix.EpollEvent{}))
-		return true
-	})
-	return p, errors.Join(err, failed)
-}
-
-// newEpoll returns an epoll descriptor, which Go's poller watches or leaves alone.
-func newEpoll(watched bool) (*os.File, syscall.RawConn, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if err = unix.SetNonblock(fd, watched); err != nil { // what blocks os.File leaves alone
-		return nil, nil, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(fd))
-	}
-	file := os.NewFile(uintptr(fd), "epoll")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return nil, nil, errors.Join(err, file.Close())
-	}
-	return file, raw, nil
-}
-
-// each calls f with both epoll descriptors, which stay open meanwhile, until it returns true, and whenever something has come through the gate.
-func (p *poller) each(f func(gate, sockets int) (done bool)) error {
-	return p.waiting.Read(func(gate uintptr) (done bool) {
-		if p.watched.Control(func(sockets uintptr) { done = f(int(gate), int(sockets)) }) != nil {
-			return true // closed
-		}
-		return done
-	})
+	return p, nil
 }
 
 // wake makes run call idle.
@@ -94,35 +57,17 @@ func (p *poller) wake() {
 
 // run calls news for each socket that has some, and then idle, until close. While idle returns true it does not wait.
 func (p *poller) run(news func(fd int, what uint32), idle func() (busy bool)) {
-	wide := false
-	_ = p.each(func(gate, sockets int) (done bool) { // ends with an error when it is closed
-		open := func(yes bool) {
-			if wide == yes {
-				return
-			}
-			var what unix.EpollEvent
-			if wide = yes; yes {
-				what.Events = unix.EPOLLIN
-			}
-			_ = unix.EpollCtl(gate, unix.EPOLL_CTL_MOD, sockets, &what) // does not fail: it is there
-		}
+	_ = p.raw.Read(func(fd uintptr) bool { // ends with an error when the file is closed
 		for {
-			n, err := nonblock.EpollLook(sockets, p.events)
+			n, err := nonblock.EpollLook(int(fd), p.events)
 			if err != nil || p.closed.Load() {
 				return true
-			}
-			if n > 0 {
-				open(false)
 			}
 			for _, e := range p.events[:max(n, 0)] {
 				news(int(e.Fd), e.Events)
 			}
-			switch busy := idle(); {
-			case n > 0 || busy:
-			case wide:
+			if busy := idle(); n <= 0 && !busy {
 				return false
-			default:
-				open(true) // what came before does not pass, perhaps: the sockets are looked at once more
 			}
 		}
 	})
@@ -131,9 +76,8 @@ func (p *poller) run(news func(fd int, what uint32), idle func() (busy bool)) {
 // close makes run end, and add fail.
 func (p *poller) close() {
 	p.closed.Store(true)
-	for _, f := range []*os.File{p.gate, p.sockets, p.bell} { // the first waits for the end of run
-		_ = f.Close() // nothing is lost with them; of one that was not opened it fails
-	}
+	_ = p.file.Close() // nothing is lost with them
+	_ = p.bell.Close()
 }
 
 func (p *poller) add(fd int) error { return p.control(unix.EPOLL_CTL_ADD, fd, 0) }
@@ -148,7 +92,7 @@ func (p *poller) watchWrites(fd int, on bool) error {
 
 func (p *poller) control(op, fd int, more uint32) error {
 	var err error
-	if outer := p.watched.Control(func(epoll uintptr) {
+	if outer := p.raw.Control(func(epoll uintptr) {
 		err = unix.EpollCtl(int(epoll), op, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more, Fd: int32(fd)})
 	}); outer != nil {
 		return outer
