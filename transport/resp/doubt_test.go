@@ -56,12 +56,11 @@ func (d *doubtful) set(doubt bool) {
 	d.doubt = doubt
 }
 
-// A removal that was not confirmed finds nothing to remove when it is sent again, or comes from another client. It is not answered before that is so
-// everywhere.
-func TestARemovalThatIsSentAgainIsConfirmed(t *testing.T) {
+// What was not confirmed finds nothing to do when it is sent again, or comes from another client. It is not answered before that is so everywhere.
+func TestWhatIsSentAgainIsConfirmed(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"hdel h f", "hdel h f g", "hdel h2 f", "srem s a", "srem s a b", "srem s2 a", "srem large member7", "getdel n", "del n", "expire n 0", "pexpireat n 1", "set n 2 pxat 1",
+		"hdel h f", "hdel h f g", "hdel h2 f", "sadd s a d", "sadd s3 a", "sadd large member7", "srem s a", "srem s a b", "srem s2 a", "srem large member7", "getdel n", "del n", "expire n 0", "pexpireat n 1", "set n 2 pxat 1",
 	} {
 		d := &doubtful{fillFake: fillFake{fastFake{newFake()}}, open: map[string]bool{}}
 		w := dial(t, start(t, Config{Backend: d, splitAt: 60}).Addr())

@@ -675,7 +675,7 @@ expire s 100 foo
 expire s abc
 expire s 9223372036854775807
 expire s -9223372036854775808
-expire s 100 xx gt
+expire s 300 xx gt
 set s v
 expire s 10 gt
 expire s 10 lt
