@@ -19,6 +19,7 @@ type Entry struct {
 	Version uint64        // grows with every write of the key
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string      // of a Peek not to be modified
+	Age     uint64        // the version of the value: a Touch gives a new Version, and not a new value; for WithAge
 	// Memo is a place to keep what has been made of the value, such as what it decodes to, with the entry in this node's memory: it is of just
 	// this version. It is nil where another node had to be asked, and with Config.HashTokens: then this node's memory is to hold no value in clear.
 	Memo *Memo
@@ -111,7 +112,7 @@ func (n *Node) Peek(key string) (entry Entry, found, ok bool) {
 		return Entry{}, false, false
 	}
 	// It is filled where it is returned: a copy would take as long as all else here.
-	entry.Value, entry.Version, entry.TTL, entry.Tags, entry.Memo = value, e.Version, remains(e, now), e.Tags, n.memo(e)
+	entry.Value, entry.Version, entry.TTL, entry.Tags, entry.Age, entry.Memo = value, e.Version, remains(e, now), e.Tags, e.Age(), n.memo(e)
 	return entry, true, true
 }
 
@@ -158,7 +159,7 @@ func (n *Node) entry(key string, e *store.Entry, now int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("get: %w", err)
 	}
-	return Entry{Value: value, Version: e.Version, TTL: remains(e, now), Tags: slices.Clone(e.Tags)}, nil
+	return Entry{Value: value, Version: e.Version, TTL: remains(e, now), Tags: slices.Clone(e.Tags), Age: e.Age()}, nil
 }
 
 // opened is the value of an entry.

@@ -17,7 +17,7 @@ type setOptions struct {
 	hasTTL, noEnd, keepTTL       bool
 	tags                         []string
 	ifAbsent, ifPresent, hasTick bool
-	ifVersion                    uint64
+	ifVersion, age               uint64
 	ticket                       Ticket
 }
 
@@ -58,6 +58,11 @@ func IfVersion(v uint64) SetOption {
 func WithTicket(t Ticket) SetOption {
 	return func(o *setOptions) { o.ticket, o.hasTick = t, true }
 }
+
+// WithAge is for a value that was made of an entry under another key, whose Entry.Age is given, such as a session that gets a new token: what ends that
+// entry (Clear, InvalidateTags, or RevokeUser of package strategy) ends this one, too, also if it is under way. Give it the tags of that entry. The Set
+// fails with ErrStaleFill when that entry has been ended so already.
+func WithAge(age uint64) SetOption { return func(o *setOptions) { o.age = age } }
 
 // DeleteOption changes a Delete. One that is nil changes nothing.
 type DeleteOption func(*deleteOptions)

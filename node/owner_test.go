@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -95,6 +96,54 @@ func TestTheTicketOfAHit(t *testing.T) {
 		err = n.Set(ctx, "k", []byte("of the user"), node.IfVersion(e.Version), node.WithTicket(ticket), node.WithTags("user"))
 		if !errors.Is(err, want) {
 			t.Errorf("node %d: %v, want %v", i, err, want)
+		}
+	}
+}
+
+// What is made of another key's entry is as old as that: what has ended that one ends it too, and lets it not be stored.
+func TestWithAge(t *testing.T) {
+	ns := cluster(t, 3, node.Config{}).Nodes()
+	ctx := ctxT(t)
+	lookup := func(n *node.Node, key string) (node.Entry, bool) {
+		t.Helper()
+		e, found, err := n.Lookup(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e, found
+	}
+	for i, n := range ns {
+		token := fmt.Sprint("token", i)
+		if err := n.Set(ctx, token, []byte("v"), node.WithTags("user")); err != nil {
+			t.Fatal(err)
+		}
+		set, _ := lookup(n, token)
+		if existed, err := n.Touch(ctx, token, time.Hour); !existed || err != nil {
+			t.Fatal(existed, err)
+		}
+		e, _ := lookup(n, token)
+		if set.Age != set.Version || e.Age != set.Age || e.Version <= set.Version {
+			t.Errorf("node %d: version %d, age %d; touched %d, %d", i, set.Version, set.Age, e.Version, e.Age)
+		}
+		renewed := func(key string) error {
+			return n.Set(ctx, key, e.Value, node.WithTags("user"), node.WithAge(e.Age))
+		}
+		if err := renewed(token + " renewed"); err != nil {
+			t.Fatal(err)
+		}
+		if e, found := lookup(ns[(i+1)%3], token+" renewed"); !found || e.Age != set.Age {
+			t.Errorf("node %d: renewed: %v, age %d, want %d", i, found, e.Age, set.Age)
+		}
+		if err := ns[(i+2)%3].InvalidateTags(ctx, "user"); err != nil {
+			t.Fatal(err)
+		}
+		if err := renewed(token + " late"); !errors.Is(err, node.ErrStaleFill) {
+			t.Errorf("node %d: renewed after the user was revoked: %v, want ErrStaleFill", i, err)
+		}
+		for _, key := range []string{token, token + " renewed", token + " late"} {
+			if _, found := lookup(n, key); found {
+				t.Errorf("node %d: %q is there", i, key)
+			}
 		}
 	}
 }

@@ -49,6 +49,7 @@ func (n *Node) newSet(key string, value []byte, opts []SetOption) (*pb.Write, er
 	w := &pb.Write{
 		Key: n.tokens.key(key), Value: sealed, Tags: o.tags, Ttl: int64(min(o.ttl, maxTTL)), KeepTtl: o.keepTTL, IfAbsent: o.ifAbsent,
 		IfPresent: o.ifPresent, IfVersion: o.ifVersion, Ticket: o.ticket.Clock, TicketChain: o.ticket.Chain,
+		Origin: o.age,
 	}
 	if w.Ttl == 0 && !o.noEnd { // with WithKeepTTL it is for a key that is absent
 		w.Ttl = int64(n.cfg.DefaultTTL)

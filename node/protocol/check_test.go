@@ -38,10 +38,12 @@ type simWrite struct {
 	begin, end int64 // end: never64 until confirmed
 	age        int64 // of a fill: when it was read from the database
 	fill       bool
-	ends       bool     // a Set whose value has a TTL, or may have
-	revokes    bool     // a delete for good, or until the retention ends
-	replaces   string   // what it is conditional on: a value and its version
-	tags       []string // of a cut; none: of everything
+	ends       bool      // a Set whose value has a TTL, or may have, or tags of another key
+	revokes    bool      // a delete for good, or until the retention ends
+	replaces   string    // what it is conditional on: a value and its version
+	tags       []string  // of a cut; none: of everything
+	madeOf     *simWrite // what the value was made of: a cut that ends the one ends the other
+	moved      func()    // goes on when it is confirmed
 }
 
 func newChecker(s *sim) *checker {
@@ -120,10 +122,14 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	} else if r != nil {
 		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(r.end), f(begin))
 	}
-	age := w.end
-	if w.fill {
-		age = w.age
+	for made := w.madeOf; made != nil; made = made.madeOf {
+		if x := c.endedBy(made, begin); x != nil {
+			c.fail("P1: %s read (%s) %s=%s, made of %s=%s of %.3f, older than a cut of %v of %.3f confirmed at %.3f, before the read began at %.3f",
+				p.name, how, token, w.value, made.token, made.value, f(made.since()), x.tags, f(x.begin), f(x.end), f(begin))
+			return
+		}
 	}
+	age := w.since()
 	for _, x := range c.acked[key] {
 		if x.end < begin && age < x.begin && c.covers(x, key) {
 			for _, q := range c.s.procs {
@@ -138,6 +144,24 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 			return
 		}
 	}
+}
+
+// since is when a value was there at the latest.
+func (w *simWrite) since() int64 {
+	if w.fill {
+		return w.age
+	}
+	return w.end
+}
+
+// endedBy returns a cut that was confirmed before a time and has ended a value, or nil.
+func (c *checker) endedBy(w *simWrite, before int64) *simWrite {
+	for _, x := range c.acked[w.key] {
+		if x.kind == "cut" && x.end < before && w.since() < x.begin && c.covers(x, w.key) {
+			return x
+		}
+	}
+	return nil
 }
 
 // revocation returns one of a token that was confirmed before a read began, and that cannot have ended before now, or nil.
@@ -216,6 +240,9 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 		}
 	}
 	c.s.logf("%s: %s %s%v confirmed (began %.3f) %s", p.name, w.kind, w.token, w.tags, f(w.begin), w.value)
+	if w.moved != nil {
+		w.moved()
+	}
 	if w.replaces != "" {
 		if c.replaced[w.replaces] && c.s.cfg.forget == 0 {
 			c.fail("two writes of %s were told that they had replaced %s", w.token, w.replaces)

@@ -11,6 +11,9 @@ import (
 // members told in its round one; a save that its owner makes after that, and before round two, has a higher one, and the condition holds still. So a
 // cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser.
 //
+// What is stored under another key than that of what it was made of, as by RENAME, is as old as that in the same way: the write tells the age. What was cut
+// already at this owner, though not yet where it was read, is refused.
+//
 // How old it may be is bounded: what was told to a cut that is confirmed is no older than keepClock. Members are not waited for that long within one view, and
 // a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
 // machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -19,13 +20,18 @@ const savedKey = "session"
 func newSaving(t *testing.T, mutant string, on func(w *pb.Write, version uint64)) *saving {
 	t.Helper()
 	s := &saving{sim: rested(t, 3), on: on}
-	lay := s.procs[0].m.lay
-	s.owner, s.other = s.byID(lay.ids[lay.table.Owner(partOf(savedKey))]), s.procs[0]
+	s.owner, s.other = s.ownerOf(savedKey), s.procs[0]
 	if s.other == s.owner {
 		s.other = s.procs[1]
 	}
 	s.owner.m.cfg.Mutant = mutant
 	return s
+}
+
+// ownerOf returns the owner of a key, in a cluster at rest.
+func (s *sim) ownerOf(key string) *simProc {
+	lay := s.procs[0].m.lay
+	return s.byID(lay.ids[lay.table.Owner(partOf(key))])
 }
 
 // write makes a write and says how it ended.
@@ -110,5 +116,88 @@ func TestSavesAreNotTooOld(t *testing.T) {
 	}
 	if e := s.entry(); e.Age() <= first || e.Age() >= e.Version {
 		t.Errorf("age %d, version %d; that of the first value was %d", e.Age(), e.Version, first)
+	}
+}
+
+// A session that gets another token, as by RENAME, must not outlive a cut either: not even if it is read where the cut has not voided yet, and written
+// where the ticket for the new key is above the version of the cut.
+func TestMovesDoNotOutliveACut(t *testing.T) {
+	for mutant, want := range map[string]bool{"": false, "made-anew": true} {
+		outlived, moves := false, 0
+		for round := range 80 { // the cut comes a little later each time
+			s := rested(t, 3)
+			for _, p := range s.procs {
+				p.m.cfg.Mutant = mutant
+			}
+			ownedBy := func(p *simProc, name string) string {
+				for i := 0; ; i++ {
+					if key := fmt.Sprint(name, i); s.ownerOf(key) == p {
+						return key
+					}
+				}
+			}
+			front := s.procs[0] // reads here what it moves, so that there is time between the ticket and the second round
+			keys := []string{ownedBy(front, "session"), ownedBy(s.procs[1], "session")}
+			ended := func(w *pb.Write, then func(Result)) { front.m.Write(w, front.Now()+5*sec, 0, then) }
+			confirmed, placed := false, false
+			ended(&pb.Write{Key: keys[0], Tags: []string{"user"}}, func(r Result) { placed = r.Status == pb.Status_OK })
+			if !s.until(10*sec, func() bool { return placed }) {
+				t.Fatal("not stored")
+			}
+			var move func(from, to string)
+			move = func(from, to string) {
+				if confirmed {
+					return
+				}
+				front.m.GetAgain(&pb.Get{Key: to, Fill: true}, front.Now()+5*sec, func(ticket Result) {
+					front.m.GetAgain(&pb.Get{Key: from, Fill: true}, front.Now()+5*sec, func(found Result) {
+						if found.Entry == nil {
+							return
+						}
+						e := found.Entry
+						w := &pb.Write{Key: to, Tags: e.Tags, Ticket: ticket.Ticket, TicketChain: ticket.Chain, Origin: e.Age()}
+						version := e.Version
+						ended(w, func(r Result) {
+							if r.Status != pb.Status_OK {
+								move(from, to)
+								return
+							}
+							moves++
+							ended(&pb.Write{Key: from, Kind: pb.Kind_TOMBSTONE, IfVersion: version}, func(Result) { move(to, from) })
+						})
+					})
+				})
+			}
+			s.at(0, front, func() { move(keys[0], keys[1]) })
+			for _, key := range keys { // their owners are busy, so the tickets soon are above whatever they have told to the cut
+				owner := s.ownerOf(key)
+				beside := ownedBy(owner, "beside")
+				var write func()
+				write = func() {
+					if owner.m.Write(&pb.Write{Key: beside}, owner.Now()+5*sec, 0, func(Result) {}); !confirmed {
+						s.at(20_000, owner, write)
+					}
+				}
+				s.at(0, owner, write)
+			}
+			s.at(int64(round)*ms/4, s.procs[2], func() {
+				s.procs[2].m.Cut([]string{"user"}, s.procs[2].Now()+5*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+			})
+			if !s.until(10*sec, func() bool { return confirmed }) {
+				t.Fatal("the cut is not confirmed")
+			}
+			s.until(sec, func() bool { return false })
+			for _, key := range keys {
+				if e := s.ownerOf(key).m.store.Get(partOf(key), key); e != nil && e.Kind == store.Live {
+					outlived = true
+				}
+			}
+		}
+		if moves < 20 {
+			t.Errorf("mutant %q: %d moves", mutant, moves)
+		}
+		if outlived != want {
+			t.Errorf("mutant %q: a session has outlived the cut: %v, want %v", mutant, outlived, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -67,6 +68,8 @@ func (c *checker) operate(p *simProc) {
 		c.touch(p, key, 0)
 	case x < 0.47:
 		c.revise(p, c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked))
+	case x < 0.495:
+		c.move(p, c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked), c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked))
 	default:
 		c.read(p, key)
 	}
@@ -145,7 +148,8 @@ func (c *checker) revise(p *simProc, key int) {
 			case x < 0.4:
 				c.write(p, w, &pb.Write{Key: token, Kind: pb.Kind_TOMBSTONE, IfVersion: version})
 			case x < 0.8:
-				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfVersion: version, KeepTtl: x < 0.6})
+				w.madeOf = c.sets[r.Entry.Value]
+				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: r.Entry.Tags, IfVersion: version, KeepTtl: x < 0.6})
 			default:
 				c.write(p, &simWrite{key: key}, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfPresent: true})
 			}
@@ -153,10 +157,38 @@ func (c *checker) revise(p *simProc, key int) {
 	})
 }
 
+// move gives what one key holds to another, and deletes the first, as RENAME does.
+func (c *checker) move(p *simProc, from, to int) {
+	if from == to {
+		return
+	}
+	p.m.GetAgain(&pb.Get{Key: c.token(to), Fill: true}, p.Now()+opTime, func(at Result) {
+		if at.Ticket == 0 {
+			return
+		}
+		begin := c.s.now
+		p.m.Get(&pb.Get{Key: c.token(from)}, p.Now()+opTime, func(r Result) {
+			if r.Status != pb.Status_OK {
+				return
+			}
+			e := r.Entry
+			c.judge(p, from, c.token(from), e, begin, "to be moved")
+			w := &simWrite{key: to, madeOf: c.sets[e.Value], moved: func() {
+				gone := &simWrite{key: from, replaces: fmt.Sprintf("%s of version %x", e.Value, e.Version)}
+				c.write(p, gone, &pb.Write{Key: c.token(from), Kind: pb.Kind_TOMBSTONE, IfVersion: e.Version})
+			}}
+			c.write(p, w, &pb.Write{
+				Key: c.token(to), Value: []byte(c.newValue()), Tags: append(slices.Clone(e.Tags), c.tagsOf(to)...),
+				Ticket: at.Ticket, TicketChain: at.Chain, Origin: e.Age(),
+			})
+		})
+	})
+}
+
 // write has a Set or a deletion done, and records how it ends.
 func (c *checker) write(p *simProc, w *simWrite, b *pb.Write) {
 	w.kind, w.token, w.value = "set", b.Key, string(b.Value)
-	w.ends, w.revokes = b.Ttl > 0 || b.KeepTtl, b.Kind == pb.Kind_REVOKED
+	w.ends, w.revokes = b.Ttl > 0 || b.KeepTtl || len(b.Tags) > len(c.tagsOf(w.key)), b.Kind == pb.Kind_REVOKED
 	giveUp := int64(0)
 	if b.Kind != pb.Kind_LIVE {
 		w.kind, giveUp = "delete", p.Now()+goesOn

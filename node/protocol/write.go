@@ -83,6 +83,14 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
+	madeOf := b.Origin
+	if m.is("made-anew") {
+		madeOf = 0
+	}
+	if madeOf != 0 && m.store.CutSince(b.Tags, madeOf) {
+		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
+		return
+	}
 	size := len(b.Value)
 	if b.Touch {
 		size = len(cur.Value)
@@ -100,6 +108,9 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		e.Origin = b.Ticket
 	case (b.IfPresent || b.IfVersion != 0) && b.Kind == pb.Kind_LIVE && tagged(cur, b.Tags) && !m.is("save-is-new"):
 		e.Origin = max(cur.Age(), m.settledClock(now))
+	}
+	if madeOf != 0 {
+		e.Origin = min(e.Age(), max(madeOf, m.settledClock(now)))
 	}
 	switch {
 	case b.KeepTtl && live:

@@ -2117,6 +2117,7 @@ type Write struct {
 	IfVersion     uint64                 `protobuf:"varint,10,opt,name=if_version,json=ifVersion,proto3" json:"if_version,omitempty"`        // 0: any
 	Ticket        uint64                 `protobuf:"varint,11,opt,name=ticket,proto3" json:"ticket,omitempty"`                               // 0: not a fill
 	TicketChain   uint64                 `protobuf:"fixed64,13,opt,name=ticket_chain,json=ticketChain,proto3" json:"ticket_chain,omitempty"` // the chain that the ticket is of
+	Origin        uint64                 `protobuf:"varint,14,opt,name=origin,proto3" json:"origin,omitempty"`                               // age of the value that this one was made of, if that is not what the key holds; 0: it is new
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2231,6 +2232,13 @@ func (x *Write) GetTicket() uint64 {
 func (x *Write) GetTicketChain() uint64 {
 	if x != nil {
 		return x.TicketChain
+	}
+	return 0
+}
+
+func (x *Write) GetOrigin() uint64 {
+	if x != nil {
+		return x.Origin
 	}
 	return 0
 }
@@ -3218,7 +3226,7 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12+\n" +
 	"\x05entry\x18\x02 \x01(\v2\x15.huddle.peer.v1.EntryR\x05entry\x12\x12\n" +
 	"\x04keep\x18\x03 \x01(\bR\x04keep\x12\x16\n" +
-	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xcc\x02\n" +
+	"\x06ticket\x18\x04 \x01(\x04R\x06ticket\"\xe4\x02\n" +
 	"\x05Write\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.huddle.peer.v1.KindR\x04kind\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -3234,7 +3242,8 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"if_version\x18\n" +
 	" \x01(\x04R\tifVersion\x12\x16\n" +
 	"\x06ticket\x18\v \x01(\x04R\x06ticket\x12!\n" +
-	"\fticket_chain\x18\r \x01(\x06R\vticketChainJ\x04\b\f\x10\r\"\x8a\x01\n" +
+	"\fticket_chain\x18\r \x01(\x06R\vticketChain\x12\x16\n" +
+	"\x06origin\x18\x0e \x01(\x04R\x06originJ\x04\b\f\x10\r\"\x8a\x01\n" +
 	"\n" +
 	"WriteReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12\x18\n" +

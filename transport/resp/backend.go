@@ -12,6 +12,7 @@ type Entry struct {
 	Version uint64        // not 0; differs after every write of the key
 	TTL     time.Duration // what remains; 0: no end
 	Tags    []string      // by which the backend ends entries together; not to be modified
+	Age     uint64        // of the value, for SetArgs.Age; 0: the backend has none
 }
 
 // Ticket is what a FillBackend makes of it.
@@ -27,6 +28,7 @@ type SetArgs struct {
 	IfVersion uint64        // not 0: only if the present entry has this version
 	Ticket    Ticket        // not zero: only if the key has not been written, removed or cleared since LookupOrTicket gave it
 	Tags      []string      // those of the entry that the value comes from
+	Age       uint64        // that of the entry that the value comes from, if that has another key: what ends it by a tag ends this one
 }
 
 // InfoSection is one section of the answer to INFO.

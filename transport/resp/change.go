@@ -123,26 +123,40 @@ func (c *client) touch(key []byte, ttl time.Duration, ifVersion uint64) (bool, e
 // change reads an entry and lets update write it on condition that it has not changed meanwhile, again and again until that works.
 // update returns ErrCondition to try again.
 func (c *client) change(key []byte, update func(e Entry, found bool) error) error {
-	const longest = 20 * time.Millisecond
 	unlock, err := c.srv.changing.lock(c.context(), string(key))
 	if err != nil {
 		return asUnsure(err)
 	}
 	defer unlock()
-	look := c.present
-	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		e, found, err := look(key)
+	return retry(c.context(), func(judged bool) error {
+		e, found, err := c.entry(key, judged)
 		if err != nil {
 			return err
 		}
-		look = c.judged // memory may hold for long what conditions are not judged by
-		if err = update(e, found); !errors.Is(err, ErrCondition) {
+		return update(e, found)
+	})
+}
+
+// retry calls once, which changes something on condition, until it returns no ErrCondition, or ctx has ended. judged, after the first time: entries
+// are to be read as conditions are judged, for memory may hold for long what they are not judged by.
+func retry(ctx context.Context, once func(judged bool) error) error {
+	const longest = 20 * time.Millisecond
+	judged := false
+	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
+		err := once(judged)
+		if !errors.Is(err, ErrCondition) || !sleep(ctx, rand.N(pause)) {
 			return err
 		}
-		if !sleep(c.context(), rand.N(pause)) {
-			return err
-		}
+		judged = true
 	}
+}
+
+// entry reads an entry with certainty, or as conditions are judged.
+func (c *client) entry(key []byte, judged bool) (Entry, bool, error) {
+	if judged {
+		return c.judged(key)
+	}
+	return c.present(key)
 }
 
 // unchangedSince is the condition that an entry is still the one that was read.

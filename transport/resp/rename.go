@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -12,8 +11,8 @@ import (
 // RENAME is two writes: the value, what remains of its TTL, and its tags go to the new key, and then the old key is removed if it is still what was
 // read. So an onlooker may see both, and after an error between the two both may be there.
 //
-// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was (and is absent if that had tags),
-// unless somebody has changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
+// No DEL that was confirmed is undone by it. If the old key was deleted meanwhile, the new one is put back to what it was (or is absent, if that was ended
+// meanwhile), unless somebody has changed it since; if the old key was changed, it is read and written anew. If the new key was deleted or written by others after it was
 // written here, they came after the RENAME: it is left as it is, and only the old key is removed.
 //
 // ErrUnconfirmed of either write ends it, and nothing is taken back: the write may have taken effect, and if it was the removal, the new key has
@@ -57,23 +56,18 @@ func (c *client) rename(args [][]byte, nx bool) {
 
 // run renames, again and again until neither key changes meanwhile. errTaken: the new key is there, and must not be.
 func (r *renaming) run() error {
-	const longest = 20 * time.Millisecond
 	unlock, err := r.lock()
 	if err != nil {
 		return asUnsure(err)
 	}
 	defer unlock()
-	look := r.c.present
-	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		err := r.once(look)
+	return retry(r.c.context(), func(judged bool) error {
+		err := r.once(judged)
 		if errors.Is(err, errConflict) && r.version != 0 { // the transaction is not carried out
 			_ = r.takeBack() // if it was changed meanwhile, it is another's
 		}
-		if !errors.Is(err, ErrCondition) || !sleep(r.c.context(), rand.N(pause)) {
-			return err
-		}
-		look = r.c.judged
-	}
+		return err
+	})
 }
 
 // lock locks both keys, in an order that is the same for all.
@@ -99,13 +93,13 @@ func (r *renaming) lock() (unlock func(), err error) {
 }
 
 // once is one attempt. ErrCondition: one of the keys was changed meanwhile.
-func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
+func (r *renaming) once(judged bool) error {
 	at := r.c.srv.askTicket(r.c.context(), string(r.to))
 	target, there, err := r.c.unlessChanged(r.to, at)
 	if err != nil {
 		return err
 	}
-	e, found, err := look(r.from)
+	e, found, err := r.c.entry(r.from, judged)
 	if err != nil {
 		return err
 	}
@@ -140,10 +134,10 @@ func (r *renaming) once(look func(key []byte) (Entry, bool, error)) error {
 }
 
 // place writes e under the new key, if that is still as it was seen before e was read. Its ticket tells whether everything was cleared since, or what
-// has one of the tags of e: e too, then.
+// has one of the tags of e: e too, then. If that is under way, the age of e tells.
 func (r *renaming) place(at lookup, e Entry) error {
 	a := unchangedSince(at.entry, at.found)
-	a.TTL, a.NoTTL, a.Ticket, a.Tags = e.TTL, e.TTL == 0, at.ticket, e.Tags
+	a.TTL, a.NoTTL, a.Ticket, a.Tags, a.Age = e.TTL, e.TTL == 0, at.ticket, e.Tags, e.Age
 	if err := r.c.store(r.to, e.Value, a); err != nil {
 		return err
 	}
@@ -158,15 +152,17 @@ func (r *renaming) place(at lookup, e Entry) error {
 	return err
 }
 
-// takeBack gives the new key what it held before. ErrCondition: it was changed since. What had tags may have been ended by one of them meanwhile, which
-// nothing would tell any more: it does not come back, and the key is absent.
+// takeBack gives the new key what it held before. ErrCondition: it was changed since. What it held may have been ended meanwhile: its age tells, and where
+// there is none, what had tags does not come back. The key is absent then.
 func (r *renaming) takeBack() error {
-	if !r.replaced.found || len(r.replaced.entry.Tags) > 0 {
-		_, err := r.c.unset(r.to, r.version)
-		return err
+	e, err := r.replaced.entry, ErrCondition
+	if r.replaced.found && (e.Age != 0 || len(e.Tags) == 0) {
+		err = r.c.store(r.to, e.Value, SetArgs{TTL: e.TTL, NoTTL: e.TTL == 0, IfVersion: r.version, Tags: e.Tags, Age: e.Age})
 	}
-	e := r.replaced.entry
-	return r.c.store(r.to, e.Value, SetArgs{TTL: e.TTL, NoTTL: e.TTL == 0, IfVersion: r.version, Tags: e.Tags})
+	if errors.Is(err, ErrCondition) {
+		_, err = r.c.unset(r.to, r.version)
+	}
+	return err
 }
 
 // twin is place where the new key holds the same value already. Perhaps another is renaming the old key to it just now: first it is given time

@@ -6,11 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -188,19 +186,14 @@ func (t *tree) exchanged(key string, stored []byte, e Entry, err error) error {
 
 // retry calls once, which changes key on condition, until it returns no ErrCondition.
 func (t *tree) retry(key string, once func(t *tree) error) error {
-	const longest = 20 * time.Millisecond
 	unlock, err := t.s.changing.lock(t.ctx, key)
 	if err != nil {
 		return asUnsure(err)
 	}
 	defer unlock()
-	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		err := once(t)
-		if !errors.Is(err, ErrCondition) || !sleep(t.ctx, mathrand.N(pause)) {
-			return err
-		}
-		t = &tree{t.s, t.ctx, t.root, t.slot, true}
-	}
+	return retry(t.ctx, func(judged bool) error {
+		return once(&tree{t.s, t.ctx, t.root, t.slot, t.judged || judged})
+	})
 }
 
 // add adds members to the parts of id, and returns how many are new, and the keys of the parts that took these.

@@ -9,10 +9,10 @@ import (
 
 // SetArgs says how an entry is written. The zero SetArgs gives it the node's default TTL and no tags.
 type SetArgs struct {
-	TTL      time.Duration // 0: the default
-	NoTTL    bool          // no end at all
-	Tags     []string
-	If       Condition
+	TTL   time.Duration // 0: the default
+	NoTTL bool          // no end at all
+	Tags  []string
+	If    Condition
 }
 
 // Condition is what must be so for a write to happen; else it fails with ErrCondition. The zero Condition always is.

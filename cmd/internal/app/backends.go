@@ -48,7 +48,7 @@ func (b *respBackend) LookupNow(key string) (resp.Entry, bool, bool) {
 }
 
 func respEntry(e node.Entry) resp.Entry {
-	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL, Tags: e.Tags}
+	return resp.Entry{Value: e.Value, Version: e.Version, TTL: e.TTL, Tags: e.Tags, Age: e.Age}
 }
 
 // Prefetch implements resp.PrefetchBackend.
@@ -147,6 +147,9 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 	}
 	if a.Ticket != (resp.Ticket{}) {
 		opts = append(opts, node.WithTicket(node.Ticket{Clock: a.Ticket[0], Chain: a.Ticket[1]}))
+	}
+	if a.Age != 0 {
+		opts = append(opts, node.WithAge(a.Age))
 	}
 	tags := a.Tags
 	if tag, ok := userTagOf(value); ok && !slices.Contains(tags, tag) {
