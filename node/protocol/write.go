@@ -79,15 +79,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.Touch && !live:
 		done(&pb.WriteReply{Status: pb.Status_ABSENT})
 		return
-	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b):
-		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
-		return
-	}
-	madeOf := b.Origin
-	if m.is("made-anew") {
-		madeOf = 0
-	}
-	if madeOf != 0 && m.store.CutSince(b.Tags, madeOf) {
+	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b), b.Origin != 0 && !m.is("made-anew") && m.store.CutSince(b.Tags, b.Origin):
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
@@ -109,8 +101,8 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case (b.IfPresent || b.IfVersion != 0) && b.Kind == pb.Kind_LIVE && tagged(cur, b.Tags) && !m.is("save-is-new"):
 		e.Origin = max(cur.Age(), m.settledClock(now))
 	}
-	if madeOf != 0 {
-		e.Origin = min(e.Age(), max(madeOf, m.settledClock(now)))
+	if b.Origin != 0 && !m.is("made-anew") {
+		e.Origin = min(e.Age(), max(b.Origin, m.settledClock(now)))
 	}
 	switch {
 	case b.KeepTtl && live:
