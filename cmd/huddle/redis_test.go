@@ -125,7 +125,7 @@ func TestSameAsRedisOnACluster(t *testing.T) {
 
 func TestRedisBenchmarkOnACluster(t *testing.T) {
 	c, _ := start(t)
-	out := at(t, c.Nodes()[0], "redis-benchmark", "", "-n", "20000", "-r", "1000", "-d", "100", "-P", "16", "-t", "ping,set,get,incr,sadd,mset", "--csv")
+	out := at(t, c.Nodes()[0], "redis-benchmark", "", "-n", "5000", "-r", "1000", "-d", "100", "-P", "16", "-t", "ping,set,get,incr,sadd,mset", "--csv")
 	lines := regexp.MustCompile(`(?m)^"[^"]*","[0-9.]+"`).FindAllString(out, -1)
 	if len(lines) != 7 || strings.Contains(out, "rror") {
 		t.Errorf("redis-benchmark:\n%s", out)
