@@ -203,6 +203,9 @@ func (n *Node) WaitReady(ctx context.Context) error {
 		return nil
 	default:
 	}
+	if n.InSync() { // which the next tick tells by Ready
+		return nil
+	}
 	why := n.Stats().Waiting
 	if why == "" {
 		why = "entries are still to come from the others"
