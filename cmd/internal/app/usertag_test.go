@@ -9,6 +9,7 @@ import (
 	"github.com/huddle-cache/huddle/node"
 	"github.com/huddle-cache/huddle/node/nodetest"
 	"github.com/huddle-cache/huddle/strategy"
+	"github.com/huddle-cache/huddle/transport/resp"
 )
 
 // What revoke-user does ends the sessions of a user that came through the admin interface, and those of a session library.
@@ -65,5 +66,25 @@ func TestChangesKeepTheTags(t *testing.T) {
 		if there, err := c.Exists(ctx, key).Result(); there != want || err != nil {
 			t.Errorf("%s: %d, %v, want %d", key, there, err, want)
 		}
+	}
+}
+
+// What the Redis port makes of the entry of another key is as old as that: it is refused when that has been ended meanwhile.
+func TestTheAgeOfWhatIsRenamed(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	b, ctx := &respBackend{node: n}, t.Context()
+	if err := n.Set(ctx, "old", []byte("v"), node.WithTags("user")); err != nil {
+		t.Fatal(err)
+	}
+	e, found, err := b.Lookup(ctx, "old")
+	if !found || err != nil || e.Age == 0 {
+		t.Fatalf("%+v, %v, %v", e, found, err)
+	}
+	set := func(key string) error { return b.Set(ctx, key, e.Value, resp.SetArgs{Tags: e.Tags, Age: e.Age}) }
+	if err := errors.Join(set("new"), n.InvalidateTags(ctx, "user")); err != nil {
+		t.Fatal(err)
+	}
+	if err := set("late"); !errors.Is(err, resp.ErrCondition) {
+		t.Errorf("made of what has been ended: %v, want ErrCondition", err)
 	}
 }
