@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // CachedSession is a session as Vendure caches it. Its JSON has Vendure's names; fields that this type does not know
@@ -89,20 +90,29 @@ type userRoom[P any] struct {
 // roomForUser returns memory for a user with so many channels, which have so many permissions together.
 func roomForUser(channels, permissions int) (*CachedSessionUser, []ChannelPermissions, []string) {
 	if channels == 1 {
-		// What is allocated has a fixed type, hence the steps.
-		switch {
+		switch { // sizes that the allocator has
 		case permissions <= 4:
-			r := new(userRoom[[4]string])
-			return &r.user, r.channel[:], r.permissions[:]
+			return newUserRoom[[4]string]()
+		case permissions <= 6:
+			return newUserRoom[[6]string]()
 		case permissions <= 8:
-			r := new(userRoom[[8]string])
-			return &r.user, r.channel[:], r.permissions[:]
+			return newUserRoom[[8]string]()
+		case permissions <= 10:
+			return newUserRoom[[10]string]()
+		case permissions <= 12:
+			return newUserRoom[[12]string]()
+		case permissions <= 14:
+			return newUserRoom[[14]string]()
 		case permissions <= 16:
-			r := new(userRoom[[16]string])
-			return &r.user, r.channel[:], r.permissions[:]
+			return newUserRoom[[16]string]()
 		}
 	}
 	return new(CachedSessionUser), make([]ChannelPermissions, channels), make([]string, permissions)
+}
+
+func newUserRoom[P any]() (*CachedSessionUser, []ChannelPermissions, []string) {
+	r := new(userRoom[P])
+	return &r.user, r.channel[:], unsafe.Slice((*string)(unsafe.Pointer(&r.permissions)), unsafe.Sizeof(r.permissions)/unsafe.Sizeof(""))
 }
 
 // into copies u to to, its channels to channels, which are as many, and their permissions to flat, which has room for them.

@@ -46,7 +46,7 @@ func (r results) markdown() string {
 		r.Machine.Arch, r.Machine.Go, r.Versions, r.Command)
 	say("%d nodes, %d copies, %d keys by Zipf's law of %.4g, values of %d bytes. All processes and the load share the machine: compare within one run only.",
 		r.Nodes, r.Replicas, r.Keys, r.Zipf, r.ValueBytes)
-	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core.\n", many)
+	say("Every caller calls again as soon as it has its answer, so a percentile with %d callers is mostly waiting for a core. The text of its key is in the processor's cache before a call begins, as a token is that a request has just brought.\n", many)
 	if r.Rounds > 1 {
 		say("All but clusters of other sizes and `redis-benchmark` was measured %d times, in turns; each figure is of the run that got the most done, for others on the machine can only make one slower.\n", r.Rounds)
 	}
