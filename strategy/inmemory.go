@@ -24,6 +24,8 @@ type InMemoryConfig struct {
 	Retention time.Duration
 	// SharedUsers makes sessions that Get returns share their User with whoever else gets the same, as WithSharedUsers does. Default no.
 	SharedUsers bool
+	// CacheExpiry makes Load judge the CacheExpiry of sessions, as WithCacheExpiry does. Default no.
+	CacheExpiry bool
 }
 
 // InMemory is the SessionCache of a service with a single instance: the sessions are known to this process only. What is

@@ -15,7 +15,7 @@ var errOvertaken = node.ErrStaleFill
 // Load returns the cached session of a token, or calls load and stores what it returns: one load per token at a time.
 // It behaves as PeerToPeer.Load does, errors included.
 func (c *InMemory) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
-	if session, found, _ := c.Get(ctx, token); found {
+	if session, found, _ := c.Get(ctx, token); found && !c.stale(&session) {
 		return session, nil
 	}
 	token, err := keyOf("", token) // a load may outlive the call, and the caller may reuse the token's memory then
@@ -59,12 +59,17 @@ func (c *InMemory) fill(ctx context.Context, token string, load LoadFunc) (r res
 	}
 }
 
+// stale tells whether Load takes the session for absent, because its CacheExpiry has passed.
+func (c *InMemory) stale(session *CachedSession) bool {
+	return c.cfg.CacheExpiry && session.stale(time.Now())
+}
+
 // begin notes a load, unless the session has come meanwhile.
 func (c *InMemory) begin(token string) (*pending, CachedSession, bool) {
 	now := time.Now()
 	c.items.mu.Lock()
 	defer c.items.mu.Unlock()
-	if it, ok := c.items.items[token]; ok && !it.value.over(now) {
+	if it, ok := c.items.items[token]; ok && !it.value.over(now) && !c.stale(&it.value.session) {
 		return nil, it.value.session, true
 	}
 	p := &pending{}

@@ -20,6 +20,7 @@ type options struct {
 	decodedCount int
 	decodedBytes int64
 	sharedUsers  bool
+	cacheExpiry  bool
 }
 
 func newOptions(prefix string, opts []Option) options {
@@ -69,6 +70,10 @@ func WithFillWait(d time.Duration) Option { return func(o *options) { o.fillWait
 // WithLoadLock bounds how long a Load waits for the same load on another replica. Default 2 s. With 0 each replica loads
 // for itself, which saves two writes on each miss: right where a query is cheaper than they are.
 func WithLoadLock(d time.Duration) Option { return func(o *options) { o.loadLock = max(d, 0) } }
+
+// WithCacheExpiry makes Load judge CacheExpiry: a session for which that has passed is removed and loaded afresh, as if it were absent. One without
+// a CacheExpiry is fresh until it ends. By default, and in Get always, the caller judges it. It is the clock of this machine that counts.
+func WithCacheExpiry() Option { return func(o *options) { o.cacheExpiry = true } }
 
 // WithUnsureError makes Get fail with ErrUnsure where it would take an answer that could not be had as a miss.
 func WithUnsureError() Option { return func(o *options) { o.unsureError = true } }

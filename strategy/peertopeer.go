@@ -158,14 +158,15 @@ func (p *PeerToPeer) Clear(ctx context.Context) error {
 // read before a Set, Delete, Clear or RevokeUser that has been acknowledged since is never stored: Load looks and loads
 // again, up to three times, and then returns what it loaded last without storing it. Nobody gets an answer that was read
 // before his own call began: who finds a load of the token under way waits for it and then looks for himself. When the cluster cannot
-// be asked, Load loads and stores nothing. A session whose CacheExpiry has passed is returned as it is: the caller judges that.
+// be asked, Load loads and stores nothing. A session whose CacheExpiry has passed is returned as it is, for the caller judges that, unless
+// WithCacheExpiry says otherwise.
 //
 // Errors: those of load and of ctx; ErrRevoked, and no session, for a token that was deleted within the retention, though load may
 // still find it (a log-out that has not been committed yet); ErrInvalid for an empty token, and for a session that cannot be stored or has
 // another token, and for a call from within load; ErrTooLarge, without a load, for a token over the limit. A session over the limit is returned, and not stored.
 func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error) {
 	var session CachedSession
-	if found, _ := p.peek(token, &session); found {
+	if found, _ := p.peek(token, &session); found && !p.stale(&session) {
 		return session, nil
 	}
 	key, err := keyOf(p.prefix, token)
@@ -174,8 +175,8 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 	}
 	token = key[len(p.prefix):] // a load may outlive the call, and the caller may reuse the token's memory then
 	usable := func(e node.Entry) bool {
-		_, err := p.decode(token, e)
-		return err == nil
+		session, err := p.decode(token, e)
+		return err == nil && !p.stale(&session)
 	}
 	value, err := p.load(ctx, key, usable, func(ctx context.Context) (loaded, error) {
 		session, err := load(ctx)
@@ -192,6 +193,11 @@ func (p *PeerToPeer) Load(ctx context.Context, token string, load LoadFunc) (Cac
 	}
 	session, _, err = p.parse(token, value)
 	return session, err
+}
+
+// stale tells whether Load takes the session for absent, because its CacheExpiry has passed.
+func (p *PeerToPeer) stale(session *CachedSession) bool {
+	return p.cacheExpiry && session.stale(time.Now())
 }
 
 func (p *PeerToPeer) encode(session CachedSession) (loaded, error) {

@@ -17,7 +17,7 @@ import (
 // Copying the struct shares User with the copy; Clone does not.
 type CachedSession struct {
 	// CacheExpiry is the time in seconds since 1970 after which the cached copy is stale and is to be loaded afresh. The
-	// caller judges it; it does not end the entry.
+	// caller judges it, or Load does (WithCacheExpiry); it does not end the entry.
 	CacheExpiry float64
 	// ID identifies the session in its database.
 	ID ID
@@ -218,6 +218,11 @@ func (s *CachedSession) own() {
 // ended tells whether the session itself has ended.
 func (s *CachedSession) ended(now time.Time) bool {
 	return !s.Expires.IsZero() && !now.Before(s.Expires)
+}
+
+// stale tells whether the CacheExpiry of the session, if it has one, has passed.
+func (s *CachedSession) stale(now time.Time) bool {
+	return s.CacheExpiry != 0 && float64(now.UnixMilli())/1e3 >= s.CacheExpiry
 }
 
 // weight estimates the memory of a session in bytes.
