@@ -207,7 +207,7 @@ func TestAlertsTell(t *testing.T) {
 			[]string{`huddle_partitions_pending{job="huddle",instance="a"} 12x60`}, []string{"HuddleHandOverLasts"},
 		},
 		"come and go": {
-			[]string{`huddle_view_changes_total{job="huddle",instance="a"} 0+2x60`}, []string{"HuddleMembersComeAndGo"},
+			[]string{`huddle_view_changes_total{job="huddle",instance="a"} 0+3x60`}, []string{"HuddleMembersComeAndGo"},
 		},
 		"an update": {
 			[]string{`huddle_build_info{job="huddle",instance="c",version="2"} 1x60`}, []string{"HuddleVersionsDiffer"},
