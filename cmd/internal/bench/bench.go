@@ -135,7 +135,10 @@ func (b *bench) run(ctx context.Context) (err error) {
 		t, err := dialAddr(ctx, addr, b.cfg.Password, b.mostCallers())
 		if err != nil {
 			var network *net.OpError
-			if errors.As(err, &network) {
+			switch {
+			case errors.Is(err, io.EOF):
+				err = fmt.Errorf("%w; TLS (--resp-tls-cert of serve) is not spoken here", err)
+			case errors.As(err, &network):
 				err = fmt.Errorf("%w; start a node with \"huddle serve\", name others with --resp, or take --self-contained", err)
 			}
 			return err
@@ -143,7 +146,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 		defer t.close()
 		targets = append(targets, t)
 	}
-	defer targets[0].(*redisTarget).forget(b.keys)
+	first := targets[0].(*redisTarget)
+	if err := first.reusable(ctx); err != nil {
+		return err
+	}
+	defer first.forget(b.keys)
 	return b.sweep(ctx, RESP, b.keys, targets)
 }
 

@@ -1,8 +1,13 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"net"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +86,98 @@ func TestWithoutANodeThereIsNoTable(t *testing.T) {
 	var out bytes.Buffer
 	err := Run(t.Context(), Config{Workloads: []load.Workload{load.Read}, Callers: []int{1}, Keys: 100, Addrs: []string{"127.0.0.1:1"}, Out: &out, Err: &out})
 	if err == nil || !strings.Contains(err.Error(), "huddle serve") || !strings.Contains(err.Error(), "--self-contained") || out.Len() != 0 {
+		t.Errorf("%v after %q", err, out.String())
+	}
+}
+
+// server is the address of what speaks the Redis protocol: answer says what it answers to a command.
+func server(t *testing.T, answer func(command string) string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	serve := func(c net.Conn) {
+		defer c.Close()
+		in := bufio.NewScanner(c)
+		for number := ""; in.Scan(); { // *N, and N times $length and the argument
+			if number = in.Text(); number[0] != '*' {
+				return
+			}
+			command := ""
+			for n, _ := strconv.Atoi(number[1:]); n > 0; n-- {
+				if in.Scan(); in.Scan() && command == "" {
+					command = strings.ToUpper(in.Text())
+				}
+			}
+			if _, err := io.WriteString(c, answer(command)); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go serve(c)
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// Where a deletion is final the keys would be dead after the first run, and 100,000 revocations take the room of others: nothing is written there.
+func TestAClusterWhoseDELIsFinalIsLeftAlone(t *testing.T) {
+	var sets, deletes atomic.Int64
+	addr := server(t, func(command string) string {
+		switch command {
+		case "HELLO":
+			return "-ERR unknown command\r\n"
+		case "SET":
+			if sets.Add(1); deletes.Load() > 0 {
+				return "-REVOKED huddle: the key was deleted for good\r\n"
+			}
+		case "DEL", "UNLINK":
+			return ":" + strconv.FormatInt(deletes.Add(1), 10) + "\r\n"
+		}
+		return "+OK\r\n"
+	})
+	var out bytes.Buffer
+	err := Run(t.Context(), Config{
+		Workloads: []load.Workload{load.Read}, Callers: []int{1}, Keys: 100, Requests: 1, Addrs: []string{addr}, Out: &out, Err: &out,
+	})
+	if err == nil || !strings.Contains(err.Error(), "--revoke-prefix") || out.Len() != 0 {
+		t.Errorf("%v after %q", err, out.String())
+	}
+	if sets.Load() != 2 || deletes.Load() != 1 {
+		t.Errorf("%d sets and %d deletions, which is more than it takes to find out", sets.Load(), deletes.Load())
+	}
+}
+
+// A port that wants TLS ends the connection without a word.
+func TestAConnectionThatEndsIsExplained(t *testing.T) {
+	var out bytes.Buffer
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1024)) // or the rest would reset the connection
+			_ = c.Close()
+		}
+	}()
+	err = Run(t.Context(), Config{
+		Workloads: []load.Workload{load.Read}, Callers: []int{1}, Keys: 100, Requests: 1, Addrs: []string{ln.Addr().String()}, Out: &out, Err: &out,
+	})
+	if err == nil || !strings.Contains(err.Error(), "--resp-tls-cert") {
 		t.Errorf("%v after %q", err, out.String())
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,6 +81,25 @@ func (t *redisTarget) Set(ctx context.Context, key string, value []byte) error {
 // Delete implements load.Target.
 func (t *redisTarget) Delete(ctx context.Context, key string) error {
 	return t.client.Del(ctx, key).Err()
+}
+
+// reusable fails where a deleted key cannot be set again: the keys would be dead for a later run, and so many revocations push out
+// those of sessions.
+func (t *redisTarget) reusable(ctx context.Context) error {
+	key := keyPrefix + "again:" + rand.Text()
+	for range 2 {
+		err := t.client.Set(ctx, key, "", keyLife).Err()
+		if err == nil {
+			err = t.Delete(ctx, key)
+		}
+		switch {
+		case redis.HasErrorPrefix(err, "REVOKED"):
+			return fmt.Errorf("the deletion of a key is final there (--delete=revoke); to measure it give its nodes a --revoke-prefix that does not concern %q", keyPrefix)
+		case err != nil:
+			return fmt.Errorf("the keys cannot be written to %s: %w", RESP, err)
+		}
+	}
+	return nil
 }
 
 // forget removes the keys of all runs. What cannot be removed ends by itself, after keyLife.

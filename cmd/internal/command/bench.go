@@ -38,7 +38,7 @@ type benchCmd struct {
 // Help is the long form of the help.
 func (benchCmd) Help() string {
 	return "Callers call one after the other, each as fast as it gets answers; latency over throughput is had from several numbers of --callers. " +
-		"Keys begin with \"huddle-bench:\" and are removed at the end. ^C ends the run and prints what there is. In this process every " +
+		"Keys begin with \"huddle-bench:\" and are removed at the end; a cluster where that would be final for them (--delete=revoke) is left alone. ^C ends the run and prints what there is. In this process every " +
 		"16th Get is timed, elsewhere all are, and each key has been read once before, so that near copies are there. The load, this process, takes its share of the machine: what is printed is not what nodes could do alone."
 }
 
