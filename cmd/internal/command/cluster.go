@@ -35,9 +35,9 @@ func (c *statusCmd) Run(io *streams) error {
 // statusLines tells of a node in aligned lines.
 func statusLines(st api.Status, s term.Style) []string {
 	reads := st.Hits + st.Remote + st.Misses + st.Unsure
-	total := "not known just now"
+	total := "how many there are in the cluster is not known just now"
 	if st.TotalEntries != nil {
-		total = term.Count(*st.TotalEntries)
+		total = term.Count(*st.TotalEntries) + " in the cluster"
 	}
 	in := fmt.Sprintf("view %s with %s", term.Count(st.View), counted(st.Stats.Members, "member", "members"))
 	if st.Waiting != "" {
@@ -57,7 +57,7 @@ func statusLines(st api.Status, s term.Style) []string {
 	}
 	rows = append(
 		rows,
-		[2]string{"entries", fmt.Sprintf("%s in the cluster; here %s, and %s", total, term.Count(st.Entries), counted(st.Near, "near copy", "near copies"))},
+		[2]string{"entries", fmt.Sprintf("%s; here %s, and %s", total, term.Count(st.Entries), counted(st.Near, "near copy", "near copies"))},
 		[2]string{"owns", fmt.Sprintf("%s of %s partitions, %s of %s still to be pulled", term.Count(st.Owned), term.Count(st.Partitions), term.Count(st.Pending), term.Count(st.ToPull))},
 		[2]string{"memory", fmt.Sprintf("%s of %s", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes))},
 		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s from another node, %s absent, %s not sure", term.Count(reads),

@@ -108,7 +108,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	err = kctx.Run()
 	if t, ok := kctx.Selected().Target.Addr().Interface().(interface{ fail(*streams, error) error }); ok && err != nil {
-		err = errors.Join(err, t.fail(io, err))
+		if said := t.fail(io, err); said != nil && said.Error() != err.Error() { // a full disk is told of once
+			err = errors.Join(err, said)
+		}
 	}
 	return exitCode(err, errOut)
 }

@@ -406,5 +406,5 @@ func (c *revokeUserCmd) Run(io *streams) error {
 	if err := cl.RevokeUser(ctx, c.User); err != nil {
 		return err
 	}
-	return c.say(io, api.Done{OK: true}, "revoked: no node serves a session of this user any more")
+	return c.say(io, api.Done{OK: true}, "revoked: no node serves a session any more that is tagged with this user")
 }

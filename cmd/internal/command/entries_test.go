@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -90,4 +91,29 @@ func (n *endlessZeros) Read(p []byte) (int, error) {
 	clear(p)
 	*n += endlessZeros(len(p))
 	return len(p), nil
+}
+
+// That nothing can be printed is told once, with --json too.
+func TestAFullDiskIsToldOfOnce(t *testing.T) {
+	admin := answering(t, `{"name":"a"}`)
+	for _, args := range [][]string{{"status"}, {"status", "--json"}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer full.Close()
+		var errOut bytes.Buffer
+		code := Main(append(args, "--admin", admin), strings.NewReader(""), full, &errOut)
+		if code != exitFailure || strings.Count(errOut.String(), "\n") != 1 {
+			t.Errorf("%q: code %d, %q", args, code, errOut.String())
+		}
+	}
+}
+
+// Whoever has no tag is not found: the answer promises no more than that.
+func TestRevokeUserSpeaksOfTagsAlone(t *testing.T) {
+	var out bytes.Buffer
+	if code := Main([]string{"revoke-user", "7", "--admin", answering(t, `{"ok":true}`)}, strings.NewReader(""), &out, &out); code != exitOK || !strings.Contains(out.String(), "tagged") {
+		t.Errorf("code %d, %q", code, out.String())
+	}
 }

@@ -19,6 +19,9 @@ type topCmd struct {
 	target
 }
 
+// Help is the long form of the help.
+func (topCmd) Help() string { return "On a terminal until ^C; elsewhere, and with --json, once." }
+
 // Run shows a node and its cluster until ^C; on what is no terminal, once.
 func (c *topCmd) Run(io *streams) error {
 	if c.Every < 100*time.Millisecond {
