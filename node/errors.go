@@ -4,8 +4,8 @@ import "errors"
 
 // Errors that callers test for with errors.Is. They keep their identity across the wire.
 var (
-	// ErrClosed: the node has been closed or has left the cluster. A change that was under way then, and may take effect, fails with ErrUnconfirmed
-	// too, and nothing of it goes on by itself.
+	// ErrClosed: the node has been closed or has left the cluster. The error of a change that was under way then, and may take effect, is
+	// ErrUnconfirmed too; nothing of it goes on by itself.
 	ErrClosed = errors.New("huddle: node closed")
 	// ErrUnavailable: the node has lost touch with the majority of its cluster, or is not yet part of one, and refuses writes; or the key's
 	// owner is out of reach and nobody has taken over yet. Nothing was written. Of a Delete, Clear or InvalidateTags, which go on by
@@ -13,9 +13,9 @@ var (
 	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
 	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
 	ErrUnsure = errors.New("huddle: not sure just now")
-	// ErrUnconfirmed: the write was not confirmed before the caller's deadline (one whose context has ended before gets that error alone: nothing was
-	// tried). It may still take effect. A Delete, Clear or InvalidateTags goes on by itself until it is done, for Config.Retention at most (a minute if
-	// that is less) and as long as the node is not closed. One that is given up then is counted (Stats.GivenUp), and an event of the kind "given-up" tells it.
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect. (If the context had ended before the call,
+	// nothing was tried, and the error is that of the context alone.) A Delete, Clear or InvalidateTags goes on by itself until it is done, the node is
+	// closed, or Config.Retention is over (a minute if that is less). It is given up then: Stats.GivenUp counts it, and an event "given-up" tells of it.
 	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
 	// ErrTooLarge: a key, value or tag list is over its limit.
 	ErrTooLarge = errors.New("huddle: over the size limit")

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+// date is a time with the JSON of a JavaScript Date.
+type date time.Time
+
+func (d date) MarshalJSON() ([]byte, error) { return appendDate(nil, time.Time(d)), nil }
+
+func (d *date) UnmarshalJSON(data []byte) error {
+	t, err := parseDate(data)
+	*d = date(t)
+	return err
+}
+
+func sameDate(a, b date) bool { return time.Time(a).Equal(time.Time(b)) }
+
 // layouts are the forms of a date that are read. A date without a zone is taken as UTC.
 func layouts() [6]string {
 	return [6]string{

@@ -11,6 +11,6 @@
 // gorilla/sessions, gin-contrib/sessions and eko/gocache are modules of their own in the folders below.
 //
 // What holds for all of them: once Set, Delete, Clear or RevokeUser has returned nil, no Get that begins later, on any
-// replica, returns an older session; and a deleted token stays dead for the retention, whatever late Set arrives, but for gocachestore and stores
-// with [WithReusableKeys], whose keys may be set anew.
+// replica, returns an older session. A deleted token stays dead for the retention, whatever late Set arrives, except in
+// gocachestore and in stores with [WithReusableKeys], whose keys may be set anew.
 package strategy

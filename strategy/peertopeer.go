@@ -42,8 +42,9 @@ func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
 // until session.Expires, or as WithDefaultTTL says if that is not known, and no longer than WithMaxTTL. CacheExpiry does
 // not end it.
 //
-// Errors: ErrInvalid, ErrTooLarge, ErrUnavailable, ErrUnconfirmed, and ErrRevoked for a token that was deleted within the
-// node's Retention: the late Set of a request that began before the log-out. Then the caller must treat the session as ended.
+// Errors: ErrRevoked for a token that was deleted within the node's Retention, by the late Set of a request that began before
+// the log-out: the caller must treat the session as ended. Else ErrInvalid, ErrTooLarge, ErrUnavailable, ErrUnconfirmed,
+// node.ErrOverload and node.ErrClosed.
 func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	l, err := p.encode(session)
 	if err != nil {
@@ -64,8 +65,9 @@ func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	return nil
 }
 
-// Get returns the session of a token, unless it has ended (Expires); it is the caller's own, unless WithSharedUsers says otherwise. Where the answer cannot be had within the wait for reads (WithReadWait), or
-// the stored value is no session, it logs an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
+// Get returns the session of a token, unless it has ended (Expires); it is the caller's own, unless WithSharedUsers says
+// otherwise. Where the answer cannot be had within the wait for reads (WithReadWait), or the stored value is no session, it logs
+// an error and returns a miss; with WithUnsureError it returns ErrUnsure instead.
 func (p *PeerToPeer) Get(ctx context.Context, token string) (session CachedSession, found bool, err error) {
 	if found, known := p.peek(token, &session); known {
 		return session, found, nil

@@ -3,7 +3,6 @@ package strategy
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 )
 
 func sessionFields(name string) bool {
@@ -29,19 +28,6 @@ func channelFields(name string) bool {
 	}
 	return false
 }
-
-// date is a time with the JSON of a JavaScript Date.
-type date time.Time
-
-func (d date) MarshalJSON() ([]byte, error) { return appendDate(nil, time.Time(d)), nil }
-
-func (d *date) UnmarshalJSON(data []byte) error {
-	t, err := parseDate(data)
-	*d = date(t)
-	return err
-}
-
-func sameDate(a, b date) bool { return time.Time(a).Equal(time.Time(b)) }
 
 // MarshalJSON writes the session with Vendure's names. It fails with ErrInvalid for a CacheExpiry that is not finite.
 func (s CachedSession) MarshalJSON() ([]byte, error) {

@@ -38,9 +38,12 @@ type Loader interface {
 	Load(ctx context.Context, token string, load LoadFunc) (CachedSession, error)
 }
 
-// LoadFunc reads a session from where it is kept for good, such as a database. Its context ends when nobody waits for the
-// answer any more; its values are those of the caller who came first, also when he has gone and others still wait: so do not give Load a context
-// that a web framework uses again for another request, as gin.Context and fiber.Ctx are. An error, such as "no such session", is passed on and nothing is stored.
+// LoadFunc reads a session from where it is kept for good, such as a database. An error, such as "no such session", is passed on
+// and nothing is stored.
+//
+// Its context ends when nobody waits for the answer any more. The context's values are those of the caller who came first, even if
+// he has gone and others still wait. So do not give Load a context that a web framework uses again for another request, as
+// gin.Context and fiber.Ctx are.
 type LoadFunc func(ctx context.Context) (CachedSession, error)
 
 // Errors to test for with errors.Is. They are the ones of package node.
@@ -49,7 +52,7 @@ var (
 	ErrRevoked = node.ErrRevoked
 	// ErrUnsure: whether the session exists is not known just now. It is not "absent".
 	ErrUnsure = node.ErrUnsure
-	// ErrUnavailable: the majority of the cluster is out of reach, so nothing can be written.
+	// ErrUnavailable: the majority of the cluster, or whoever owns the key, is out of reach. Nothing was written.
 	ErrUnavailable = node.ErrUnavailable
 	// ErrUnconfirmed: the write was not confirmed in time. It may still take effect; a Delete goes on by itself.
 	ErrUnconfirmed = node.ErrUnconfirmed

@@ -64,7 +64,8 @@ func (l *layout) place(i, p int) (holder, owner bool) {
 func quorum(n int) int { return n/2 + 1 }
 
 // layoutCache keeps the last few rings: a ring is a function of the names alone. Making one takes 15 ms for three members
-// and 50 ms for fifty, with three copies 20 and 700 (go test ./ring -run - -bench Build), so it is made beside the machine (Env.Build), and a view is adopted once its rings are there.
+// and 50 ms for fifty, with three copies 20 and 700 (go test ./ring -run - -bench Build). So it is made beside the machine
+// (Env.Build), and a view is adopted once its rings are there.
 type layoutCache struct {
 	replicas int
 	params   ring.Params

@@ -87,8 +87,9 @@ func (c *cuts) trim() (freed int64) {
 
 // Cut voids every live entry whose Age is at or below version and that has the tag, or, with all, every one. No Get that begins after it
 // has returned finds one; Sweep frees the memory. The cut is remembered, so that Put refuses what it covers. Tombstones
-// are not touched. One that is covered by what is known already costs next to nothing. When Config.MaxCuts is exceeded, the oldest cuts of tags become one that voids everything with a tag
-// up to their version: more is lost, nothing void is found. An empty tag without all is such a folded cut.
+// are not touched. A cut that is covered by what is known already costs next to nothing. When Config.MaxCuts is exceeded, the
+// oldest cuts of tags become one that voids everything with a tag up to their version: more is lost, nothing void is found. An
+// empty tag without all is such a folded cut.
 func (s *Store) Cut(tag string, all bool, version uint64) {
 	c := &s.cuts
 	if c.known(tag, all, version) {
