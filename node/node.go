@@ -3,9 +3,9 @@
 //
 // # Use
 //
-// [Start] returns a node once it listens. [Node.Ready] is closed when it is in sync with its cluster: before that reads are unsure and
-// writes refused. [Node.Leave] hands over what the node holds and closes it; [Node.Close] ends it at once, as a crash would. Any goroutine
-// may call any method at any time.
+// [Start] returns a node once it listens. [Node.Ready] is closed when it is in sync with its cluster. As long as it is in none,
+// operations wait for that; at their deadline reads are unsure and writes refused. [Node.Leave] hands over what the node holds and closes
+// it; [Node.Close] ends it at once, as a crash would. Any goroutine may call any method at any time.
 //
 // A read has three outcomes. The value is there: (value, true, nil). It is certainly absent: (nil, false, nil). Or it is not known
 // just now, after a crash or while the node is cut off: [ErrUnsure]. A cache before a database takes unsure as a miss; a store of record must
