@@ -302,14 +302,15 @@ func sortedWrites(ws map[uint64]*write) []*write {
 }
 
 // rewrite carries the writes under way into a new view: where this node owns the partition still, the new copies get
-// them too and the former ones count as holders until their leases end; the others are for the new owner to do.
+// them too and the former ones count as holders until their leases end; the others are for the new owner to do. So are those of a partition that was another's in a
+// view that this node has missed, though it is the new owner itself: what it held may be provisional now, and be older than what it has missed.
 func (m *Machine) rewrite() {
 	for _, id := range m.order {
 		m.peers[id].backlog = nil
 	}
 	for _, w := range sortedWrites(m.writes) {
 		pt := &m.parts[w.part]
-		if !pt.owner {
+		if !pt.owner || pt.since > w.entry.Version>>viewShift && !m.is("write-goes-on") {
 			m.drop(w)
 			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER, Applied: true})
 			continue
