@@ -220,8 +220,7 @@ func (m *Machine) quarantine(p int) {
 	} else if m.is("no-quarantine") {
 		return
 	}
-	// The floor of the earlier tenure goes too: what is here was written to until now like the copies (copiesOf), and what
-	// will be pulled is no older.
+	// The floor of the earlier tenure goes too: tickets from before this one are refused anyway.
 	m.store.Wipe(p)
 	for _, e := range left {
 		m.store.Put(p, e.Again(true))

@@ -6,36 +6,6 @@ import (
 	"testing"
 )
 
-// A value that is not above the floor may have been deleted, unless it is here already, or comes from a source that has refused what was deleted.
-func TestWhatTheFloorRefuses(t *testing.T) {
-	s := New(Config{MaxTombstoneBytes: 400})
-	kept := liveEntry("kept", 50)
-	s.Put(0, kept)
-	for i := range 4 {
-		d := NewEntry(fmt.Sprint(i))
-		d.Version, d.Kind = uint64(100+i), Tombstone
-		s.Put(0, d)
-	}
-	floor := s.Floor(0)
-	if floor < 100 {
-		t.Fatalf("floor %d", floor)
-	}
-	if _, ok := s.Put(0, liveEntry("at", floor)); ok {
-		t.Error("a value at the floor was taken")
-	}
-	if _, ok := s.Put(0, liveEntry("above", floor+1)); !ok {
-		t.Error("a value above the floor was refused")
-	}
-	if old, ok := s.Put(0, liveEntry("kept", 50)); !ok || old != kept {
-		t.Errorf("what is here already: %v, %v", old, ok)
-	}
-	pulled := liveEntry("pulled", 50)
-	pulled.Provisional = true
-	if _, ok := s.Put(0, pulled); !ok {
-		t.Error("what a source has sent was refused")
-	}
-}
-
 // What the owner has sent takes the place of a near copy of the same version, which it is not.
 func TestANearCopyGivesWayToTheSameVersion(t *testing.T) {
 	s := New(Config{})

@@ -107,7 +107,7 @@ func (s *Store) Confirm(p int) {
 }
 
 // Floor is the highest version of a tombstone of the partition that had to be dropped before its end, because tombstones
-// had reached Config.MaxTombstoneBytes; 0 if none had. Values that are not above it may have been deleted.
+// had reached Config.MaxTombstoneBytes; 0 if none had. What was read at or below it may have been deleted since.
 func (s *Store) Floor(p int) uint64 {
 	pt := s.part(p)
 	if pt == nil {

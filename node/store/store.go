@@ -124,19 +124,11 @@ const (
 )
 
 // judge decides between what is there, which may be nil, and e.
-func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
+func (s *Store) judge(cur, e *Entry) verdict {
 	same := cur != nil && e.Version == cur.Version
-	if e.Kind == Live {
-		if s.cuts.voids(e) {
-			return refuse
-		}
-		// What is pulled from another node, which has refused what was deleted there, is not judged by what has been forgotten here: the
-		// caller knows what has been deleted here since the pull began.
-		if f := pt.floor.Load(); f != 0 && e.Version <= f && !same && !e.Provisional {
-			return refuse
-		}
-	}
 	switch {
+	case s.cuts.voids(e):
+		return refuse
 	case cur == nil:
 		return accept
 	case cur.Kind == Revoked && e.Kind != Revoked && !cur.expired(s.now()):
@@ -155,8 +147,8 @@ func (s *Store) judge(pt *partition, cur, e *Entry) verdict {
 
 // Put merges e by version. It is stored if nothing is there or what is there is older; at equal versions only to take the
 // place of a provisional entry or a near copy by one that is neither. A revocation takes the place of anything but a newer
-// revocation, and until it expires gives way to a newer revocation only. A value is refused when a cut covers it, when it is not above the partition's Floor (unless just
-// that version is there already, or it is provisional), or when it is too large for the store.
+// revocation, and until it expires gives way to a newer revocation only. A value is refused when a cut covers it, or when it is too large for the store. By what was
+// deleted and is forgotten none is judged, for that is not known of a key: see Floor.
 //
 // old is what Get would have returned before. ok tells that the store now holds this version, or, of a tombstone that
 // found no room, that it took effect by raising the Floor.
@@ -172,7 +164,7 @@ func (s *Store) Put(p int, e *Entry) (old *Entry, ok bool) {
 		if cur != nil {
 			old = s.visible(cur) // once evicted to make room for e, it stays what was there
 		}
-		v := s.judge(pt, cur, e)
+		v := s.judge(cur, e)
 		if v == accept && e.Kind == Live && e.Size() > s.maxEntry {
 			v = refuse
 		}
