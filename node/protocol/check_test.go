@@ -117,8 +117,8 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	if c.s.cfg.forget > 0 { // a part may serve what another has replaced
 		return
 	}
-	if r := c.revocation(token, begin); r != nil && !c.s.cfg.careful {
-		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once: P5 reaches as far as P2
+	if r := c.revocation(token, begin); r != nil && (!c.s.cfg.careful || c.s.cfg.graves > 0) {
+		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once, for P5 reaches as far as P2, or was given up for want of room
 	} else if r != nil {
 		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(r.end), f(begin))
 	}

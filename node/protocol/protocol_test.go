@@ -59,6 +59,9 @@ func careful(seed int64) simConfig {
 	cfg.careful = true
 	cfg.duration = 40 * sec
 	cfg.faults = map[string]float64{"crash": 2, "leave": 1, "break": 1, "pause": 1, "isolate": 1}
+	if seed%5 == 0 { // room for a tombstone or two
+		cfg.graves = 400
+	}
 	if seed%3 == 0 {
 		cfg.replicas = 1
 		cfg.faults = map[string]float64{"leave": 1, "break": 0.5}

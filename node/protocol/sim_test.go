@@ -55,6 +55,7 @@ type simConfig struct {
 	revoked   int     // of the keys, the last ones are only ever deleted for good, and then replaced by new tokens
 	retention int64   // Config.Retention; 0: an hour. If it ends within the schedule, other keys are revoked, too
 	memory    int64   // bound of each node's store
+	graves    int64   // bound of each node's tombstones; 0: an eighth of memory
 	padding   int     // bytes added to each value
 	repair    int64   // Config.RepairRate
 	highWater int     // Config.HighWater, in messages; 0: none
@@ -199,7 +200,7 @@ func (s *sim) start(slot int) *simProc {
 	if s.cfg.highWater > 0 {
 		highWater, unacked = s.cfg.highWater, 40 // bytes: of some eight values
 	}
-	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, Now: p.Now})
+	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, MaxTombstoneBytes: s.cfg.graves, Now: p.Now})
 	holders := 64
 	if s.cfg.holders > 0 {
 		holders = s.cfg.holders
