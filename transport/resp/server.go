@@ -124,7 +124,7 @@ func (s *Server) Close() error {
 		s.mu.Lock()
 		s.closed = true
 		for c := range s.clients {
-			_ = c.Conn.Close() // unblocks its goroutine; there is nobody to tell about a failure
+			c.hangUp()
 		}
 		s.mu.Unlock()
 		s.closeErr = s.unlisten()

@@ -1,0 +1,56 @@
+package resp
+
+import (
+	"bufio"
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+)
+
+// listenOnly returns a server that accepts nobody: its clients come by serveOn, on connections that have no room for what is not read.
+func listenOnly(t *testing.T, cfg Config) *Server {
+	t.Helper()
+	cfg.Addr = "127.0.0.1:0"
+	s, err := Listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serveOn has the server serve one end of a connection, from a goroutine, and returns the other.
+func serveOn(s *Server) net.Conn {
+	ours, theirs := net.Pipe()
+	c := newClient(s, theirs)
+	s.admit(c)
+	go func() {
+		defer s.ended(c)
+		c.serve()
+	}()
+	return ours
+}
+
+// Close waits for no client to take the farewell of TLS, which it might do in vain for one client after the other.
+func TestCloseOfClientsThatTakeNothing(t *testing.T) {
+	t.Parallel()
+	server, trusting := selfSigned(t)
+	s := listenOnly(t, Config{Backend: newFake(), TLS: server})
+	for range 3 {
+		conn := tls.Client(serveOn(s), trusting)
+		if err := conn.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w := &wire{t, conn, bufio.NewReader(conn)}
+		if got := w.do("ping"); got != "+PONG\r\n" {
+			t.Fatal(got)
+		}
+	}
+	begun := time.Now()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 3*time.Second { // package tls gives a farewell 5 s
+		t.Errorf("it takes %v", took)
+	}
+}
