@@ -278,13 +278,7 @@ func (c *client) flush() {
 	}
 	sent, err := c.send()
 	if err != nil {
-		c.dead = true
-		_ = c.Conn.Close()
-		if errors.Is(err, errSlowReader) || errors.Is(err, os.ErrDeadlineExceeded) {
-			c.report("a client is cut off: it does not take its replies", "bytes", len(c.out)-sent, "received_meanwhile", c.early.size)
-		} else {
-			c.srv.log.Debug("cannot send replies", "client", c.id, "error", err)
-		}
+		c.cannotSend(err, len(c.out)-sent)
 	}
 	if c.blocked() && !c.dead {
 		c.out = c.out[:copy(c.out, c.out[sent:])]
@@ -292,6 +286,17 @@ func (c *client) flush() {
 	}
 	if c.out = c.out[:0]; cap(c.out) > c.mayKeep(256<<10, 4<<10) {
 		c.out = nil
+	}
+}
+
+// cannotSend cuts off a client to which so many bytes of replies cannot be sent.
+func (c *client) cannotSend(err error, left int) {
+	c.dead = true
+	_ = c.Conn.Close()
+	if errors.Is(err, errSlowReader) || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.report("a client is cut off: it does not take its replies", "bytes", left, "received_meanwhile", c.early.size)
+	} else {
+		c.srv.log.Debug("cannot send replies", "client", c.id, "error", err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package resp
 
-import "time"
+import (
+	"errors"
+	"os"
+	"time"
+)
 
 // meanwhile sends the replies that have been made while the command after them waits for another node: they are not to be late because that
 // is. Who serves the client waits as well, or only appends to client.out what comes behind them. A command that takes less than
@@ -9,6 +13,7 @@ type meanwhile struct {
 	on    bool
 	made  []byte // the beginning of client.out
 	sent  int    // how much of that has been sent; of who sends until it has told so
+	err   error  // of a client with a goroutine of its own: what sending came to, likewise
 	timer *time.Timer
 	done  chan struct{} // takes a value each time that timer has run out
 }
@@ -31,13 +36,14 @@ func (c *client) sendMeanwhile() {
 	m.timer.Reset(promptly)
 }
 
-// sendMade sends what goes. A failure is found again by who sends the rest, or receives.
+// sendMade sends what goes. A failure is found again by who sends the rest, or receives, when more of what the client has sent has been run; but one
+// that took nothing in all of the time does not get as much again.
 func (c *client) sendMade() {
 	m := &c.meanwhile
 	if c.polled != nil {
 		m.sent, _ = c.polled.sock.write(m.made)
 	} else if c.sendWithin(time.Now()) == nil {
-		m.sent, _ = c.Conn.Write(m.made)
+		m.sent, m.err = c.Conn.Write(m.made)
 	}
 	m.done <- struct{}{}
 }
@@ -54,6 +60,9 @@ func (c *client) endMeanwhile() {
 			<-m.done
 		} else {
 			c.besideWrite(func() { <-m.done })
+		}
+		if errors.Is(m.err, os.ErrDeadlineExceeded) {
+			c.cannotSend(m.err, len(m.made)-m.sent)
 		}
 		c.out = c.out[:copy(c.out, c.out[m.sent:])]
 	}

@@ -2,9 +2,12 @@ package resp
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,4 +56,33 @@ func TestCloseOfClientsThatTakeNothing(t *testing.T) {
 	if took := time.Since(begun); took > 3*time.Second { // package tls gives a farewell 5 s
 		t.Errorf("it takes %v", took)
 	}
+}
+
+// A client that takes nothing has the time to take its replies once, also when the first of them are sent by themselves.
+func TestWhoTakesNothingHasItsTimeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		f := newFake()
+		f.write = func(context.Context, string) error {
+			time.Sleep(time.Second)
+			return nil
+		}
+		s := listenOnly(t, Config{Backend: f, Logger: log.logger()})
+		conn := serveOn(s)
+		begun := time.Now()
+		w := &wire{t: t, conn: conn}
+		w.send(cmd("ping") + cmd("incr", "n") + cmd("ping"))
+		for clientsOf(s) > 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if took, most := time.Since(begun), s.cfg.WriteTimeout*3/2; took > most+time.Second {
+			t.Errorf("it is cut off after %v, not %v", took, most)
+		}
+		if !strings.Contains(log.text(), "does not take its replies") {
+			t.Errorf("it is cut off for another reason: %s", log.text())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
