@@ -108,6 +108,7 @@ func (c *client) besideWrite(write func()) {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // ends what is in Read; fails only if the connection is closed
 		<-e.done
 		_ = c.SetReadDeadline(time.Time{})
+		c.loginBy = time.Time{} // limitLogin sets it anew, if the client owes the password again
 	}
 }
 

@@ -86,3 +86,27 @@ func TestWhoTakesNothingHasItsTimeOnce(t *testing.T) {
 		}
 	})
 }
+
+// Who gives up its login while it is slow to take replies owes the password as anybody: it is cut off when the time for that is over.
+func TestLoginAnewOfWhoIsSlowToRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listenOnly(t, Config{Backend: newFake(), Password: "secret"})
+		conn := serveOn(s)
+		w := &wire{t, conn, bufio.NewReader(conn)}
+		value := strings.Repeat("v", 4000)
+		const gets = 20 // more than is sent at a time
+		w.send(cmd("auth", "secret") + cmd("set", "k", value) + strings.Repeat(cmd("get", "k"), gets) + cmd("reset"))
+		time.Sleep(time.Second) // nothing of that is read
+		takePairs(t, w, "+OK\r\n+OK\r\n"+strings.Repeat("$4000\r\n"+value+"\r\n", gets)+"+RESET\r\n")
+		begun := time.Now()
+		for clientsOf(s) > 0 && time.Since(begun) < time.Hour {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if took := time.Since(begun); took > s.cfg.loginTime+time.Second {
+			t.Errorf("it is there %v later", took)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
