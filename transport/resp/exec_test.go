@@ -250,3 +250,34 @@ func TestWatchedAbsentKeyIsSetDuringExec(t *testing.T) {
 		t.Errorf("the key holds %q", got)
 	}
 }
+
+// What has not been confirmed may have been written: an EXEC that finds a watched key changed after that is not said to be nothing.
+func TestConflictAfterAnUnconfirmedWrite(t *testing.T) {
+	f := newFake()
+	w := dial(t, start(t, Config{Backend: f}).Addr())
+	w.send(cmd("watch", "k") + cmd("multi") + cmd("set", "other", "mine") + cmd("set", "k", "mine"))
+	for range 4 {
+		w.reply()
+	}
+	f.write = func(_ context.Context, key string) error {
+		if key == "other" {
+			return ErrUnconfirmed
+		}
+		f.write = nil
+		return f.Set(t.Context(), "k", []byte("theirs"), SetArgs{})
+	}
+	const want = "*2\r\n-UNCONFIRMED huddle: not confirmed in time, the write may still take effect\r\n" +
+		"-EXECABORT a watched key changed while the transaction ran\r\n"
+	if got := w.do("exec"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// FLUSHALL writes all keys: what follows it in the EXEC is not held to what the watched ones were before.
+func TestWatchedKeyIsSetAfterFlushall(t *testing.T) {
+	w := dial(t, start(t, Config{Backend: fillFake{fastFake{newFake()}}}).Addr())
+	w.do("set", "there", "x")
+	w.do("watch", "there", "absent")
+	w.send(cmd("multi") + cmd("flushall") + cmd("set", "there", "1") + cmd("incr", "absent") + cmd("exec"))
+	takePairs(t, w, "+OK\r\n"+strings.Repeat("+QUEUED\r\n", 3)+"*3\r\n+OK\r\n+OK\r\n:1\r\n")
+}

@@ -54,3 +54,57 @@ func TestATTLIsForTheEntryThatWasSeen(t *testing.T) {
 		}
 	}
 }
+
+// An entry ends at the time given, not at the end of the millisecond that has begun, and never lasts for longer than it may.
+func TestRemaining(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_700_000_000_000).Add(700 * time.Microsecond)
+	for _, tc := range []struct {
+		unit unit
+		n    int64
+		want time.Duration
+		ok   bool
+	}{
+		{unixMillis, 1_700_000_000_002, 1300 * time.Microsecond, true},
+		{unixMillis, 1_700_000_000_001, 300 * time.Microsecond, true},
+		{unixMillis, 1_700_000_000_000, 0, true},
+		{unixMillis, -1 << 63, 0, true},
+		{unixMillis, 1<<63 - 1, maxTTL, true},
+		{unixSeconds, 1_700_000_001, time.Second - 700*time.Microsecond, true},
+		{unixSeconds, 1_700_000_000, 0, true},
+		{unixSeconds, 1 << 62, 0, false},
+		{millis, 1, time.Millisecond, true},
+		{millis, 0, 0, true},
+		{millis, -1 << 63, -time.Millisecond, true},
+		{millis, 1<<63 - 1, 0, false},
+		{seconds, 2, 2 * time.Second, true},
+		{seconds, 1 << 40, maxTTL, true},
+		{seconds, -1 << 62, 0, false},
+	} {
+		if got, ok := (expiry{unit: tc.unit}).remaining(tc.n, now); got != tc.want || ok != tc.ok {
+			t.Errorf("unit %d, %d: %v, %v, want %v, %v", tc.unit, tc.n, got, ok, tc.want, tc.ok)
+		}
+	}
+}
+
+// What is left of a millisecond is one: a key that is there has not 0 to live.
+func TestMillisUp(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]int64{0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, time.Second: 1000} {
+		if got := millisUp(d); got != want {
+			t.Errorf("%v: %d, want %d", d, got, want)
+		}
+	}
+}
+
+// EXPIRETIME is the nearest second, as in Redis.
+func TestExpireTimeIsTheNearestSecond(t *testing.T) {
+	t.Parallel()
+	w := dial(t, start(t, Config{}).Addr())
+	for at, want := range map[string]string{"4000000000300": ":4000000000\r\n", "4000000000700": ":4000000001\r\n"} {
+		w.do("set", "k", "v", "pxat", at)
+		if got := w.do("expiretime", "k"); got != want {
+			t.Errorf("%s: %q, want %q", at, got, want)
+		}
+	}
+}

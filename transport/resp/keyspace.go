@@ -90,7 +90,6 @@ func cmdFlush(c *client, args [][]byte) {
 		return
 	}
 	if c.tx.running {
-		c.tx.writes++
 		c.tx.watched = nil
 	}
 	if err := c.srv.cfg.Backend.Clear(c.context()); err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // Replies that have been made are there while the command after them waits, and none is lost, twice there or out of order.
@@ -251,4 +253,20 @@ func TestMoreTimeWhileRepliesAreSentByThemselves(t *testing.T) {
 		t.Errorf("it is given %v", left)
 	}
 	s.buffered.Add(-int64(c.held))
+}
+
+// Who sends replies by itself while their client waits for the cluster ends with the client, and does not send to another that has its socket.
+func TestCloseWhileRepliesAreSentByThemselves(t *testing.T) {
+	held := make(chan struct{})
+	s := start(t, Config{Backend: laterFake{FastBackend: neverFast{newFake()}, held: held}})
+	w := dial(t, s.Addr())
+	w.send(cmd("ping") + cmd("get", "k"))
+	if got := w.reply(); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	close(held)
+	goleak.VerifyNone(t)
 }

@@ -40,7 +40,7 @@ func (c *client) readsFrom(key []byte, following [][][]byte) [][]byte {
 	keys := [][]byte{key}
 	for _, args := range following {
 		cmd := c.srv.find(args[0])
-		if cmd == nil || !cmd.reads || !cmd.fits(len(args)) || cmd.namesPart(args) || c.tx.open || len(keys) == most {
+		if cmd == nil || !cmd.reads || !cmd.fits(len(args)) || cmd.namesPart(args) || len(keys) == most {
 			break
 		}
 		keys = append(keys, args[1])

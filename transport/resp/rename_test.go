@@ -359,3 +359,22 @@ func TestRenamesDoNotWaitForEachOther(t *testing.T) {
 		t.Error(n, "locks are left behind")
 	}
 }
+
+// A RENAME that gets only one of its keys in time lets go of that one.
+func TestRenameThatWaitsForTheOtherKeyInVain(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{Timeout: 500 * time.Millisecond})
+	w := dial(t, s.Addr())
+	w.do("set", "a", "1")
+	unlock, err := s.changing.lock(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.do("rename", "a", "b"); !strings.HasPrefix(got, "-TRYAGAIN ") {
+		t.Error(got)
+	}
+	unlock()
+	if got := w.do("incr", "a"); got != ":2\r\n" {
+		t.Error(got)
+	}
+}
