@@ -31,9 +31,7 @@ func TestHalfSentCommandsAreBounded(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.clients) < len(conns)
 	})
-	if got := s.buffered.Load(); got > 5<<20 {
-		t.Errorf("%d bytes are held", got)
-	}
+	eventually(t, "little more is held", func() bool { return s.buffered.Load() <= 5<<20 }) // what is being cut off still counts
 	if got := dial(t, s.Addr()).do("ping"); got != "+PONG\r\n" {
 		t.Errorf("another client: %q", got)
 	}
