@@ -145,7 +145,7 @@ func (c *client) describeCommands(names []string) {
 	for _, name := range names {
 		cmd := c.srv.find([]byte(name))
 		if cmd == nil || cmd.run == nil {
-			c.writeNullArray()
+			c.writeNull()
 			continue
 		}
 		c.writeArray(10)

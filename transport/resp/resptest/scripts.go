@@ -20,6 +20,8 @@ foo 1111111111222222222233333333334444444444555555555566666666667777777777888888
 select 0
 select abc
 select
+command info nope
+command info nope nix
 cluster
 cluster slots
 cluster shards
