@@ -3,6 +3,7 @@ package strategy_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,39 @@ func TestLoadJudgesCacheExpiry(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A session whose CacheExpiry has passed is gone once Load has found it so, also if nothing comes in its place: the database has it no more, or
+// what it has is too large.
+func TestLoadRemovesAStaleSession(t *testing.T) {
+	type cache interface {
+		strategy.SessionCache
+		strategy.Loader
+	}
+	large := strategytest.Session("t", "u")
+	large.AuthenticationStrategy = strings.Repeat("x", 2<<20)
+	for name, c := range map[string]cache{
+		"PeerToPeer": strategy.NewPeerToPeerOn(newFakeCluster().node(), strategy.WithCacheExpiry()),
+		"InMemory":   strategy.NewInMemory(strategy.InMemoryConfig{CacheExpiry: true}),
+	} {
+		for _, loaded := range []struct {
+			session strategy.CachedSession
+			err     error
+		}{{err: errNoSession}, {session: large}} {
+			stale := strategytest.Session("t", "u")
+			stale.CacheExpiry = 1
+			if err := c.Set(t.Context(), stale); err != nil {
+				t.Fatal(err)
+			}
+			load := func(context.Context) (strategy.CachedSession, error) { return loaded.session, loaded.err }
+			if _, err := c.Load(t.Context(), "t", load); !errors.Is(err, loaded.err) {
+				t.Errorf("%s: %v, want %v", name, err, loaded.err)
+			}
+			if _, found, err := c.Get(t.Context(), "t"); found || err != nil {
+				t.Errorf("%s: after a load that gave %v the stale session is there: %v, %v", name, loaded.err, found, err)
+			}
+		}
 	}
 }
 

@@ -64,13 +64,16 @@ func (c *InMemory) stale(session *CachedSession) bool {
 	return c.cfg.CacheExpiry && session.stale(time.Now())
 }
 
-// begin notes a load, unless the session has come meanwhile.
+// begin notes a load, unless the session has come meanwhile. One that is stale it removes, for the load may bring none in its place.
 func (c *InMemory) begin(token string) (*pending, CachedSession, bool) {
 	now := time.Now()
 	c.items.mu.Lock()
 	defer c.items.mu.Unlock()
-	if it, ok := c.items.items[token]; ok && !it.value.over(now) && !c.stale(&it.value.session) {
-		return nil, it.value.session, true
+	if it, ok := c.items.items[token]; ok && !it.value.over(now) {
+		if !c.stale(&it.value.session) {
+			return nil, it.value.session, true
+		}
+		c.takeOut(token)
 	}
 	p := &pending{}
 	if c.loading[token] == nil {
