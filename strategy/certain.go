@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ type storeOptions struct {
 }
 
 // WithStorePrefix sets what stands before the token in the cluster's keys. Default "scs:" or "fiber:". Stores that share a
-// cluster must differ in it. A key is 1 KiB at most, prefix included.
+// cluster must differ in it, and none may begin with another's, or a token of one can be a key of the other. A key is 1 KiB at most, prefix included.
 func WithStorePrefix(prefix string) StoreOption { return func(o *storeOptions) { o.prefix = prefix } }
 
 // WithStoreWait bounds an operation whose context has no deadline. Default 5 s, which outlasts the crash of a peer.
@@ -129,7 +130,7 @@ func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) 
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	e, found, err := c.lookup(ctx, key)
-	if err != nil || !found {
+	if err != nil || !found || !c.wrote(e) {
 		return nil, false, err
 	}
 	c.saw(token)
@@ -139,6 +140,9 @@ func (c *certain) read(ctx context.Context, token string) ([]byte, bool, error) 
 	}
 	return data, true, nil
 }
+
+// wrote tells whether the entry is of this store, and not of one whose prefix begins with this one's: "admin:T" is no token here because T is one there.
+func (c *certain) wrote(e node.Entry) bool { return slices.Contains(e.Tags, c.scope) }
 
 // saw notes that a token is there.
 func (c *certain) saw(token string) {
@@ -227,7 +231,7 @@ func (c *certain) all(ctx context.Context) (map[string][]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if ok {
+			if ok && c.wrote(e) {
 				found[token] = bytes.Clone(e.Value)
 			}
 		}

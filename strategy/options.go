@@ -49,8 +49,8 @@ func newOptions(prefix string, opts []Option) options {
 }
 
 // WithKeyPrefix sets what stands before the token in the cluster's keys. Default "vendure-session-cache:", as the plugin
-// in Vendure's manual has it, for PeerToPeer, and "typed:" for Typed. Whatever shares a cluster must differ in it, unless
-// it shares the sessions too. A key is 1 KiB at most, prefix included: so much is left for a token.
+// in Vendure's manual has it, for PeerToPeer, and "typed:" for Typed. Whatever shares a cluster must differ in it, and none
+// may begin with another's, unless it shares the sessions too. A key is 1 KiB at most, prefix included: so much is left for a token.
 func WithKeyPrefix(prefix string) Option { return func(o *options) { o.prefix = prefix } }
 
 // WithDefaultTTL ends entries whose end is not known after d. Default 0: the node's own DefaultTTL.

@@ -365,3 +365,28 @@ func (n *endsNode) Set(ctx context.Context, key string, value []byte, how strate
 	n.ends = append(n.ends, end)
 	return n.fakeNode.Set(ctx, key, value, how)
 }
+
+// A store whose prefix begins with that of another keeps its sessions to itself: its token, with what its prefix has more, is none of the other, whose
+// application would take one's user for the other's.
+func TestStoresWithPrefixesThatBeginAlike(t *testing.T) {
+	cluster := newFakeCluster()
+	shop := strategy.NewSCSStoreOn(cluster.node())
+	admin := strategy.NewSCSStoreOn(cluster.node(), strategy.WithStorePrefix("scs:admin:"))
+	until := time.Now().Add(time.Hour)
+	for store, token := range map[*strategy.SCSStore]string{shop: "S", admin: "A"} {
+		if err := store.Commit(token, []byte("user 1"), until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, found, err := shop.Find("admin:A"); found || err != nil {
+		t.Errorf("a token of the other store: %q, %v, %v", data, found, err)
+	}
+	for store, token := range map[*strategy.SCSStore]string{shop: "S", admin: "A"} {
+		if all, err := store.All(); err != nil || len(all) != 1 || string(all[token]) != "user 1" {
+			t.Errorf("all of the store with the token %s: %q, %v", token, all, err)
+		}
+		if data, found, err := store.Find(token); string(data) != "user 1" || !found || err != nil {
+			t.Errorf("%s: %q, %v, %v", token, data, found, err)
+		}
+	}
+}

@@ -42,7 +42,7 @@ type Store[V string | []byte] struct {
 }
 
 // New returns the store of a running node, which must not be nil. Stores that share a cluster must differ in prefix, which
-// stands before the keys and tags. The options are the defaults of Set; an Expiration of 0 is the node's DefaultTTL.
+// stands before the keys and tags, and none may begin with another's. The options are the defaults of Set; an Expiration of 0 is the node's DefaultTTL.
 func New[V string | []byte](n *node.Node, prefix string, defaults ...store.Option) *Store[V] {
 	return &Store[V]{node: n, prefix: prefix, scope: "in:" + prefix, options: *store.ApplyOptions(defaults...)}
 }
