@@ -137,7 +137,7 @@ func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 	if name == "" {
 		name = "starting"
 	}
-	n.transport, err = transport.Listen(transport.Config{
+	n.transport, err = transport.Listen(ctx, transport.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Self: &pb.Member{Name: name, Id: id}, Cluster: cfg.Cluster,
 		Ring: params.String() + n.tokens.String() + ", lease " + cfg.Lease.String(), Replicas: cfg.Replicas, Secrets: cfg.secrets(), Handler: (*handler)(n), Logger: cfg.Logger,
 	})
@@ -170,7 +170,6 @@ func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 		Found: n.found, Gone: n.gone, Logger: n.log,
 	})
 	if err != nil {
-		n.transport.Start()
 		n.transport.Close()
 		return nil, fmt.Errorf("huddle: %w", err)
 	}

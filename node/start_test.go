@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -77,4 +79,29 @@ func ctxT(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// Start ends when its context does, also while a name is looked up and nobody answers.
+func TestStartIsBoundedByItsContext(t *testing.T) {
+	usual := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = usual })
+	for what, cfg := range map[string]Config{
+		"listen":    {Listen: "name.invalid:0", Insecure: true},
+		"advertise": {Advertise: "name.invalid:0"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(dial context.Context, _, _ string) (net.Conn, error) {
+			cancel()
+			<-dial.Done()
+			return nil, dial.Err()
+		}}
+		began := time.Now()
+		n, err := Start(ctx, cfg)
+		if n != nil {
+			_ = n.Close()
+		}
+		if took := time.Since(began); !errors.Is(err, context.Canceled) || took > 3*time.Second {
+			t.Errorf("%s: %v after %v", what, err, took)
+		}
+	}
 }

@@ -88,7 +88,7 @@ func benchSession(b *testing.B, callers int, key []byte) {
 	for i, e := range []*echo{client, server} {
 		cfg := testConfig(uint64(i)+1, e)
 		cfg.Key = key
-		tr, err := Listen(cfg)
+		tr, err := Listen(b.Context(), cfg)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,18 +1,20 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 )
 
 // bind opens the address for TCP and, if asked to, for UDP with the same port.
-func bind(addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
-	tcp, err := net.ResolveTCPAddr("tcp", addr)
+func bind(ctx context.Context, addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
+	tcp, err := resolve(ctx, addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen %s: %w; it takes host:port", addr, err)
 	}
@@ -35,6 +37,46 @@ func bind(addr string, both bool) (*net.TCPListener, *net.UDPConn, error) {
 			return nil, nil, explainListen(addr, err)
 		}
 	}
+}
+
+// resolve is net.ResolveTCPAddr with a context.
+func resolve(ctx context.Context, addr string) (*net.TCPAddr, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil || host == "" {
+		return &net.TCPAddr{Port: port}, err
+	}
+	found, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	ip := preferred(found)
+	return &net.TCPAddr{IP: ip.IP, Port: port, Zone: ip.Zone}, nil
+}
+
+// preferred is the first of the addresses of a host that is one of IPv4, as package net picks it, or else the first. There is at least one.
+func preferred(addrs []net.IPAddr) net.IPAddr {
+	if i := slices.IndexFunc(addrs, func(a net.IPAddr) bool { return a.IP.To4() != nil }); i >= 0 {
+		return addrs[i]
+	}
+	return addrs[0]
+}
+
+// lookUp returns the address of the host that peers are told. Its errors are ErrAdvertise.
+func lookUp(ctx context.Context, host string) (net.IP, error) {
+	ctx, cancel := context.WithTimeout(ctx, sniffTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrAdvertise, host, err)
+	}
+	if v4 := found[0].IP.To4(); v4 != nil {
+		return v4, nil
+	}
+	return found[0].IP, nil
 }
 
 // listenError is why an address cannot be had, in few words; the cause is kept for errors.As.

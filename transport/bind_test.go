@@ -21,7 +21,7 @@ func TestListenErrorsSayWhatIsWrong(t *testing.T) {
 	} {
 		cfg := testConfig(2, newRecorder(t))
 		cfg.Listen = listen
-		_, err := Listen(cfg)
+		_, err := Listen(t.Context(), cfg)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "--") {
 			t.Errorf("listen %s: %v", listen, err)
 		}
@@ -41,11 +41,12 @@ func TestConfigIsChecked(t *testing.T) {
 		"a negative limit":     func(cfg *Config) { cfg.QueueBytes = -1 },
 		"-1 replicas":          func(cfg *Config) { cfg.Replicas = -1 },
 		"takes host:port":      func(cfg *Config) { cfg.Advertise = "host" },
+		"nowhere.invalid: ":    func(cfg *Config) { cfg.Advertise = "nowhere.invalid:7400" },
 		"peers cannot dial":    func(cfg *Config) { cfg.Advertise = "0.0.0.0:7400" },
 	} {
 		cfg := testConfig(1, newRecorder(t))
 		change(&cfg)
-		if _, err := Listen(cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Listen(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
@@ -89,7 +90,7 @@ func TestAdvertisedAddress(t *testing.T) {
 }
 
 func TestListenOnAllInterfaces(t *testing.T) {
-	tr, err := Listen(func() Config {
+	tr, err := Listen(t.Context(), func() Config {
 		cfg := testConfig(1, newRecorder(t))
 		cfg.Listen = "0.0.0.0:0"
 		return cfg

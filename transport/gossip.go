@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -23,7 +22,7 @@ type gossipTransport struct {
 	t       *Transport
 	udp     *net.UDPConn // nil: there are secrets
 	lines   *lines
-	host    string
+	ip      net.IP // with port, what others are told
 	port    int
 	log     *slog.Logger
 	packets chan *memberlist.Packet
@@ -36,14 +35,14 @@ type gossipTransport struct {
 
 var _ memberlist.NodeAwareTransport = (*gossipTransport)(nil)
 
-func newGossipTransport(t *Transport, udp *net.UDPConn, host string, port int) *gossipTransport {
+func newGossipTransport(t *Transport, udp *net.UDPConn, ip net.IP, port int) *gossipTransport {
 	for size := packetBufferBytes; udp != nil && size > 0; size /= 2 {
 		if udp.SetReadBuffer(size) == nil {
 			break
 		}
 	}
 	g := &gossipTransport{
-		t: t, udp: udp, host: host, port: port, log: t.log,
+		t: t, udp: udp, ip: ip, port: port, log: t.log,
 		packets: make(chan *memberlist.Packet),
 		streams: make(chan net.Conn),
 	}
@@ -108,28 +107,9 @@ func (g *gossipTransport) hand(conn net.Conn) bool {
 	return false
 }
 
-// FinalAdvertiseAddr returns the address that memberlist tells others. A host name is looked up.
-func (g *gossipTransport) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
-	if ip == "" {
-		ip, port = g.host, g.port
-	}
-	addr := net.ParseIP(ip)
-	if addr == nil {
-		ctx, cancel := context.WithTimeout(g.stop, sniffTimeout)
-		defer cancel()
-		found, err := net.DefaultResolver.LookupIPAddr(ctx, ip)
-		if err != nil {
-			return nil, 0, fmt.Errorf("%w %s: %w", ErrAdvertise, ip, err)
-		}
-		if len(found) == 0 {
-			return nil, 0, fmt.Errorf("%w %s: the host has no address", ErrAdvertise, ip)
-		}
-		addr = found[0].IP
-	}
-	if v4 := addr.To4(); v4 != nil {
-		addr = v4
-	}
-	return addr, port, nil
+// FinalAdvertiseAddr returns the address that memberlist tells others.
+func (g *gossipTransport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return g.ip, g.port, nil
 }
 
 // WriteTo sends a packet.

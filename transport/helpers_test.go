@@ -203,7 +203,7 @@ func testConfig(id uint64, h Handler) Config {
 // start runs a transport until the end of the test.
 func start(t *testing.T, cfg Config) *Transport {
 	t.Helper()
-	tr, err := Listen(cfg)
+	tr, err := Listen(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func TestRekeyDuringAHandshake(t *testing.T) {
 			r := newRecorder(t)
 			cfg := testConfig(id, r)
 			cfg.Key = testKey(1)
-			tr, err := Listen(cfg)
+			tr, err := Listen(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

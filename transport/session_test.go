@@ -305,7 +305,7 @@ func TestReconnectAfterTheConnectionBreaks(t *testing.T) {
 func TestRestartedPeerHasANewID(t *testing.T) {
 	a, ra := node(t, 1, nil)
 	r2 := newRecorder(t)
-	b, err := Listen(testConfig(2, r2))
+	b, err := Listen(t.Context(), testConfig(2, r2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +395,7 @@ func TestSetSelfAgainAndAgain(t *testing.T) {
 func TestBothSidesLearnThatAProcessIsGone(t *testing.T) {
 	for _, id := range []uint64{1, 3} {
 		a, ra := node(t, id, nil)
-		b, err := Listen(testConfig(2, mute{}))
+		b, err := Listen(t.Context(), testConfig(2, mute{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -483,7 +483,7 @@ func TestCloseReportsDown(t *testing.T) {
 }
 
 func TestCloseWithoutStart(t *testing.T) {
-	tr, err := Listen(testConfig(1, newRecorder(t)))
+	tr, err := Listen(t.Context(), testConfig(1, newRecorder(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

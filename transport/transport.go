@@ -47,7 +47,8 @@ type Transport struct {
 }
 
 // Listen binds the address, for TCP, and for UDP if there are no secrets. Nothing is accepted or dialled before Start. The error says what to do.
-func Listen(cfg Config) (*Transport, error) {
+// ctx bounds the looking up of names, also of that to advertise.
+func Listen(ctx context.Context, cfg Config) (*Transport, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -69,11 +70,15 @@ func Listen(cfg Config) (*Transport, error) {
 		}
 	}
 	t.cfg.Secrets = Secrets{} // the credentials have what is needed
-	ln, udp, err := bind(cfg.Listen, t.creds == nil)
+	ln, udp, err := bind(ctx, cfg.Listen, t.creds == nil)
 	if err != nil {
 		return nil, err
 	}
 	host, port, err := advertised(ln.Addr().(*net.TCPAddr), cfg.Advertise)
+	var ip net.IP
+	if err == nil {
+		ip, err = lookUp(ctx, host)
+	}
 	if err != nil {
 		_ = ln.Close()
 		if udp != nil {
@@ -86,7 +91,7 @@ func Listen(cfg Config) (*Transport, error) {
 	}
 	t.ln = ln
 	t.rpc = newHandedListener(ln.Addr())
-	t.gossip = newGossipTransport(t, udp, host, port)
+	t.gossip = newGossipTransport(t, udp, ip, port)
 	t.server = t.newServer()
 	return t, nil
 }

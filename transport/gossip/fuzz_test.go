@@ -51,7 +51,7 @@ func FuzzGossip(f *testing.F) {
 	f.Add([]byte{8, 1, 2, 3, 4, 5})
 	f.Add([]byte{12, 1, 2, 3, 4, 5})
 
-	tr, err := transport.Listen(transport.Config{Self: &peerpb.Member{Name: "node", Id: 1}, Handler: silent{}, Logger: discard()})
+	tr, err := transport.Listen(f.Context(), transport.Config{Self: &peerpb.Member{Name: "node", Id: 1}, Handler: silent{}, Logger: discard()})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -257,7 +258,7 @@ func portOf(tr memberlist.Transport) string {
 
 // A process that listens everywhere may be told to join itself by another of its addresses.
 func TestReachedAloneByAnotherAddress(t *testing.T) {
-	tr, err := transport.Listen(transport.Config{
+	tr, err := transport.Listen(t.Context(), transport.Config{
 		Listen: "0.0.0.0:0", Advertise: "127.0.0.1:0", Self: &peerpb.Member{Name: "node", Id: 1}, Handler: silent{}, Logger: discard(),
 	})
 	if err != nil {
@@ -377,11 +378,11 @@ func TestPartsThatWereCutOffMeetAgain(t *testing.T) {
 	}
 }
 
-// unknownHost is a transport that is told to advertise a name without an address.
-type unknownHost struct{ memberlist.NodeAwareTransport }
+// nowhere is a transport without an address.
+type nowhere struct{ memberlist.NodeAwareTransport }
 
-func (u unknownHost) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
-	return u.NodeAwareTransport.FinalAdvertiseAddr("nowhere.invalid", 1)
+func (nowhere) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return nil, 0, errors.New("no address")
 }
 
 func TestStartErrors(t *testing.T) {
@@ -393,7 +394,7 @@ func TestStartErrors(t *testing.T) {
 		"Config.Transport is missing":         func(cfg *Config) { cfg.Transport = nil },
 		"the member has no id":                func(cfg *Config) { cfg.Self = Peer{} },
 		"the name has 201 bytes; at most 200": func(cfg *Config) { cfg.Self.Member = &peerpb.Member{Name: strings.Repeat("x", 201), Id: 1} },
-		"advertise nowhere.invalid":           func(cfg *Config) { cfg.Transport = unknownHost{cfg.Transport} },
+		"no address":                          func(cfg *Config) { cfg.Transport = nowhere{cfg.Transport} },
 	} {
 		cfg := good()
 		change(&cfg)

@@ -119,7 +119,7 @@ type process struct {
 // port binds an address for a process, without gossip yet.
 func port(t *testing.T, id uint64, listen string) *transport.Transport {
 	t.Helper()
-	tr, err := transport.Listen(transport.Config{
+	tr, err := transport.Listen(t.Context(), transport.Config{
 		Listen: listen, Self: &peerpb.Member{Name: "node", Id: id}, Handler: silent{}, Logger: discard(),
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func port(t *testing.T, id uint64, listen string) *transport.Transport {
 // securePort is port with a key, which may be nil, and a label.
 func securePort(t *testing.T, id uint64, key []byte, cluster string) *transport.Transport {
 	t.Helper()
-	tr, err := transport.Listen(transport.Config{
+	tr, err := transport.Listen(t.Context(), transport.Config{
 		Self: &peerpb.Member{Name: "node", Id: id}, Handler: silent{}, Logger: discard(), Cluster: cluster,
 		Secrets: transport.Secrets{Key: key},
 	})

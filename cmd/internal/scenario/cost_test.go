@@ -125,7 +125,7 @@ func echoes(t *testing.T) func() {
 	t.Helper()
 	near, far := &echo{up: make(chan uint64, 1), back: make(chan struct{}, 1)}, &echo{up: make(chan uint64, 1)}
 	for i, e := range []*echo{near, far} {
-		tr, err := transport.Listen(transport.Config{
+		tr, err := transport.Listen(t.Context(), transport.Config{
 			Self: &peerpb.Member{Name: fmt.Sprint(i), Id: uint64(i) + 1}, Cluster: "echo", Ring: "none", Replicas: 1, Handler: e,
 		})
 		if err != nil {
