@@ -163,6 +163,7 @@ func (l *link) session(self *peerpb.Member, addr string) error {
 		_ = conn.Close()
 		return err
 	}
+	defer conn.Close() // which gRPC may not have asked for yet
 	defer cc.Close()
 	s, err := l.introduce(ctx, cc, self)
 	if err == nil && !timeout.Stop() {
