@@ -120,6 +120,54 @@ func fenceOfWhoIsLetInAgain(t *testing.T, mutant string, skips bool) bool {
 	return !b.m.barrierOff && !b.m.parts[p].acting
 }
 
+// Nor where nothing is said of it when it is left out for the second time.
+func TestNoFenceOfWhoIsLetInAgain(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 4, p)[0] == 4 && holdersAmong(t, 3, p)[0] == 1 })
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	b.told(&pb.Fence{Member: 4}, 3, 3, 4)
+	b.confirm(2, 3)
+	if !b.m.parts[p].acting {
+		t.Fatal("not taken over at once from one that had no lease")
+	}
+	b.pass(2*sec, 2, 3)
+	b.enter(4, 4, 3)
+	b.confirm(2, 3, 4)
+	b.pass(2*sec, 2, 3, 4)
+	b.enter(5, 3, 4)
+	if b.confirm(2, 3); b.m.barrierOff || b.m.parts[p].acting {
+		t.Error("taken over at once, though the lease of the owner may run for another second")
+	}
+}
+
+// What is told of a lease counts whenever it comes: after its view was adopted, or before that of an earlier view.
+func TestAFenceThatComesOutOfTurn(t *testing.T) {
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 3 && holdersAmong(t, 2, p)[0] == 1 })
+	out := func(sets ...int) *pb.Decide { // of members, in the views from 2 on; the next is without c
+		v := &pb.View{Chain: 9, Number: uint64(2 + len(sets)), Members: benchMembers[:2]}
+		for i, n := range sets {
+			v.History = append(v.History, &pb.MemberSet{Number: uint64(2 + i), Members: benchMembers[:n]})
+		}
+		return &pb.Decide{View: v, Fences: []*pb.Fence{{Member: 3}}}
+	}
+	for name, decides := range map[string][]*pb.Decide{"after its view": {out(3)}, "before an earlier view": {out(3, 2, 3), out(3)}} {
+		b := newBench(t, "")
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		if len(decides) == 1 {
+			b.learn(decides[0].View)
+		}
+		for _, d := range decides {
+			b.m.heed(d)
+		}
+		b.learn(decides[0].View)
+		if b.confirm(2); !b.m.parts[p].acting {
+			t.Errorf("%s: an owner that has no lease is waited for", name)
+		}
+	}
+}
+
 // What a node outside heard of another cluster is not of the one it comes into.
 func TestFenceOfAnotherChain(t *testing.T) {
 	if !fenceOfAnotherChain(t, "") {

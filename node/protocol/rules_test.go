@@ -155,13 +155,17 @@ func (b *bench) pass(d int64, peers ...uint64) {
 // holdersAmong lists the ids that hold p in the ring of the first n members, the owner first.
 func holdersAmong(t *testing.T, n, p int) []uint64 {
 	t.Helper()
-	table, err := ring.Build(namesOf(benchMembers[:n]), 2, benchRing)
+	return holdersIn(t, benchMembers[:n], p)
+}
+
+func holdersIn(t *testing.T, members []*pb.Member, p int) (ids []uint64) {
+	t.Helper()
+	table, err := ring.Build(namesOf(members), 2, benchRing)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ids []uint64
 	for _, i := range table.Owners(p) {
-		ids = append(ids, benchMembers[i].Id)
+		ids = append(ids, members[i].Id)
 	}
 	return ids
 }
