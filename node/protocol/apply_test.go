@@ -45,6 +45,42 @@ func TestATouchKeepsTheAge(t *testing.T) {
 	}
 }
 
+// What is made of another entry is as old as that, but no older than cuts are waited for, nor younger than itself: an age may be of a ticket that is older, or
+// of another cluster.
+func TestTheAgeOfWhatIsMadeOfAnother(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 1)
+	b.pass(100 * ms)
+	age := func(w *pb.Write) (age, version uint64) {
+		t.Helper()
+		if r := b.written(w); r.Status != pb.Status_OK {
+			t.Fatal(r.Status)
+		}
+		e := b.m.store.Get(partOf31(w.Key), w.Key)
+		return e.Age(), e.Version
+	}
+	first := b.written(&pb.Write{Key: "first", Value: []byte("v")}).Version
+	ticket := b.m.ticket()
+	second := b.written(&pb.Write{Key: "second", Value: []byte("v")}).Version
+	if got, _ := age(&pb.Write{Key: "a", Value: []byte("v"), Origin: first}); got != first {
+		t.Errorf("made of an entry of age %d: %d", first, got)
+	}
+	if got, _ := age(&pb.Write{Key: "b", Value: []byte("v"), Origin: second, Ticket: ticket, TicketChain: 9}); got != ticket {
+		t.Errorf("under ticket %d: %d", ticket, got)
+	}
+	if got, version := age(&pb.Write{Key: "c", Value: []byte("v"), Origin: 1 << 60}); got != version {
+		t.Errorf("of another cluster: age %d, version %d", got, version)
+	}
+	for range 4 {
+		b.now += b.m.keepClock()
+		b.pass(40 * ms)
+		age(&pb.Write{Key: "d", Value: []byte("v"), Origin: b.m.clock})
+	}
+	if got, _ := age(&pb.Write{Key: "e", Value: []byte("v"), Origin: first}); got <= second {
+		t.Errorf("minutes later: age %d", got)
+	}
+}
+
 // To keep the TTL of a key that is not there is not to take that of its tombstone.
 func TestTheTTLOfATombstoneIsNotKept(t *testing.T) {
 	b := newBench(t, "")
@@ -167,5 +203,81 @@ func TestAWriteWaitsForTheBarrier(t *testing.T) {
 	b.pass(sec+sec/driftShare+40*ms, 2)
 	if told[pb.Status_OK] != 1 {
 		t.Errorf("told %v", told)
+	}
+}
+
+// A holder of a near copy whose lease has ended is not waited for, but told all the same: the next lease would revive what it holds.
+func TestAHolderWithoutALeaseIsTold(t *testing.T) {
+	b, key, told := lentKey(t)
+	b.pass(2*sec, 2)
+	b.set(key, "new", told)
+	b.copies(true)
+	if n := len(b.take(func(m *pb.Message) bool { return m.GetInvalidate() != nil })); n != 1 || told[pb.Status_OK] != 2 {
+		t.Errorf("told %v, and the holder %d times", told, n)
+	}
+}
+
+// lentKey is a key that c keeps a near copy of.
+func lentKey(t *testing.T) (b *bench, key string, told map[pb.Status]int) {
+	t.Helper()
+	b, key, _ = crowdedBench(t)
+	told = map[pb.Status]int{}
+	b.set(key, "old", told)
+	b.copies(true)
+	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	b.from(3, b.stamp(601, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+	if !b.noted(key) {
+		t.Fatal("c is no holder")
+	}
+	return b, key, told
+}
+
+// The note of a near copy whose session has ended stays while its holder may serve it: a write waits, also some ticks later.
+func TestANoteOutlivesItsSession(t *testing.T) {
+	b, key, told := lentKey(t)
+	b.m.Down(3, 3)
+	b.pass(500*ms, 2)
+	b.set(key, "new", told)
+	if b.copies(true); told[pb.Status_OK] != 1 {
+		t.Error("c may serve what was there before")
+	}
+	b.pass(sec, 2)
+	if told[pb.Status_OK] != 2 {
+		t.Errorf("told %v", told)
+	}
+}
+
+// Who reads a key again over another session is a holder anew.
+func TestAReadOverAnotherSessionIsNoted(t *testing.T) {
+	b, key, told := lentKey(t)
+	b.m.Down(3, 3)
+	b.m.Up(benchMembers[2], 33)
+	b.m.Receive(3, 33, b.stamp(602, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	b.m.Receive(3, 33, b.stamp(603, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+	b.set(key, "new", told)
+	if b.copies(true); told[pb.Status_OK] != 1 {
+		t.Error("c may serve what was there before")
+	}
+}
+
+// Who reads a key again when it lasts longer holds it for longer; with what it has dropped goes the note.
+func TestAReadOfWhatLastsLongerIsNoted(t *testing.T) {
+	b, key, told := lentKey(t)
+	b.m.dropNotes(partOf31(key), key, func(holder) bool { return true })
+	for i, ttl := range []int64{sec, 60 * sec} {
+		b.m.store.Put(partOf31(key), &store.Entry{Key: key, Value: "v", Version: b.m.nextVersion(), Expires: b.now + ttl})
+		b.from(3, b.stamp(uint64(610+i), &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: key, Keep: true}}}))
+	}
+	b.pass(10*sec, 2, 3)
+	b.from(3, b.stamp(620, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	b.set(key, "new", told)
+	if b.copies(true); told[pb.Status_OK] != 1 {
+		t.Fatal("c may serve what was there before")
+	}
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetInvalidate() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_InvalidateReply{InvalidateReply: &pb.InvalidateReply{}}}))
+	}
+	if told[pb.Status_OK] != 2 || b.noted(key) {
+		t.Errorf("c has dropped it: told %v; still noted: %v", told, b.noted(key))
 	}
 }

@@ -207,3 +207,141 @@ func TestReadersGiveWayToRenewals(t *testing.T) {
 		t.Error("did not give way")
 	}
 }
+
+// A copy answers in the place of an owner that its asker cannot reach only with what is known here: not with what it pulls still, not with what it holds
+// only as a source, and not a fill that it finds nothing, for only the owner orders those.
+func TestWhatACopyAnswers(t *testing.T) {
+	b := newBench(t, "")
+	b.m.learn(&pb.View{Chain: 9, Number: 3, Members: benchMembers, History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}})
+	b.built()
+	b.confirm(2, 3, 4)
+	copied := func(p int) bool { return holdersAmong(t, 4, p)[1] == 1 }
+	of := func(p int) bool { return contains(holdersAmong(t, 3, p), 1) }
+	whole := partition(t, func(p int) bool { return copied(p) && of(p) })
+	pulled := partition(t, func(p int) bool { return copied(p) && p != whole })
+	source := partition(t, func(p int) bool { return of(p) && !contains(holdersAmong(t, 4, p), 1) })
+	put := func(p int, e *store.Entry) { e.Key, e.Version = keyOf(p), 2<<viewShift+1; b.m.store.Put(p, e) }
+	put(pulled, &store.Entry{Value: "v", Provisional: true})
+	put(source, &store.Entry{Value: "v"})
+	for _, c := range []struct {
+		what string
+		p    int
+		e    *store.Entry
+		fill bool
+		want pb.Status
+	}{
+		{"a value", whole, &store.Entry{Value: "v"}, false, pb.Status_OK},
+		{"a value that is being pulled", pulled, nil, false, pb.Status_UNSURE},
+		{"a value of a partition that is held elsewhere now", source, nil, false, pb.Status_UNSURE},
+		{"a deletion", whole, &store.Entry{Kind: store.Revoked}, false, pb.Status_ABSENT},
+		{"a deletion, for a fill", whole, nil, true, pb.Status_UNSURE},
+	} {
+		if c.e != nil {
+			put(c.p, c.e)
+		}
+		b.from(4, b.stamp(70, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(c.p), Fill: c.fill}}}))
+		if got := b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil }); len(got) != 1 || got[0].msg.GetGetReply().Status != c.want {
+			t.Errorf("%s: answered %v", c.what, got)
+		}
+	}
+}
+
+// What was read from its owner ends when it ends there, however late the answer comes, and is not kept in another view than that of the answer.
+func TestAnAnswerThatComesLate(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		b, _, key := crowdedBench(t)
+		b.m.Get(&pb.Get{Key: key, Keep: true}, b.now+60*sec, func(Result) {})
+		asked := b.now
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
+			reply := b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
+				Entry: &pb.Entry{Key: key, Value: []byte("v"), Version: 2<<viewShift + 1, Ttl: 10 * sec}, Keep: true,
+			}}})
+			b.pass(2*sec, 2, 3)
+			if moved {
+				b.enter(3, 3)
+			}
+			b.from(l.to, reply)
+		}
+		e := b.m.store.Get(partOf31(key), key)
+		if moved && e != nil {
+			t.Errorf("kept in view 3, though the owner has answered to view 2")
+		}
+		if !moved && (e == nil || e.Expires != asked+10*sec) {
+			t.Errorf("kept %v, asked for at %d", e, asked)
+		}
+	}
+}
+
+// A key that is asked for at the sources is not known if one of them is out of reach, or its session ends before it has answered, nor to an owner
+// whose lease has ended meanwhile.
+func TestAKeyThatASourceMayKnow(t *testing.T) {
+	for _, why := range []string{"nothing", "out of reach", "ends", "the lease"} {
+		b := newBench(t, "")
+		p := partition(t, func(p int) bool {
+			return slices.Equal(holdersAmong(t, 4, p), []uint64{1, 2}) && slices.Equal(holdersAmong(t, 3, p), []uint64{1, 2})
+		})
+		other := []*pb.Member{benchMembers[1], benchMembers[2]}
+		b.m.learn(&pb.View{Chain: 9, Number: 4, Members: benchMembers[:3], History: []*pb.MemberSet{{Number: 2, Members: other}, {Number: 3, Members: other}}})
+		b.built()
+		b.confirm(2, 3)
+		b.pass(1500*ms, 2, 3)
+		if n := len(b.m.parts[p].sources); n != 2 {
+			t.Fatalf("%d sources", n)
+		}
+		if why == "out of reach" {
+			b.m.Down(3, 3)
+		}
+		local, written := pb.Status(-1), pb.Status(-1)
+		b.m.Get(&pb.Get{Key: keyOf(p)}, b.now+60*sec, func(r Result) { local = r.Status })
+		b.m.Write(&pb.Write{Key: keyOf(p), Touch: true}, b.now+60*sec, 0, func(r Result) { written = r.Status })
+		b.from(2, b.stamp(71, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}}))
+		if why == "the lease" {
+			b.now += 2 * sec
+		}
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPullKey() != nil }) {
+			if l.to == 3 && why == "ends" {
+				b.m.Down(3, 3)
+				continue
+			}
+			r := &pb.PullKeyReply{Key: keyOf(p), Status: pb.Status_ABSENT}
+			if l.to == 2 {
+				r = &pb.PullKeyReply{Key: keyOf(p), Entry: &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}}
+			}
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullKeyReply{PullKeyReply: r}}))
+		}
+		asked := b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil })
+		remote := pb.Status(-1)
+		for _, l := range asked {
+			remote = l.msg.GetGetReply().Status
+		}
+		copies := len(b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }))
+		_, how := b.m.Read(keyOf(p))
+		if known := why == "nothing"; known != (local == pb.Status_OK) || known != (remote == pb.Status_OK) || known != (copies > 0) || known != (how == Hit) {
+			t.Errorf("%s in the way: read %v, for another %v; written %v, %d copies; then %v", why, local, remote, written, copies, how)
+		}
+	}
+}
+
+// A near copy goes where its owner changes, also in a view that was missed, and though this node held the partition in it and is a source.
+func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
+	b := newBench(t, "")
+	now, between := benchMembers[:3], []*pb.Member{benchMembers[0], benchMembers[1], benchMembers[3]}
+	p := partition(t, func(p int) bool {
+		return !contains(holdersIn(t, now, p), 1) && contains(holdersIn(t, between, p), 1) && holdersIn(t, now, p)[0] != holdersIn(t, between, p)[0]
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.Get(&pb.Get{Key: keyOf(p), Keep: true}, b.now+sec, func(Result) {})
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
+			Entry: &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}, Keep: true,
+		}}}))
+	}
+	if _, how := b.m.Read(keyOf(p)); how != Hit {
+		t.Fatal("not kept")
+	}
+	b.learn(&pb.View{Chain: 9, Number: 4, Members: now, History: []*pb.MemberSet{{Number: 2, Members: now}, {Number: 3, Members: between}}})
+	if e := b.m.store.Get(p, keyOf(p)); b.m.lay.number() != 4 || e != nil {
+		t.Errorf("in view %d: %v", b.m.lay.number(), e)
+	}
+}
