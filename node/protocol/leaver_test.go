@@ -172,14 +172,15 @@ func TestALeaverThatHearsNobody(t *testing.T) {
 	b.confirm(2, 3)
 	b.pass(sec, 2, 3)
 	b.goes()
-	hear := func(d int64) {
+	hear := func(d int64, peers ...uint64) {
 		for end := b.now + d; b.now < end; {
 			b.pass(100 * ms)
-			b.from(2, b.stamp(0, &pb.Message{}))
-			b.from(3, b.stamp(0, &pb.Message{}))
+			for _, id := range peers {
+				b.from(id, b.stamp(0, &pb.Message{}))
+			}
 		}
 	}
-	hear(10 * sec)
+	hear(10*sec, 2, 3)
 	if b.m.NoMajority() || b.m.lost {
 		t.Errorf("it hears both: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
 	}
@@ -187,8 +188,52 @@ func TestALeaverThatHearsNobody(t *testing.T) {
 	if !b.m.NoMajority() || !b.m.lost {
 		t.Errorf("it hears nobody: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
 	}
-	hear(sec)
+	hear(10*sec, 2)
+	if !b.m.NoMajority() || !b.m.lost {
+		t.Errorf("it hears one of two: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
+	}
+	hear(sec, 2, 3)
 	if b.m.NoMajority() || b.m.lost {
 		t.Errorf("it hears them again: no majority: %v, said so: %v", b.m.NoMajority(), b.m.lost)
 	}
+}
+
+// Who hands over gets the writes like those who held the partition before: what others pull from it is no older than what has been confirmed.
+func TestALeaverGetsTheWrites(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && contains(holdersAmong(t, 3, p), 3) })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.learn(&pb.View{
+		Chain: 9, Number: 3, Members: benchMembers[:2], Leaving: benchMembers[2:3], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}},
+	})
+	if got := b.m.copiesOf(p); !contains(got, 3) {
+		t.Errorf("copies %v, without c, which leaves", got)
+	}
+}
+
+// Who hands over does so on when a member dies meanwhile: the view without that one still names it, or what it holds would be lost.
+func TestALeaverIsNotForgottenWhenAMemberDies(t *testing.T) {
+	b := newBench(t, "")
+	b.learn(&pb.View{Chain: 9, Number: 2, Members: benchMembers})
+	b.confirm(2, 3, 4)
+	b.learn(&pb.View{
+		Chain: 9, Number: 3, Members: []*pb.Member{benchMembers[0], benchMembers[1], benchMembers[3]}, Leaving: benchMembers[2:3],
+		History: []*pb.MemberSet{{Number: 2, Members: benchMembers}},
+	})
+	for end := b.now + 5*sec; b.now < end; { // d is silent
+		b.pass(20*ms, 2)
+		b.from(3, b.stamp(0, &pb.Message{}))
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPrepare() != nil }) {
+			p := l.msg.GetPrepare()
+			b.from(l.to, b.stamp(0, &pb.Message{Body: &pb.Message_Promise{Promise: &pb.Promise{Ballot: p.Ballot, Number: p.Number, Ok: true}}}))
+		}
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetAccept().GetBallot() != nil }) {
+			if v := l.msg.GetAccept().Value; len(v.Members) != 2 || len(v.Leaving) != 1 || v.Leaving[0].Id != 3 {
+				t.Errorf("members %v, leaving %v", v.Members, v.Leaving)
+			}
+			return
+		}
+	}
+	t.Error("no view without d is proposed")
 }

@@ -365,3 +365,48 @@ func TestWritesOfAMinorityAreRefusedAtOnce(t *testing.T) {
 		t.Errorf("%d were sent, told %+v", n, told[4:])
 	}
 }
+
+// What an owner had begun when it lost the key, or its cluster, may take effect: its caller is not told that nothing was written, and what the next owner
+// says of a condition may be of that very value.
+func TestAWriteThatItsOwnerHasLost(t *testing.T) {
+	mine := func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 4, p)[0] == 4 }
+	for name, lose := range map[string]func(b *bench){
+		"to another that is out of reach": func(b *bench) {
+			b.m.Down(4, 4)
+			b.enter(3, 4, 3)
+		},
+		"to another": func(b *bench) {
+			b.enter(3, 4, 3)
+			b.confirm(2, 3, 4)
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetWrite() != nil }) {
+				b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_WriteReply{WriteReply: &pb.WriteReply{Status: pb.Status_CONDITION, Existed: true}}}))
+			}
+		},
+		"with the cluster": func(b *bench) { b.m.dissolve("") },
+	} {
+		b := newBench(t, "")
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		b.pass(sec, 2, 3)
+		var got *Result
+		b.m.Write(&pb.Write{Key: keyOf(partition(t, mine)), Value: []byte("v"), IfAbsent: true}, b.now+5*sec, 0, func(r Result) { got = &r })
+		lose(b)
+		if b.pass(6*sec, 2, 3); got == nil || got.Status != pb.Status_UNSURE || !got.Tried {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// Nor is he where the owner that was asked first has not answered, and this node, which owns the key now, does not act yet.
+func TestAWriteThatWasSentIsTried(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 4, p)[0] == 4 })
+	b.enter(2, 4)
+	b.confirm(2, 3, 4)
+	var got *Result
+	b.m.Write(&pb.Write{Key: keyOf(p), Value: []byte("v")}, b.now+500*ms, 0, func(r Result) { got = &r })
+	b.enter(3, 3, 4)
+	if b.pass(600*ms, 2, 3); got == nil || got.Status != pb.Status_UNSURE || !got.Tried {
+		t.Errorf("%+v", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/huddle-cache/huddle/node/store"
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -158,5 +159,46 @@ func TestFloodWhilePulling(t *testing.T) {
 		if _, how := b.m.Read(keys[i]); how != want {
 			t.Errorf("key %d: %v, want %v", i, how, want)
 		}
+	}
+}
+
+// The place where a list stopped is that of its partition: the partitions after it, and another source, are read from the beginning.
+func TestEachListIsReadFromItsBeginning(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	p := partition(t, func(p int) bool { return contains(holdersAmong(t, 3, p), 1) })
+	q := partition(t, func(q int) bool { return q > p && contains(holdersAmong(t, 3, q), 1) && keyOf(q) < "key9" })
+	b.m.store.Put(q, &store.Entry{Key: keyOf(q), Value: "v", Version: 2<<viewShift + 1})
+	b.from(2, b.stamp(80, &pb.Message{Body: &pb.Message_Pull{Pull: &pb.Pull{
+		Partitions: []uint32{uint32(p), uint32(q)}, After: "key9", Started: true, MaxBytes: chunkBytes,
+	}}}))
+	got := b.take(func(m *pb.Message) bool { return m.GetPullReply() != nil })
+	if len(got) != 1 || got[0].msg.GetPullReply().Done != 2 || len(got[0].msg.GetPullReply().Entries) != 1 {
+		t.Errorf("answered %v", got)
+	}
+
+	b = newBench(t, "")
+	other := []*pb.Member{benchMembers[1], benchMembers[2]}
+	b.m.learn(&pb.View{Chain: 9, Number: 4, Members: benchMembers[:3], History: []*pb.MemberSet{{Number: 2, Members: other}, {Number: 3, Members: other}}})
+	b.built()
+	b.confirm(2, 3)
+	b.pass(40*ms, 2, 3)
+	first := b.pullOf(p)
+	b.from(first.to, b.stamp(first.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: &pb.PullReply{
+		Entries: []*pb.Entry{{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}},
+	}}}))
+	if !b.m.parts[p].started {
+		t.Fatal("nothing is taken")
+	}
+	b.m.Down(first.to, first.to)
+	b.pass(40*ms, 5-first.to)
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+		if l.to != first.to && l.msg.GetPull().Started {
+			t.Errorf("another source is asked for what comes after %q", l.msg.GetPull().After)
+		}
+	}
+	if b.m.parts[p].started {
+		t.Error("the next is to go on where the first one stopped")
 	}
 }
