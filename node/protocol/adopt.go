@@ -157,16 +157,9 @@ func (m *Machine) adoptPart(p int, old *layout) {
 	holder, owner := m.lay.mine(p)
 	pt.holder, pt.owner, pt.pulling, pt.after, pt.started = holder, owner, false, "", false
 
-	// Near copies go when the owner changes, and when the part here changes (rule 8).
-	if wasOwner != m.lay.owner(p) || holder {
+	// Near copies go when the owner changes (rule 8), and with all else when this node becomes a holder: quarantine.
+	if wasOwner != m.lay.owner(p) || slices.ContainsFunc(m.between(old), func(h *layout) bool { return h.owner(p) != m.lay.owner(p) }) {
 		m.store.WipeNear(p)
-	} else if len(m.between(old)) > 0 {
-		for _, h := range m.between(old) {
-			if h.owner(p) != m.lay.owner(p) {
-				m.store.WipeNear(p)
-				break
-			}
-		}
 	}
 	if !owner {
 		m.forgetHolders(pt)

@@ -345,3 +345,26 @@ func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
 		t.Errorf("in view %d: %v", b.m.lay.number(), e)
 	}
 }
+
+// Nor does one stay where this node becomes a holder itself: as the owner it would serve it as what is known.
+func TestNearCopyOfWhoBecomesAHolder(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		return slices.Equal(holdersAmong(t, 3, p), []uint64{2, 3}) && holdersAmong(t, 2, p)[0] == 2
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.Get(&pb.Get{Key: keyOf(p), Keep: true}, b.now+sec, func(Result) {})
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
+			Entry: &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}, Keep: true,
+		}}}))
+	}
+	if _, how := b.m.Read(keyOf(p)); how != Hit {
+		t.Fatal("not kept")
+	}
+	b.enter(3, 2, 3)
+	if e := b.m.store.Get(p, keyOf(p)); e != nil {
+		t.Errorf("%v", e)
+	}
+}
