@@ -18,7 +18,9 @@ import (
 // a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
 // machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
 //
-// Only where every tag was on the entry before: one that is new, as of the user who has just logged in, is for the cuts after this write.
+// A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
+// that tag. (That one may be later than round one of another cut that is under way, and then that does not end the value: it takes two cuts and a
+// log-in within the two rounds of one of them.)
 
 // keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
 func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }
@@ -37,12 +39,17 @@ func (m *Machine) settledClock(now int64) uint64 {
 	return m.past[0].clock
 }
 
-// tagged tells whether an entry has all of the tags.
-func tagged(e *store.Entry, tags []string) bool {
+// savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version.
+func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
+	age := max(cur.Age(), m.settledClock(now))
 	for _, tag := range tags {
-		if !slices.Contains(e.Tags, tag) {
-			return false
+		switch {
+		case slices.Contains(cur.Tags, tag):
+		case m.is("new-tag-is-new"):
+			return 0
+		case !m.is("new-tag-is-old"):
+			age = max(age, m.store.LatestCut(tag)+1)
 		}
 	}
-	return true
+	return age
 }

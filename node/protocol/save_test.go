@@ -13,13 +13,14 @@ type saving struct {
 	*sim
 	owner, other *simProc
 	on           func(w *pb.Write, version uint64)
+	tags         func(saved int) []string
 }
 
 const savedKey = "session"
 
 func newSaving(t *testing.T, mutant string, on func(w *pb.Write, version uint64)) *saving {
 	t.Helper()
-	s := &saving{sim: rested(t, 3), on: on}
+	s := &saving{sim: rested(t, 3), on: on, tags: func(int) []string { return []string{"user", "store"} }}
 	s.owner, s.other = s.ownerOf(savedKey), s.procs[0]
 	if s.other == s.owner {
 		s.other = s.procs[1]
@@ -54,7 +55,7 @@ func (s *saving) cut(tags []string) (saved int, confirmed bool) {
 			return
 		}
 		if e := s.entry(); e != nil {
-			w := &pb.Write{Key: savedKey, Tags: []string{"user", "store"}}
+			w := &pb.Write{Key: savedKey, Tags: s.tags(saved)}
 			s.on(w, e.Version)
 			s.owner.m.Write(w, s.owner.Now()+5*sec, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
@@ -95,18 +96,29 @@ func TestSavesDoNotOutliveACut(t *testing.T) {
 	}
 }
 
+// Nor must one that adds a tag each time: it is new to cuts of that tag, and not to those of the others.
+func TestSavesWithNewTagsDoNotOutliveACut(t *testing.T) {
+	for _, tags := range [][]string{{"store"}, nil} {
+		for mutant, want := range map[string]pb.Status{"": pb.Status_CONDITION, "new-tag-is-new": pb.Status_OK} {
+			s := newSaving(t, mutant, func(w *pb.Write, _ uint64) { w.IfPresent = true })
+			s.tags = func(saved int) []string { return []string{"store", fmt.Sprint("user ", saved)} }
+			if got := s.write(&pb.Write{Tags: []string{"store"}}); got != pb.Status_OK {
+				t.Fatal(got)
+			}
+			if saved, confirmed := s.cut(tags); saved == 0 || !confirmed {
+				t.Fatalf("saved %d times; the cut is confirmed: %v", saved, confirmed)
+			}
+			if got := s.write(&pb.Write{IfPresent: true, Tags: []string{"store"}}); got != want {
+				t.Errorf("mutant %q, cut of %q: a save after the cut: %v, want %v", mutant, tags, got, want)
+			}
+		}
+	}
+}
+
 // Who logs in into a session that has no user is not ended by what ended the user before, and a session that is saved again and again is of a
 // recent age.
 func TestSavesAreNotTooOld(t *testing.T) {
-	s := newSaving(t, "", func(w *pb.Write, _ uint64) { w.IfPresent = true })
-	if got := s.write(&pb.Write{Tags: []string{"store"}}); got != pb.Status_OK {
-		t.Fatal(got)
-	}
-	confirmed := false
-	s.other.m.Cut([]string{"user"}, s.other.Now()+5*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
-	if !s.until(10*sec, func() bool { return confirmed }) {
-		t.Fatal("the cut is not confirmed")
-	}
+	s := userless(t, "")
 	first := s.entry().Version
 	for range 20 {
 		if got := s.write(&pb.Write{IfPresent: true, Tags: []string{"store", "user"}}); got != pb.Status_OK {
@@ -117,6 +129,24 @@ func TestSavesAreNotTooOld(t *testing.T) {
 	if e := s.entry(); e.Age() <= first || e.Age() >= e.Version {
 		t.Errorf("age %d, version %d; that of the first value was %d", e.Age(), e.Version, first)
 	}
+	if got := userless(t, "new-tag-is-old").write(&pb.Write{IfPresent: true, Tags: []string{"store", "user"}}); got == pb.Status_OK {
+		t.Error("without the rule that a tag is new, the log-in is there")
+	}
+}
+
+// userless is a session without a user, who is cut.
+func userless(t *testing.T, mutant string) *saving {
+	t.Helper()
+	s := newSaving(t, mutant, nil)
+	if got := s.write(&pb.Write{Tags: []string{"store"}}); got != pb.Status_OK {
+		t.Fatal(got)
+	}
+	confirmed := false
+	s.other.m.Cut([]string{"user"}, s.other.Now()+5*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+	if !s.until(10*sec, func() bool { return confirmed }) {
+		t.Fatal("the cut is not confirmed")
+	}
+	return s
 }
 
 // A session that gets another token, as by RENAME, must not outlive a cut either: not even if it is read where the cut has not voided yet, and written

@@ -98,8 +98,8 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
 	case b.Ticket != 0 && !m.is("no-ticket"):
 		e.Origin = b.Ticket
-	case (b.IfPresent || b.IfVersion != 0) && b.Kind == pb.Kind_LIVE && tagged(cur, b.Tags) && !m.is("save-is-new"):
-		e.Origin = max(cur.Age(), m.settledClock(now))
+	case (b.IfPresent || b.IfVersion != 0) && b.Kind == pb.Kind_LIVE && !m.is("save-is-new"):
+		e.Origin = m.savedAge(cur, b.Tags, now)
 	}
 	if b.Origin != 0 && !m.is("made-anew") {
 		e.Origin = min(e.Age(), max(b.Origin, m.settledClock(now)))

@@ -186,6 +186,17 @@ func (s *Store) Cuts(after CutRecord, maxBytes int) (out []CutRecord, done bool)
 	return out, next == nil
 }
 
+// LatestCut is the age up to which values with the tag are void, as far as is known here; 0: none is.
+func (s *Store) LatestCut(tag string) uint64 {
+	c := &s.cuts
+	latest := uint64(0)
+	if r := c.tags.find(c.hash(tag), tag); r != nil {
+		latest = r.Version
+	}
+	// One that a wider one has replaced is out of the table; by then the wider one is known.
+	return max(latest, c.folded.Load(), c.clear.Load())
+}
+
 // CutSince tells whether a value of that age with these tags would be void: one read at the clock version may be older
 // than a cut.
 func (s *Store) CutSince(tags []string, version uint64) bool {
