@@ -19,7 +19,6 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"github.com/huddle-cache/huddle/transport/internal/seldom"
 )
 
 // ca is an authority of one's own.
@@ -74,7 +73,6 @@ func (c *ca) secrets(life time.Duration, usages ...x509.ExtKeyUsage) Secrets {
 func TestOwnCertificates(t *testing.T) {
 	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	c, stranger := newCA(t), newCA(t)
-	b, rb := node(t, 2, func(cfg *Config) { cfg.Secrets = c.secrets(time.Hour, both...) })
 	for name, x := range map[string]struct {
 		secrets      Secrets
 		ours, theirs string // what the dialler and the acceptor are told; empty: nothing, a session stands
@@ -89,8 +87,7 @@ func TestOwnCertificates(t *testing.T) {
 		"another's, but trusting": {joint(stranger.secrets(time.Hour, both...), c), "hung up", "is of no authority that is accepted here"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rb.note(func() { rb.refused = nil })
-			b.refusals = seldom.New(refusedInterval)
+			b, rb := node(t, 2, func(cfg *Config) { cfg.Secrets = c.secrets(time.Hour, both...) })
 			a, ra := node(t, 1, func(cfg *Config) { cfg.Secrets = x.secrets })
 			a.Connect(b.Self())
 			if x.ours == "" {
