@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
-
 )
 
 // ca is an authority of one's own.

@@ -92,3 +92,57 @@ func TestAKnownCutCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestCutsFoldSafely(t *testing.T) {
+	s := New(Config{MaxCuts: 10})
+	tag := func(i int) string { return fmt.Sprint("tag", i) }
+	for i := range 100 {
+		s.Put(0, &Entry{Key: fmt.Sprint(i), Version: uint64(1000 + i), Tags: []string{tag(i)}})
+		s.Put(0, &Entry{Key: fmt.Sprint("plain", i), Version: uint64(1000 + i)})
+	}
+	for i := range 50 {
+		s.Cut(tag(i), false, uint64(1000+i))
+		if s.Get(0, fmt.Sprint(i)) != nil || !s.CutSince([]string{tag(i)}, 1000) {
+			t.Fatal("a cut had no effect")
+		}
+	}
+	for i := range 100 {
+		if (s.Get(0, fmt.Sprint(i)) != nil) != (i >= 50) { // the later versions outlive the fold
+			t.Fatalf("entry %d", i)
+		}
+		if s.Get(0, fmt.Sprint("plain", i)) == nil {
+			t.Fatal("an entry without tags was lost")
+		}
+	}
+	other := New(Config{})
+	for _, r := range allCuts(s) {
+		other.Cut(r.Tag, r.All, r.Version)
+	}
+	for i := range 50 {
+		if _, ok := other.Put(0, &Entry{Key: fmt.Sprint(i), Version: uint64(1000 + i), Tags: []string{tag(i)}}); ok {
+			t.Fatal("a store that took over the cuts took an entry they cover")
+		}
+	}
+	if st := s.Stats(); st.Cuts > 10 {
+		t.Fatalf("%d cuts", st.Cuts)
+	}
+	for s.Sweep(10) > 0 {
+	}
+	if st := s.Stats(); st.Entries != 150 {
+		t.Fatalf("%d entries after the sweep", st.Entries)
+	}
+	if s.Cut("", true, 5000); s.Stats().Cuts != 0 || len(allCuts(s)) != 2 || s.CutSince(nil, 5001) || !s.CutSince(nil, 5000) {
+		t.Fatal("a clear takes the place of the older cuts")
+	}
+	checkAccount(t, s)
+	s.Cut("again", false, 6000)
+	if s.Reset(); s.Stats().Bytes != 0 || len(allCuts(s)) != 0 || s.CutSince([]string{"again"}, 1) {
+		t.Fatal("Reset left something")
+	}
+}
+
+// allCuts is all that is remembered, taken in one part.
+func allCuts(s *Store) []CutRecord {
+	cs, _ := s.Cuts(CutRecord{}, 1<<30)
+	return cs
+}
