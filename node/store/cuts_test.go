@@ -146,3 +146,32 @@ func allCuts(s *Store) []CutRecord {
 	cs, _ := s.Cuts(CutRecord{}, 1<<30)
 	return cs
 }
+
+// What is one younger than the latest cut of its tag is there, and what is of that age is void: whichever cut that was.
+func TestLatestCut(t *testing.T) {
+	s := New(Config{MaxCuts: 2})
+	if got := s.LatestCut("a"); got != 0 {
+		t.Errorf("before any: %d", got)
+	}
+	for _, c := range []struct {
+		tag     string
+		all     bool
+		version uint64
+		want    map[string]uint64
+	}{
+		{"a", false, 10, map[string]uint64{"a": 10, "b": 0}},
+		{"b", false, 20, map[string]uint64{"a": 10, "b": 20}},
+		{"c", false, 30, map[string]uint64{"a": 10, "b": 20, "c": 30, "d": 10}}, // that of a is folded
+		{"", true, 25, map[string]uint64{"a": 25, "b": 25, "c": 30, "d": 25}},
+	} {
+		s.Cut(c.tag, c.all, c.version)
+		for tag, want := range c.want {
+			if got := s.LatestCut(tag); got != want {
+				t.Errorf("after the cut of %q at %d: that of %s is %d, want %d", c.tag, c.version, tag, got, want)
+			}
+			if tags := []string{tag}; want != 0 && !s.CutSince(tags, want) || s.CutSince(tags, want+1) {
+				t.Errorf("after the cut of %q at %d: %s is not void up to %d", c.tag, c.version, tag, want)
+			}
+		}
+	}
+}
