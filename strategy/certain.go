@@ -23,7 +23,8 @@ type storeOptions struct {
 }
 
 // WithStorePrefix sets what stands before the token in the cluster's keys. Default "scs:" or "fiber:". Stores that share a
-// cluster must differ in it, and none may begin with another's, or a token of one can be a key of the other. A key is 1 KiB at most, prefix included.
+// cluster must differ in it, and none may begin with another's, or a token of one can be a key of the other.
+// A store finds only what a store of its prefix has written. A key is 1 KiB at most, prefix included.
 func WithStorePrefix(prefix string) StoreOption { return func(o *storeOptions) { o.prefix = prefix } }
 
 // WithStoreWait bounds an operation whose context has no deadline. Default 5 s, which outlasts the crash of a peer.

@@ -71,7 +71,7 @@ func WithFillWait(d time.Duration) Option { return func(o *options) { o.fillWait
 // for itself, which saves two writes on each miss: right where a query is cheaper than they are.
 func WithLoadLock(d time.Duration) Option { return func(o *options) { o.loadLock = max(d, 0) } }
 
-// WithCacheExpiry makes Load judge CacheExpiry: a session for which that has passed is removed and loaded afresh, as if it were absent. One without
+// WithCacheExpiry makes PeerToPeer.Load judge CacheExpiry: a session for which that has passed is removed and loaded afresh, as if it were absent. One without
 // a CacheExpiry is fresh until it ends. By default, and in Get always, the caller judges it. It is the clock of this machine that counts.
 func WithCacheExpiry() Option { return func(o *options) { o.cacheExpiry = true } }
 

@@ -322,15 +322,9 @@ func TestAKeyThatASourceMayKnow(t *testing.T) {
 	}
 }
 
-// A near copy goes where its owner changes, also in a view that was missed, and though this node held the partition in it and is a source.
-func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
-	b := newBench(t, "")
-	now, between := benchMembers[:3], []*pb.Member{benchMembers[0], benchMembers[1], benchMembers[3]}
-	p := partition(t, func(p int) bool {
-		return !contains(holdersIn(t, now, p), 1) && contains(holdersIn(t, between, p), 1) && holdersIn(t, now, p)[0] != holdersIn(t, between, p)[0]
-	})
-	b.enter(2, 3)
-	b.confirm(2, 3)
+// keepNear reads a key of a partition in view 2 from its owner, and keeps a near copy.
+func (b *bench) keepNear(t *testing.T, p int) {
+	t.Helper()
 	b.m.Get(&pb.Get{Key: keyOf(p), Keep: true}, b.now+sec, func(Result) {})
 	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
 		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
@@ -340,6 +334,18 @@ func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
 	if _, how := b.m.Read(keyOf(p)); how != Hit {
 		t.Fatal("not kept")
 	}
+}
+
+// A near copy goes where its owner changes, also in a view that was missed, and though this node held the partition in it and is a source.
+func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
+	b := newBench(t, "")
+	now, between := benchMembers[:3], []*pb.Member{benchMembers[0], benchMembers[1], benchMembers[3]}
+	p := partition(t, func(p int) bool {
+		return !contains(holdersIn(t, now, p), 1) && contains(holdersIn(t, between, p), 1) && holdersIn(t, now, p)[0] != holdersIn(t, between, p)[0]
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.keepNear(t, p)
 	b.learn(&pb.View{Chain: 9, Number: 4, Members: now, History: []*pb.MemberSet{{Number: 2, Members: now}, {Number: 3, Members: between}}})
 	if e := b.m.store.Get(p, keyOf(p)); b.m.lay.number() != 4 || e != nil {
 		t.Errorf("in view %d: %v", b.m.lay.number(), e)
@@ -354,15 +360,7 @@ func TestNearCopyOfWhoBecomesAHolder(t *testing.T) {
 	})
 	b.enter(2, 3)
 	b.confirm(2, 3)
-	b.m.Get(&pb.Get{Key: keyOf(p), Keep: true}, b.now+sec, func(Result) {})
-	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
-		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
-			Entry: &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}, Keep: true,
-		}}}))
-	}
-	if _, how := b.m.Read(keyOf(p)); how != Hit {
-		t.Fatal("not kept")
-	}
+	b.keepNear(t, p)
 	b.enter(3, 2, 3)
 	if e := b.m.store.Get(p, keyOf(p)); e != nil {
 		t.Errorf("%v", e)
