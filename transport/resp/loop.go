@@ -85,8 +85,11 @@ func (s *Server) adopt(c *client) bool {
 		return false
 	}
 	l := s.loops[int(c.id)%len(s.loops)]
-	c.polled = &polled{loop: l, sock: sock}
-	c.polled.state.Store(busy)
+	p := &polled{loop: l, sock: sock}
+	p.state.Store(busy)
+	s.mu.Lock()
+	c.polled = p // under the lock, for Close may be about to hang up on it
+	s.mu.Unlock()
 	l.mu.Lock()
 	l.clients[int(sock)] = c
 	l.mu.Unlock()

@@ -8,10 +8,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,6 +217,25 @@ func TestCloseEndsClientsOfAllKinds(t *testing.T) {
 		w.wait()
 		if _, err := io.Copy(io.Discard, w.r); isTimeout(err) {
 			t.Error("a connection is still open")
+		}
+	}
+}
+
+// Close finds a client that has just been let in, and that no loop has taken over yet.
+func TestCloseAsClientsCome(t *testing.T) {
+	for range 200 {
+		s, err := Listen(Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), Backend: newFake()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve() }()
+		conn := dial(t, s.Addr()).conn
+		if err := errors.Join(s.Close(), <-served); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("the server has closed, and its client reads: %v", err)
 		}
 	}
 }
