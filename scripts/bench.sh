@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures huddle beside Redis, Olric, groupcache and bare gRPC on this machine, in one go, and writes results.json, RESULTS.md and plots
-# to scripts/bench (--out: to another folder). All but clusters of other sizes is measured twice, in turns, and the better run counts: on a machine
-# that is shared, others can only make a run slower. redis-benchmark is run in many short turns, and their medians count. Some 18 minutes;
-# --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
+# Measures huddle on this machine beside Redis, Olric, groupcache, bare gRPC, and memory without a network, in one go, and writes results.json,
+# RESULTS.md and plots to scripts/bench (--out: to another folder). All but clusters of other sizes is measured twice, in turns, and the better run
+# counts: on a machine that is shared, others can only make a run slower. redis-benchmark is run in many short turns, and their medians count.
+# Some 18 minutes; --quick takes less than 3 and is coarse. As root it installs Redis if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command="scripts/bench.sh $*"
@@ -144,7 +144,7 @@ if read -r after stolen_after < <(times) && ((after > before)); then
   stolen=$(awk -v t="$((after - before))" -v s="$((stolen_after - stolen_before))" 'BEGIN { printf "%.3f", s / t }')
 fi
 versions="$(redis-server --version | sed -n 's/.* v=\([^ ]*\).*/Redis \1/p')"
-for m in redis/go-redis/v9 buraksezer/olric groupcache/groupcache-go/v3; do
+for m in redis/go-redis/v9 buraksezer/olric groupcache/groupcache-go/v3 maypok86/otter/v2; do
   versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' "github.com/$m" | sed 's|^github.com/[^/]*/||')"
 done
 versions+=", $(cd scripts/bench && go list -m -f '{{.Path}} {{.Version}}' google.golang.org/grpc | sed 's|^google.golang.org/||')"

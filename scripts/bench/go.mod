@@ -7,6 +7,7 @@ require (
 	github.com/buraksezer/olric v0.5.6
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/groupcache/groupcache-go/v3 v3.2.0
+	github.com/maypok86/otter/v2 v2.4.0
 	github.com/redis/go-redis/v9 v9.23.0
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12

@@ -1,4 +1,4 @@
-// Command peers puts the load of "huddle bench" on what one could use instead of huddle: Redis, Olric, groupcache, and bare gRPC.
+// Command peers puts the load of "huddle bench" on what one could use instead of huddle: Redis, Olric, groupcache, bare gRPC, and memory of its own.
 //
 // Those that live inside the service run as here too: this process is one of three, the others are started by it.
 package main
@@ -49,6 +49,8 @@ type peer struct {
 
 // peers are all of them, in the order of the tables.
 var peers = []peer{
+	{name: "map", workload: load.Read, open: openMap, sample: 16, fill: true},
+	{name: "otter", workload: load.Read, open: openOtter, sample: 16, fill: true},
 	{name: "grpc-unary", workload: load.Read, open: openUnary},
 	{name: "grpc-stream", workload: load.Read, open: openStream},
 	{name: "redis-tcp", workload: load.Read, open: openRedis(viaTCP), fill: true},

@@ -137,6 +137,7 @@ func (r results) goals(say func(string, ...any)) {
 		mark("Get of what is here: p50 at most 250 ns", span(v), v <= 250)
 		mark("Get of what is here: at least 3 M a second", rate(rateOf("node", "read")), rateOf("node", "read") >= 3e6)
 	}
+	atMost("Get of what is here, p50 over maps and locks of this process alone", p50("node", "read"), p50("map", "read"), 2.5)
 	for _, x := range []struct{ via, what string }{{"strategy", "the caller's own"}, {"shared", "with a shared user"}} {
 		if v := p50(x.via, "read"); v > 0 {
 			mark("Get of a decoded session, "+x.what+": p50 at most 400 ns", span(v), v <= 400)

@@ -78,6 +78,8 @@ var names = []struct {
 	{"owner", "huddle, on the owner", true},
 	{"remote", "huddle, from another node", true},
 	{"resp", "huddle, Redis protocol", true},
+	{"map", "maps and locks, of this process alone", false},
+	{"otter", "otter, of this process alone", false},
 	{"redis-tcp", "Redis, TCP", false},
 	{"redis-unix", "Redis, unix socket", false},
 	{"redis-autopipeline", "Redis, automatic pipeline", false},
