@@ -18,6 +18,10 @@ import (
 // a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
 // machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
 //
+// Nor is a save older than the view. A cut that is confirmed in this view has a version of it, and one that was confirmed in an earlier one has ended what it
+// was to at all who could be asked for it. Others were left half done, so that some copies refuse what the owner takes; and one of a tag that is new there may
+// not have come yet to who is new in this view.
+//
 // A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
 // that tag. (That one may be later than round one of another cut that is under way, and then that does not end the value: it takes two cuts and a
 // log-in within the two rounds of one of them.)
@@ -42,6 +46,9 @@ func (m *Machine) settledClock(now int64) uint64 {
 // savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version.
 func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
 	age := max(cur.Age(), m.settledClock(now))
+	if !m.is("save-of-old-views") {
+		age = max(age, m.lay.number()<<viewShift)
+	}
 	for _, tag := range tags {
 		switch {
 		case slices.Contains(cur.Tags, tag):
