@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"slices"
+
 	"github.com/huddle-cache/huddle/node/store"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -22,6 +24,11 @@ func (m *Machine) cutsOf(id uint64) *cutPull {
 		m.cutPulls[id] = c
 	}
 	return c
+}
+
+// cutsRead tells whether the cuts of all sources of a partition that are still to be read are here.
+func (m *Machine) cutsRead(p int) bool {
+	return !slices.ContainsFunc(m.parts[p].sources, func(id uint64) bool { return !m.cutsOf(id).done })
 }
 
 // pulledCuts takes the cuts of a chunk, and tells whether the source has no more: only then are its entries taken.
