@@ -189,7 +189,7 @@ func (m *Machine) startOver(why string) {
 	m.waiting, m.missing, m.barrierOff = nil, 0, false
 	m.pulls, m.cutPulls, m.keyPulls = map[uint64]*pull{}, map[uint64]*cutPull{}, map[string]*keyPull{}
 	m.fences = map[uint64]fence{}
-	m.held, m.clock, m.past = nil, 0, [2]pastClock{} // the clock of one chain says nothing in another
+	m.held, m.clock, m.past, m.spared = nil, 0, [2]pastClock{}, 0 // the clock of one chain says nothing in another
 	m.abandonWrites()
 	m.restartCuts()
 	m.holders = 0

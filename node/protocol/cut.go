@@ -9,7 +9,8 @@ import (
 // cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
 // highest clock of all members, round two voids the scope at each of them up to a version above it. A member answers round one only
 // while its view lease runs, and begins round two only then: so nobody has confirmed a write in a later view, or given a ticket there for what the
-// member owned, which would be above that version. A change of the view starts it over. Who leaves may do one too, from outside the view: it hears all the members.
+// member owned, which would be above that version. A change of the view starts it over, and so does a member that
+// answers round two with its clock again, for the sake of a save (save.go). Who leaves may do one too, from outside the view: it hears all the members.
 type cut struct {
 	id       uint64
 	tags     []string // nil: everything
@@ -102,8 +103,15 @@ func (m *Machine) onCutClock(p *peer, msg *pb.Message) {
 }
 
 func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
+	if msg.View != m.lay.number() {
+		return
+	}
+	if c := m.cutOf(msg.Id, 2); c != nil { // its version is too low
+		m.startCut(c)
+		return
+	}
 	c := m.cutOf(msg.Id, 1)
-	if c == nil || msg.View != m.lay.number() {
+	if c == nil {
 		return
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
@@ -138,6 +146,10 @@ func (m *Machine) secondRound(c *cut) {
 
 func (m *Machine) onCut(p *peer, msg *pb.Message, b *pb.Cut) {
 	m.applyCuts(b.Cuts)
+	if slices.ContainsFunc(b.Cuts, func(c *pb.CutRecord) bool { return c.Version < m.spared }) && !m.is("spared-for-good") {
+		m.reply(p, msg, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}})
+		return
+	}
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_CutReply{CutReply: &pb.CutReply{}}})
 }
 

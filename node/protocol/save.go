@@ -23,8 +23,8 @@ import (
 // not have come yet to who is new in this view.
 //
 // A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
-// that tag. (That one may be later than round one of another cut that is under way, and then that does not end the value: it takes two cuts and a
-// log-in within the two rounds of one of them.)
+// that tag. That one may be later than round one of another cut that is under way, and whose version is then below the age: who gave that age has
+// such a cut begin anew.
 
 // keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
 func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }
@@ -55,7 +55,10 @@ func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
 		case m.is("new-tag-is-new"):
 			return 0
 		case !m.is("new-tag-is-old"):
-			age = max(age, m.store.LatestCut(tag)+1)
+			if latest := m.store.LatestCut(tag); latest >= age {
+				age = latest + 1
+				m.spared = max(m.spared, age)
+			}
 		}
 	}
 	return age
