@@ -205,7 +205,10 @@ func (m *Machine) startOver(why string) {
 		p.lease, p.near, p.grantEnd = &Lease{}, &Lease{}, 0
 		p.downAt = m.now()
 	}
+	waited := m.parked // a read among it is to find what was revoked revoked
+	m.parked = nil
 	m.revokeAgain()
+	m.parked = append(m.parked, waited...)
 	m.failAllOps()
 	m.foundAfter = m.now() + m.cfg.Settle + m.cfg.ExpelAfter
 	m.env.Reincarnate(m.self)
