@@ -84,13 +84,6 @@ func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 	}
 }
 
-func (m *Machine) cutOf(number uint64, round int) *cut {
-	if c := m.cutBy[number]; c != nil && c.round == round {
-		return c
-	}
-	return nil
-}
-
 func (m *Machine) dropCut(c *cut) {
 	delete(m.cuts, c.id)
 	delete(m.cutBy, c.number)
@@ -103,15 +96,12 @@ func (m *Machine) onCutClock(p *peer, msg *pb.Message) {
 }
 
 func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
-	if msg.View != m.lay.number() {
+	c := m.cutBy[msg.Id]
+	if c == nil || msg.View != m.lay.number() {
 		return
 	}
-	if c := m.cutOf(msg.Id, 2); c != nil { // its version is too low
+	if c.round == 2 { // its version is too low
 		m.startCut(c)
-		return
-	}
-	c := m.cutOf(msg.Id, 1)
-	if c == nil {
 		return
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
@@ -154,7 +144,7 @@ func (m *Machine) onCut(p *peer, msg *pb.Message, b *pb.Cut) {
 }
 
 func (m *Machine) onCutReply(p *peer, msg *pb.Message, _ *pb.CutReply) {
-	c := m.cutOf(msg.Id, 2)
+	c := m.cutBy[msg.Id]
 	if c == nil || msg.View != m.lay.number() {
 		return
 	}
@@ -164,7 +154,7 @@ func (m *Machine) onCutReply(p *peer, msg *pb.Message, _ *pb.CutReply) {
 
 // finishCut: every member has confirmed, and whoever was in an earlier view has adopted this one or lost its leases.
 func (m *Machine) finishCut(c *cut) {
-	if c.round != 2 || len(c.waiting) > 0 || !m.barrierOff && !m.is("cut-without-barrier") || m.cuts[c.id] != c {
+	if c.round != 2 || len(c.waiting) > 0 || !m.barrierOff && !m.is("cut-without-barrier") {
 		return
 	}
 	if m.now()-c.told > m.keepClock()/2 && !m.is("endless-cut") { // saves of meanwhile may be younger (save.go)
@@ -227,8 +217,6 @@ func (m *Machine) resendCut(c *cut, p *peer) {
 func (m *Machine) tickCuts(now int64) {
 	for _, c := range m.sortedCuts() {
 		switch {
-		case c.round == 0:
-			m.startCut(c)
 		case c.round == 1 && len(c.waiting) == 0:
 			m.secondRound(c)
 		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed && (m.inTouch() || m.is("ask-in-vain")): // some may have had no lease
