@@ -92,6 +92,10 @@ func TestTheTTLOfATombstoneIsNotKept(t *testing.T) {
 	if e := b.m.store.Get(partOf31("k"), "k"); e == nil || e.Expires != b.now+5*sec {
 		t.Errorf("%+v", e)
 	}
+	b.written(&pb.Write{Key: "k", Value: []byte("w"), KeepTtl: true})
+	if e := b.m.store.Get(partOf31("k"), "k"); e == nil || e.Expires != b.now+5*sec {
+		t.Errorf("of the value before it is: %+v", e)
+	}
 }
 
 // Who touches or saves what was revoked hears that, and not that it is absent or another.
@@ -279,5 +283,37 @@ func TestAReadOfWhatLastsLongerIsNoted(t *testing.T) {
 	}
 	if told[pb.Status_OK] != 2 || b.noted(key) {
 		t.Errorf("c has dropped it: told %v; still noted: %v", told, b.noted(key))
+	}
+}
+
+// A write under way waits for a copy that did not confirm it and is left out: that one serves the older value until it knows, or its lease has ended.
+func TestAWriteUnderWayWaitsForAFormerCopy(t *testing.T) {
+	for _, knows := range []bool{false, true} {
+		b := newBench(t, "")
+		p := partition(t, func(p int) bool {
+			o := holdersAmong(t, 3, p)
+			return o[0] == 1 && o[1] == 3 && holdersAmong(t, 2, p)[0] == 1
+		})
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		b.pass(2*sec, 2, 3)
+		b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+		told := map[pb.Status]int{}
+		b.set(keyOf(p), "new", told)
+		b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) // which c does not get
+		b.enter(3, 2, 3)
+		b.confirm(2)
+		b.pass(40*ms, 2)
+		if b.copies(true); len(told) != 0 {
+			t.Fatalf("told %v while c may serve the older value", told)
+		}
+		if knows {
+			b.from(3, b.stamp(0, &pb.Message{}))
+		} else {
+			b.pass(sec+sec/driftShare+40*ms, 2)
+		}
+		if told[pb.Status_OK] != 1 {
+			t.Errorf("c knows: %v: told %v", knows, told)
+		}
 	}
 }

@@ -237,3 +237,53 @@ func TestALeaverIsNotForgottenWhenAMemberDies(t *testing.T) {
 	}
 	t.Error("no view without d is proposed")
 }
+
+// Who is let go says so at once: the new owners of what it owned wait to hear that it serves nothing any more.
+func TestALeaverTellsThatItKnows(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.Leave()
+	b.take(func(*pb.Message) bool { return true })
+	b.learn(&pb.View{
+		Chain: 9, Number: 3, Members: benchMembers[1:3], Leaving: benchMembers[:1], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}},
+	})
+	told := map[uint64]bool{}
+	for _, l := range b.take(func(m *pb.Message) bool { return m.View == 3 }) {
+		told[l.to] = true
+	}
+	if !told[2] || !told[3] {
+		t.Errorf("told %v", told)
+	}
+}
+
+// Who hands over serves nothing, near copies neither: their owner has heard that it leaves, and does not wait for it.
+func TestALeaverServesNoNearCopies(t *testing.T) {
+	b := newBench(t, "")
+	without := benchMembers[1:4]
+	p := partition(t, func(p int) bool {
+		o := holdersAmong(t, 4, p)
+		return contains(holdersAmong(t, 3, p), 1) && !contains(o, 1) && holdersIn(t, without, p)[0] == o[0]
+	})
+	key, owner := keyOf(p), holdersAmong(t, 4, p)[0]
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.enter(3, 4, 3)
+	b.confirm(2, 3, 4)
+	b.m.Get(&pb.Get{Key: key, Keep: true}, b.now+sec, func(Result) {})
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
+			Entry: &pb.Entry{Key: key, Value: []byte("v"), Version: 3<<viewShift + 1}, Keep: true,
+		}}}))
+	}
+	if e, how := b.m.Read(key); how != Hit || !e.Near {
+		t.Fatalf("no near copy: %v", how)
+	}
+	b.m.Leave()
+	b.learn(&pb.View{Chain: 9, Number: 4, Members: without, Leaving: benchMembers[:1], History: []*pb.MemberSet{
+		{Number: 2, Members: benchMembers[:3]}, {Number: 3, Members: benchMembers[:4]},
+	}})
+	if _, how := b.m.Read(key); b.m.lay.owner(p) != owner || how == Hit {
+		t.Errorf("view %d: %v", b.m.lay.number(), how)
+	}
+}

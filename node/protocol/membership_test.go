@@ -32,6 +32,106 @@ func TestExpectCountsNames(t *testing.T) {
 	}
 }
 
+// The view after the present one is chosen by the members of this one. Others have no say, and whoever is of another view is no acceptor of it: what it
+// votes is of another choice.
+func TestWhoHasNoSay(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	ballot := func(id uint64) *pb.Ballot { return &pb.Ballot{Round: 1, Proposer: id} }
+	next := func(number uint64) *pb.View {
+		return &pb.View{Chain: 9, Number: number, Members: benchMembers[:3], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}}
+	}
+	for _, c := range []struct {
+		says       string
+		from       uint64
+		view, next uint64
+		proposer   uint64
+		heard      bool
+	}{
+		{"a stranger", 4, 2, 3, 4, false},
+		{"who is a view ahead", 2, 3, 4, 2, false},
+		{"for another", 2, 2, 3, 3, false},
+		{"a member", 2, 2, 3, 2, true},
+	} {
+		b.from(c.from, &pb.Message{Chain: 9, View: c.view, Body: &pb.Message_Prepare{Prepare: &pb.Prepare{Ballot: ballot(c.proposer), Number: c.next}}})
+		if n := len(b.take(func(m *pb.Message) bool { return m.GetPromise() != nil })); n > 0 != c.heard {
+			t.Errorf("%s prepares: %d answers", c.says, n)
+		}
+		if c.from != c.proposer {
+			continue
+		}
+		b.from(c.from, &pb.Message{Chain: 9, View: c.view, Body: &pb.Message_Accept{Accept: &pb.Accept{Ballot: ballot(c.proposer), Value: next(c.next)}}})
+		if n := len(b.take(func(m *pb.Message) bool { return m.GetAccepted() != nil })); n > 0 != c.heard || (b.m.vote.accepted != nil) != c.heard {
+			t.Errorf("%s has a view accepted: %d answers, voted: %v", c.says, n, b.m.vote.accepted)
+		}
+	}
+}
+
+// What is said in another cluster of its members, which may have the same names, concerns none of this one.
+func TestWhatIsSaidInAnotherCluster(t *testing.T) {
+	for _, chain := range []uint64{8, 9} {
+		b := newBench(t, "")
+		b.enter(2, 3)
+		b.confirm(2, 3)
+		for _, body := range []*pb.Message{
+			{Body: &pb.Message_Forget{Forget: &pb.Forget{Name: "c"}}},
+			{Body: &pb.Message_Suspect{Suspect: &pb.Suspect{Members: []uint64{3}}}},
+			{Body: &pb.Message_Leave{Leave: &pb.Leave{Member: 2}}},
+		} {
+			body.Chain, body.View = chain, 2
+			b.from(2, body)
+		}
+		if same := chain == 9; b.m.forgotten["c"] != same || b.m.suspected(3, b.now) != same || (b.m.leavers[2] != 0) != same {
+			t.Errorf("the same cluster: %v: forgotten %v, suspected %v, leaves %v", same, b.m.forgotten, b.m.suspected(3, b.now), b.m.leavers)
+		}
+	}
+}
+
+// Who asks to be let in waits until all members are in sync: one thing moves at a time.
+func TestJoinersWaitForTheHandOver(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 2)
+	b.confirm(2)
+	for _, synced := range []bool{false, true} {
+		for end := b.now + 2*sec; b.now < end && b.m.campaign == nil; {
+			b.from(2, b.stamp(500, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now, InSync: synced}}}))
+			b.from(3, &pb.Message{Body: &pb.Message_Join{Join: &pb.Join{Member: benchMembers[2]}}})
+			b.pass(20*ms, 2)
+		}
+		if proposed := b.m.campaign != nil; proposed != synced {
+			t.Errorf("b is in sync: %v, a view with c is proposed: %v", synced, proposed)
+		}
+	}
+}
+
+// A view that no node could have proposed is not entered: its ring would be another at each node, or could not be made.
+func TestViewsThatCannotBe(t *testing.T) {
+	a, c := benchMembers[0], benchMembers[1]
+	set := func(number uint64, members ...*pb.Member) []*pb.MemberSet {
+		return []*pb.MemberSet{{Number: number, Members: members}}
+	}
+	if !validView(&pb.View{Chain: 9, Number: 2, Members: []*pb.Member{a, c}, History: set(1, a)}) {
+		t.Error("one that can be is refused")
+	}
+	for _, v := range []*pb.View{
+		nil,
+		{Number: 2, Members: []*pb.Member{a}},
+		{Chain: 9, Members: []*pb.Member{a}},
+		{Chain: 9, Number: 2},
+		{Chain: 9, Number: 2, Members: []*pb.Member{c, a}},
+		{Chain: 9, Number: 2, Members: []*pb.Member{a, a}},
+		{Chain: 9, Number: 2, Members: []*pb.Member{{Name: "a"}}},
+		{Chain: 9, Number: 2, Members: []*pb.Member{nil}},
+		{Chain: 9, Number: 2, Members: []*pb.Member{a}, History: set(1)},
+		{Chain: 9, Number: 2, Members: []*pb.Member{a}, History: set(2, a)},
+	} {
+		if validView(v) {
+			t.Errorf("%v", v)
+		}
+	}
+}
+
 // Reports of who does not hear whom gather for a while, also if processes have been asking to be let in for longer: the first report alone
 // does not tell which of the two is to go.
 func TestReportsGatherWhileOthersJoin(t *testing.T) {

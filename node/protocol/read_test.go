@@ -366,3 +366,64 @@ func TestNearCopyOfWhoBecomesAHolder(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+// What was asked over a session that another takes the place of is asked anew: its answer would be of the session before.
+func TestASessionInThePlaceOfAnother(t *testing.T) {
+	b := newBench(t, "")
+	key := keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 2 }))
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.Get(&pb.Get{Key: key}, b.now+sec, func(Result) {})
+	b.m.Up(benchMembers[1], 22)
+	if n := len(b.take(func(m *pb.Message) bool { return m.GetGet() != nil })); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// A copy that could not answer for an owner out of reach is asked again: it may have a lease by then.
+func TestACopyIsAskedAgain(t *testing.T) {
+	b := newBench(t, "")
+	key := keyOf(partition(t, func(p int) bool { o := holdersAmong(t, 3, p); return o[0] == 2 && o[1] == 3 }))
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.Down(2, 2)
+	var got Result
+	b.m.Get(&pb.Get{Key: key}, b.now+sec, func(r Result) { got = r })
+	for _, r := range []*pb.GetReply{{Status: pb.Status_UNSURE}, {Entry: &pb.Entry{Key: key, Value: []byte("v"), Version: 2<<viewShift + 1}}} {
+		asked := b.take(func(m *pb.Message) bool { return m.GetGet() != nil })
+		if len(asked) != 1 || asked[0].to != 3 {
+			t.Fatalf("asked: %v", asked)
+		}
+		b.from(3, b.stamp(asked[0].msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: r}}))
+		b.pass(20*ms, 3)
+	}
+	if got.Entry == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A near copy is of the session it was read over: a lease that comes over the next one does not revive it, for what would have voided it may be lost with the first.
+func TestANearCopyEndsWithItsSession(t *testing.T) {
+	b := newBench(t, "")
+	key := keyOf(partition(t, func(p int) bool { o := holdersAmong(t, 3, p); return o[0] == 2 && o[1] == 3 }))
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.m.Get(&pb.Get{Key: key, Keep: true}, b.now+sec, func(Result) {})
+	for _, l := range b.take(func(m *pb.Message) bool { return m.GetGet() != nil }) {
+		b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_GetReply{GetReply: &pb.GetReply{
+			Entry: &pb.Entry{Key: key, Value: []byte("v"), Version: 2<<viewShift + 1}, Keep: true,
+		}}}))
+	}
+	if _, how := b.m.Read(key); how != Hit {
+		t.Fatalf("no near copy: %v", how)
+	}
+	b.m.Down(2, 2)
+	b.m.Up(benchMembers[1], 2)
+	b.pass(100*ms, 2, 3)
+	if _, how := b.m.Read(key); how != Ask || b.m.peers[2].near.until.Load() <= b.now {
+		t.Errorf("%v", how)
+	}
+}
