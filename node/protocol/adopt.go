@@ -60,8 +60,8 @@ func (m *Machine) adopt(v *pb.View) {
 	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()
-	m.ahead, m.pleaseAt = false, 0
-	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
+	m.forgetView()
+	m.pleaseAt = 0
 	for _, id := range lay.ids {
 		delete(m.joiners, id)
 	}
@@ -96,7 +96,6 @@ func (m *Machine) adopt(v *pb.View) {
 			}
 		}
 	}
-	m.pulls, m.cutPulls, m.waiting, m.missing = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0
 	if m.guest() && (old.has(m.self.Id) || old.isLeaving(m.self.Id)) {
 		m.countLost(old)
 	}
@@ -123,6 +122,12 @@ func (m *Machine) adopt(v *pb.View) {
 	m.moveOps()
 	m.unstash()
 	m.unpark()
+}
+
+// forgetView drops what concerns one view alone.
+func (m *Machine) forgetView() {
+	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
+	m.pulls, m.cutPulls, m.waiting, m.missing, m.ahead = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0, false
 }
 
 func viewOf(l *layout) *pb.View {
@@ -172,7 +177,7 @@ func (m *Machine) adoptPart(p int, old *layout) {
 		m.forgetHolders(pt)
 		m.waiting = append(m.waiting, p)
 	default:
-		pt.acting, pt.fresh = false, false
+		pt.acting = false
 	}
 
 	switch {
@@ -277,7 +282,7 @@ func (m *Machine) publish() {
 		pt := &m.parts[p]
 		r.leases[p], r.near[p] = never, never
 		switch o := peers[m.lay.table.Owner(p)]; {
-		case pt.owner && pt.acting:
+		case pt.acting:
 			r.leases[p], r.owned[p] = m.lease, true
 		case pt.owner || o == nil:
 		case pt.holder:

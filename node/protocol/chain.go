@@ -57,8 +57,8 @@ func (m *Machine) watchMajority(now int64) {
 		m.env.Event("lost-majority", "", "no majority of the last view within reach: reads are unsure, writes refused")
 	}
 	dead := 0
-	for i, id := range m.lay.ids {
-		if id != m.self.Id && m.provenDead(m.lay.view.Members[i]) {
+	for _, mem := range m.lay.view.Members {
+		if m.provenDead(mem) {
 			dead++
 		}
 	}
@@ -78,7 +78,7 @@ func (m *Machine) watchMajority(now int64) {
 				continue
 			}
 			counted++
-			if id == m.self.Id || !m.silent(id, now) {
+			if !m.silent(id, now) {
 				alive++
 			}
 		}
@@ -183,12 +183,9 @@ func (m *Machine) startOver(why string) {
 	for p := range m.parts {
 		m.parts[p].reset()
 	}
-	m.lay, m.hist, m.chosen, m.ahead = nil, nil, nil, false
-	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
-	m.joiners, m.leavers = map[uint64]*joiner{}, map[uint64]int64{}
-	m.waiting, m.missing, m.barrierOff = nil, 0, false
-	m.pulls, m.cutPulls, m.keyPulls = map[uint64]*pull{}, map[uint64]*cutPull{}, map[string]*keyPull{}
-	m.fences = map[uint64]fence{}
+	m.lay, m.hist, m.chosen = nil, nil, nil
+	m.forgetView()
+	m.joiners, m.leavers, m.keyPulls = map[uint64]*joiner{}, map[uint64]int64{}, map[string]*keyPull{}
 	m.held, m.clock, m.past, m.spared = nil, 0, [2]pastClock{}, 0 // the clock of one chain says nothing in another
 	m.abandonWrites()
 	m.restartCuts()

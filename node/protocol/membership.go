@@ -309,7 +309,7 @@ func (m *Machine) desired(now int64) *pb.View {
 	}
 	for _, id := range m.order {
 		j := m.joiners[id]
-		if j == nil || now-j.at > joinLife || m.lay.has(id) || m.peers[id].session == 0 {
+		if j == nil || now-j.at > joinLife || m.peers[id].session == 0 {
 			continue
 		}
 		if !synced {

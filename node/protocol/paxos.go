@@ -1,6 +1,10 @@
 package protocol
 
-import pb "github.com/huddle-cache/huddle/transport/peerpb"
+import (
+	"slices"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
 
 // View e+1 is chosen by single-decree Paxos (Lamport, "Paxos Made Simple", 2001, section 2.2) whose acceptors are the
 // members of view e (rule 2). Nothing is written to disk: a process that ends never comes back as the same acceptor.
@@ -40,11 +44,7 @@ func less(a, b *pb.Ballot) bool {
 func (m *Machine) enough(n int) bool {
 	size := len(m.lay.ids)
 	if size == 2 && n == 1 {
-		for i, id := range m.lay.ids {
-			if id != m.self.Id && m.provenDead(m.lay.view.Members[i]) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(m.lay.view.Members, m.provenDead)
 	}
 	return n >= quorum(size)
 }

@@ -113,7 +113,6 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	p := m.meet(member)
 	p.session, p.proven, p.barred, p.refused, p.outsideAt = session, false, false, 0, 0
 	p.heard = m.now()
-	m.endNear(p)
 	m.askAlive(member.Name)
 	if len(m.byPeer[member.Id]) > 0 && p.adopted < m.lay.number() { // before what it can only keep until it knows the view
 		p.decidedAt = 0

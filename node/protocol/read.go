@@ -10,8 +10,7 @@ import (
 // later: while the partition is being taken over, a key is first asked for at those who held it.
 func (m *Machine) serveGet(from *peer, b *pb.Get, answer func(*pb.GetReply, *store.Entry)) {
 	p := ring.PartitionOf(b.Key, len(m.parts))
-	pt := &m.parts[p]
-	if !pt.owner || !pt.acting || !m.leased() {
+	if !m.parts[p].acting || !m.leased() {
 		answer(&pb.GetReply{Status: pb.Status_UNSURE}, nil)
 		return
 	}
@@ -81,7 +80,7 @@ func (m *Machine) release() {
 	m.held = nil
 	for _, h := range held {
 		switch {
-		case h.from.session != h.session || m.lay == nil: // the asker knows
+		case h.from.session != h.session: // the asker knows
 		case h.msg.View != m.lay.number():
 			if !m.answerAcross(h.from, h.msg) {
 				m.refuse(h.from, h.msg)

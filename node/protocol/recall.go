@@ -110,9 +110,9 @@ func (m *Machine) recalled(p *peer, id uint64) {
 	}
 }
 
-// dropped: a holder has dropped what it held under this session when it was sent the message of that id. A later read has a note of its own.
+// dropped: a holder has dropped what it held when it was sent the message of that id. A later read has a note of its own.
 func (m *Machine) dropped(p *peer, part int, key string, id uint64) {
-	m.dropNotes(part, key, func(h holder) bool { return h.peer == p.member.Id && h.session == p.session && h.noted < id })
+	m.dropNotes(part, key, func(h holder) bool { return h.peer == p.member.Id && h.noted < id })
 }
 
 func (m *Machine) dropNotes(part int, key string, gone func(holder) bool) {

@@ -89,8 +89,7 @@ func (m *Machine) handle(p *peer, msg *pb.Message) {
 // may have owned the key since, and confirmed what its asker sent again.
 func (m *Machine) answerAcross(p *peer, msg *pb.Message) bool {
 	acting := func(key string) bool {
-		pt := &m.parts[ring.PartitionOf(key, len(m.parts))]
-		return pt.owner && pt.acting && m.leased()
+		return m.parts[ring.PartitionOf(key, len(m.parts))].acting && m.leased()
 	}
 	switch b := msg.Body.(type) {
 	case *pb.Message_Get:

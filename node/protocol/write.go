@@ -46,8 +46,7 @@ func (m *Machine) onWrite(p *peer, msg *pb.Message, b *pb.Write) {
 // serveWrite does a write as the owner. done is called once, or never if the node loses the partition's chain.
 func (m *Machine) serveWrite(b *pb.Write, done func(*pb.WriteReply)) {
 	p := ring.PartitionOf(b.Key, len(m.parts))
-	pt := &m.parts[p]
-	if !pt.owner || !pt.acting || !m.leased() || m.spent() {
+	if !m.parts[p].acting || !m.leased() || m.spent() {
 		done(&pb.WriteReply{Status: pb.Status_UNSURE})
 		return
 	}
@@ -289,9 +288,7 @@ func (m *Machine) unwait(w *write, p *peer) {
 // proved: a message has come on a new session, so the peer has dropped the near copies it held under earlier ones.
 func (m *Machine) proved(p *peer) {
 	for _, w := range sortedWrites(m.byPeer[p.member.Id]) {
-		if slices.ContainsFunc(w.waits, func(h waitHolder) bool { return h.peer == p.member.Id && !h.adopts && h.session != p.session }) {
-			m.unwait(w, p)
-		}
+		m.unwait(w, p)
 	}
 }
 
@@ -318,15 +315,10 @@ func (m *Machine) rewrite() {
 			w.done(&pb.WriteReply{Status: pb.Status_NOT_OWNER, Applied: true})
 			continue
 		}
-		now := m.copiesOf(w.part)
 		for _, id := range w.copies {
 			delete(m.byPeer[id], w.id)
-			if q := m.peers[id]; q != nil && !slices.Contains(now, id) && q.grantEnd > m.now() {
-				w.waits = append(w.waits, waitHolder{peer: id, until: q.grantEnd, adopts: true})
-			}
 		}
-		w.copies = now
-		pt.wrote(w.entry)
+		w.copies = m.copiesOf(w.part)
 		m.waitEarlier(w)
 		for _, id := range w.copies {
 			m.await(id, w)
