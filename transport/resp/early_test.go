@@ -99,20 +99,55 @@ func TestWhoSendsSlowlyIsGivenMoreTime(t *testing.T) {
 	for _, noLoops := range []bool{false, true} {
 		t.Run(fmt.Sprint("goroutines ", noLoops), func(t *testing.T) {
 			t.Parallel()
-			const patience, steps, value = time.Second, 8, 100_000
-			s := start(t, Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: noLoops, WriteTimeout: patience})
-			w := dial(t, s.Addr())
-			w.do("set", "k", strings.Repeat("v", value))
-			w.send(strings.Repeat(cmd("get", "k"), 20)) // more than the sockets hold
-			for range steps {
-				time.Sleep(patience / 4)
-				w.send(strings.Repeat(cmd("strlen", "k"), earlyStep/len(cmd("strlen", "k"))+1))
+			for patience := time.Second; ; patience *= 2 {
+				longest, err := sendSlowly(t, noLoops, patience)
+				if err == nil {
+					return
+				}
+				if longest < patience*3/4 || patience > 10*time.Second { // else it is the machine that is slow
+					t.Fatalf("of %v each step had %v at most: %v", patience, longest, err)
+				}
 			}
-			one := fmt.Sprintf("$%d\r\n%s\r\n", value, strings.Repeat("v", value))
-			other := fmt.Sprintf(":%d\r\n", value)
-			takePairs(t, w, strings.Repeat(one, 20)+strings.Repeat(other, steps*(earlyStep/len(cmd("strlen", "k"))+1)))
 		})
 	}
+}
+
+// sendSlowly sends in steps, with a pause before each, and then takes the replies. It returns how long the longest of these took.
+func sendSlowly(t *testing.T, noLoops bool, patience time.Duration) (longest time.Duration, err error) {
+	t.Helper()
+	const steps, value = 8, 100_000
+	s := start(t, Config{Addr: "unix:" + filepath.Join(t.TempDir(), "s"), noLoops: noLoops, WriteTimeout: patience})
+	w := dial(t, s.Addr())
+	key := strings.Repeat("k", 1000) // few commands are many bytes
+	w.do("set", key, strings.Repeat("v", value))
+	w.send(strings.Repeat(cmd("get", key), 20)) // more than the sockets hold
+	step := func(do func() error) {
+		begun := time.Now()
+		w.wait()
+		if err == nil {
+			err = do()
+		}
+		longest = max(longest, time.Since(begun))
+	}
+	many := earlyStep/len(cmd("strlen", key)) + 1
+	for range steps {
+		step(func() error {
+			time.Sleep(patience / 4)
+			_, err := io.WriteString(w.conn, strings.Repeat(cmd("strlen", key), many))
+			return err
+		})
+	}
+	step(func() error {
+		one := fmt.Sprintf("$%d\r\n%s\r\n", value, strings.Repeat("v", value))
+		want := strings.Repeat(one, 20) + strings.Repeat(fmt.Sprintf(":%d\r\n", value), steps*many)
+		got := make([]byte, len(want))
+		n, err := io.ReadFull(w.r, got)
+		if string(got[:n]) != want[:n] {
+			t.Errorf("other replies than were asked for among %d bytes", n)
+		}
+		return err
+	})
+	return longest, err
 }
 
 // While all clients are over the limit, who does not take its replies is cut off soon, whatever it has a goroutine for.
