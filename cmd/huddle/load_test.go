@@ -32,6 +32,10 @@ const (
 func startTraffic(t *testing.T, at []*redis.Client, visitors int) *traffic {
 	ctx, cancel := context.WithCancel(t.Context())
 	x := &traffic{t: t, cancel: cancel}
+	t.Cleanup(func() { // also of a test that ends early: nobody is to complain when it is over
+		x.cancel()
+		x.wg.Wait()
+	})
 	for v := range visitors {
 		x.wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
