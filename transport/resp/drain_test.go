@@ -109,6 +109,31 @@ func TestDrainOfBusyClients(t *testing.T) {
 	}
 }
 
+// What a client has sent that was let in just before Drain stopped listening is answered, as that of any other.
+func TestDrainAsAClientComes(t *testing.T) {
+	s := onLoops(t, Config{})
+	dial(t, s.Addr()).do("ping") // its loops are there
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	w := dial(t, other.Addr().String())
+	w.send(cmd("ping"))
+	conn, err := other.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(s, conn)
+	s.admit(c)
+	s.draining.Store(true)
+	s.adopt(c)
+	if got := w.reply(); got != "+PONG\r\n" {
+		t.Errorf("got %q", got)
+	}
+	w.closed()
+}
+
 // Drain gives up with its context, and Close ends who is left.
 func TestDrainIsBounded(t *testing.T) {
 	s := start(t, Config{})

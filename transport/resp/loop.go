@@ -98,6 +98,10 @@ func (s *Server) adopt(c *client) bool {
 		s.ended(c)
 		return true
 	}
+	if s.draining.Load() {
+		go l.work(c) // what has come already is answered first
+		return true
+	}
 	l.rest(c)
 	return true
 }
