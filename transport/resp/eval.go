@@ -9,7 +9,7 @@ import (
 
 const (
 	errNoScript      = "NOSCRIPT No matching script. Please use EVAL."
-	errUnknownScript = "ERR huddle: there is no Lua here: only the scripts are known by which clients take, extend and release locks"
+	errUnknownScript = "ERR huddle: there is no Lua here: only some scripts of clients are known, such as those by which they take, extend and release locks"
 	errScriptKeys    = "ERR huddle: this script is known for one key"
 	errScriptArgs    = "ERR Lua redis lib command arguments must be strings or integers"
 )
@@ -142,9 +142,13 @@ func (r *scriptRun) once(e Entry, found bool) error {
 			r.done.answer = sayNull
 			return nil
 		}
-		return r.set(false)
+		return r.set("set", millis, false)
 	case doSet, doSetNX:
-		return r.set(r.done.do == doSetNX)
+		return r.set("set", millis, r.done.do == doSetNX)
+	case doSetEx:
+		return r.set("setex", seconds, false)
+	case doIncr:
+		return r.incr()
 	}
 	return nil
 }
@@ -189,14 +193,14 @@ func (r *scriptRun) expire(command string, u unit, more bool) error {
 }
 
 // set sets the key to ARGV[1], with the TTL of ARGV[2]; or only looks whether that could be done.
-func (r *scriptRun) set(only bool) error {
+func (r *scriptRun) set(command string, u unit, only bool) error {
 	if len(r.argv) < 2 {
-		r.raise(errScriptArgs, "set")
+		r.raise(errScriptArgs, command)
 		return nil
 	}
-	ttl, msg := expiry{millis, r.argv[1]}.duration("set")
+	ttl, msg := expiry{u, r.argv[1]}.duration(command)
 	if msg != "" {
-		r.raise(msg, "set")
+		r.raise(msg, command)
 		return nil
 	}
 	if only {
@@ -205,6 +209,25 @@ func (r *scriptRun) set(only bool) error {
 	a := unchangedSince(r.entry, r.found)
 	a.TTL = ttl
 	return r.c.store(r.key, wrap(r.argv[0]), a)
+}
+
+// incr adds ARGV[1] to the number that the key holds.
+func (r *scriptRun) incr() error {
+	if len(r.argv) == 0 {
+		r.raise(errScriptArgs, "incrby")
+		return nil
+	}
+	n, ok := parseInt(r.argv[0])
+	if !ok {
+		r.raise(errNotInt, "incrby")
+		return nil
+	}
+	sum, msg, err := r.c.addTo(r.key, r.entry, r.found, n)
+	if msg != "" {
+		r.raise(msg, "incrby")
+	}
+	r.done.answer = ":" + strconv.FormatInt(sum, 10) + "\r\n"
+	return err
 }
 
 // raise is an error of a command that the script calls, as Redis puts it.

@@ -90,6 +90,8 @@ func TestScriptsSameAsRedis(t *testing.T) {
 		{"set", "k", "mine", "px", "500000"},
 		{"set", "k", "another's", "px", "500000"},
 		{"set", "k", ""},
+		{"set", "k", "41", "px", "500000"},
+		{"set", "k", "9223372036854775807"},
 		{"sadd", "k", "mine"},
 		{"hset", "k", "mine", "1"},
 	}
@@ -104,6 +106,7 @@ func TestScriptsSameAsRedis(t *testing.T) {
 		{"1", "k", "mine", "x", "1"},
 		{"1", "k", "mine", "9223372036854775807", "1"},
 		{"1", "k", ""},
+		{"1", "k", "1", "500000"},
 		{"1", "k"},
 		{"x", "k"},
 		{"-1", "k"},

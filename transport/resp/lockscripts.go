@@ -1,6 +1,6 @@
 package resp
 
-// The scripts that are known, by what they do. Clients that keep a lock in a key send these: there is no Lua here.
+// The scripts that are known, by what they do. Clients that keep a lock in a key, or a counter, send these: there is no Lua here.
 
 // lockScript is what a script does to the key that it is called with. It depends on what the key holds: the string ARGV[1] (the lock is the caller's),
 // something else, or nothing.
@@ -31,6 +31,8 @@ const (
 	doSet              // SET to ARGV[1] PX ARGV[2]
 	doSetNX            // nothing, but what it would be set to has to make sense
 	doSetIfTold        // doSet if ARGV[3] is "yes", else nothing, and null
+	doSetEx            // SETEX of ARGV[1] for ARGV[2]
+	doIncr             // INCRBY of ARGV[1], and answers the sum
 	doTellTTL          // answers PTTL
 	doTellBoth         // answers GET and PTTL
 )
@@ -249,6 +251,25 @@ else return redis.call("set", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) end`},
 	end
 `},
 			mine: step{doPExpire, sayYes}, other: step{doSetNX, sayNo}, free: step{doSet, sayYes},
+		},
+		{ // django-redis: incr and decr. Refused, it reads and writes instead, and loses what others have counted meanwhile.
+			texts: []string{`
+                    local exists = redis.call('EXISTS', KEYS[1])
+                    if (exists == 1) then
+                        return redis.call('INCRBY', KEYS[1], ARGV[1])
+                    else return false end
+                    `},
+			mine: step{doIncr, sayNull}, other: step{doIncr, sayNull}, free: step{doNothing, sayNull}, blind: true,
+		},
+		{ // likewise, with ignore_key_check
+			texts: []string{`
+                    return redis.call('INCRBY', KEYS[1], ARGV[1])
+                    `},
+			mine: step{doIncr, sayNull}, other: step{doIncr, sayNull}, free: step{doIncr, sayNull}, blind: true,
+		},
+		{ // Laravel: add, with which its rate limiter begins
+			texts: []string{`return redis.call('exists',KEYS[1])<1 and redis.call('setex',KEYS[1],ARGV[2],ARGV[1])`},
+			mine:  step{doNothing, sayNull}, other: step{doNothing, sayNull}, free: step{doSetEx, sayOK}, blind: true,
 		},
 	}
 }

@@ -315,29 +315,10 @@ func cmdDecrBy(c *client, args [][]byte) {
 // add adds n to the number that a key holds.
 func (c *client) add(key []byte, n int64) {
 	var sum int64
-	msg := ""
-	err := c.change(key, func(e Entry, found bool) error {
-		var now int64
-		if found {
-			k, value := unwrap(e.Value)
-			if k != plain {
-				msg = errWrongType
-				return nil
-			}
-			var ok bool
-			if now, ok = parseInt(value); !ok {
-				msg = errNotInt
-				return nil
-			}
-		}
-		var ok bool
-		if sum, ok = plus(now, n); !ok {
-			msg = errOverflow
-			return nil
-		}
-		a := unchangedSince(e, found)
-		a.KeepTTL, a.Tags = found, e.Tags
-		return c.store(key, strconv.AppendInt(nil, sum, 10), a)
+	var msg string
+	err := c.change(key, func(e Entry, found bool) (err error) {
+		sum, msg, err = c.addTo(key, e, found, n)
+		return err
 	})
 	switch {
 	case err != nil:
@@ -347,4 +328,26 @@ func (c *client) add(key []byte, n int64) {
 	default:
 		c.writeInt(sum)
 	}
+}
+
+// addTo is add if the key is as it was seen. ErrCondition: it has changed.
+func (c *client) addTo(key []byte, e Entry, found bool, n int64) (sum int64, msg string, err error) {
+	var now int64
+	if found {
+		k, value := unwrap(e.Value)
+		if k != plain {
+			return 0, errWrongType, nil
+		}
+		var ok bool
+		if now, ok = parseInt(value); !ok {
+			return 0, errNotInt, nil
+		}
+	}
+	sum, ok := plus(now, n)
+	if !ok {
+		return 0, errOverflow, nil
+	}
+	a := unchangedSince(e, found)
+	a.KeepTTL, a.Tags = found, e.Tags
+	return sum, "", c.store(key, strconv.AppendInt(nil, sum, 10), a)
 }
