@@ -97,9 +97,10 @@ func validName(b []byte) bool {
 	return true
 }
 
-// describe is the line of a client in CLIENT LIST.
+// describe is the line of a client in CLIENT LIST. What is not told is there as of a client at rest: redis-py fails if a field is missing.
 func (c *client) describe() string {
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d db=0",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 "+
+		"multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=default redir=-1",
 		c.id, c.RemoteAddr(), c.LocalAddr(), *c.name.Load(), int(time.Since(c.started).Seconds()))
 }
 
