@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -280,4 +281,83 @@ func TestWatchedKeyIsSetAfterFlushall(t *testing.T) {
 	w.do("watch", "there", "absent")
 	w.send(cmd("multi") + cmd("flushall") + cmd("set", "there", "1") + cmd("incr", "absent") + cmd("exec"))
 	takePairs(t, w, "+OK\r\n"+strings.Repeat("+QUEUED\r\n", 3)+"*3\r\n+OK\r\n+OK\r\n:1\r\n")
+}
+
+// TestWatchedKeyChangesDuringExec: the change falls between the comparison of versions and the write.
+func TestWatchedKeyChangesDuringExec(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, commands, want, value string }{
+		{"before anything is written", "get k\r\nset k mine\r\n", "*-1\r\n", "theirs"},
+		{"by a delete", "del k\r\n", "*-1\r\n", "theirs"},
+		{"by a change", "getset k mine\r\n", "*-1\r\n", "theirs"},
+		{"after something was written", "set other x\r\nset k mine\r\n", "*2\r\n+OK\r\n-EXECABORT a watched key changed while the transaction ran\r\n", "theirs"},
+		{"the key itself is written twice", "set other x\r\n", "*1\r\n+OK\r\n", "theirs"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFake()
+			w := dial(t, start(t, Config{Backend: f}).Addr())
+			w.send("set k old\r\nwatch k\r\nmulti\r\n" + tc.commands)
+			for range 3 + strings.Count(tc.commands, "\n") {
+				w.reply()
+			}
+			var once sync.Once
+			f.lookup = nil
+			f.write = func(context.Context, string) error {
+				once.Do(func() {
+					f.write = nil
+					if err := f.Set(t.Context(), "k", []byte("theirs"), SetArgs{}); err != nil {
+						t.Error(err)
+					}
+				})
+				return nil
+			}
+			if got := w.do("exec"); got != tc.want {
+				t.Errorf("exec: %q, want %q", got, tc.want)
+			}
+			if got := w.do("get", "k"); !strings.Contains(got, tc.value) {
+				t.Errorf("the key holds %q", got)
+			}
+		})
+	}
+}
+
+// TestFill: what a client read elsewhere, because a key was absent, and stores under WATCH, loses to all that happened to the key
+// meanwhile, also if that left it absent.
+func TestFill(t *testing.T) {
+	t.Parallel()
+	const stored, refused = "*1\r\n+OK\r\n", "*-1\r\n"
+	for _, tc := range []struct{ name, meanwhile, fill, want, value string }{
+		{"nothing", "get k", "set k filled ex 100", stored, "$6\r\nfilled\r\n"},
+		{"another key is deleted", "del other", "set k filled", stored, "$6\r\nfilled\r\n"},
+		{"it is deleted, though absent", "del k", "set k filled ex 100", refused, "$-1\r\n"},
+		{"it is set", "set k newer", "set k filled", refused, "$5\r\nnewer\r\n"},
+		{"it is set and deleted", "set k newer\r\ndel k", "set k filled", refused, "$-1\r\n"},
+		{"all is cleared", "flushdb", "setex k 100 filled", refused, "$-1\r\n"},
+		{"a counter", "del k", "incr k", refused, "$-1\r\n"},
+		{"a set", "del k", "sadd k a", refused, "$-1\r\n"},
+		{"a hash", "del k", "hset k f v", refused, "$-1\r\n"},
+		{"renamed to it", "set other x\r\ndel k", "rename other k", refused, "$-1\r\n"},
+		{"renamed to it, and nothing", "set other x", "rename other k", stored, "$1\r\nx\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, Config{Backend: fillFake{fastFake{newFake()}}})
+			ours, theirs := dial(t, s.Addr()), dial(t, s.Addr())
+			if got := ours.do("watch", "k") + ours.do("get", "k"); got != "+OK\r\n$-1\r\n" {
+				t.Fatalf("watch, get: %q", got)
+			}
+			theirs.send(tc.meanwhile + "\r\n")
+			for range 1 + strings.Count(tc.meanwhile, "\n") {
+				theirs.reply()
+			}
+			ours.send("multi\r\n" + tc.fill + "\r\nexec\r\n")
+			ours.reply()
+			ours.reply()
+			if got := ours.reply(); got != tc.want {
+				t.Errorf("exec: %q, want %q", got, tc.want)
+			}
+			if got := theirs.do("get", "k"); got != tc.value {
+				t.Errorf("the key holds %q, want %q", got, tc.value)
+			}
+		})
+	}
 }

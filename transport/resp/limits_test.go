@@ -3,17 +3,13 @@ package resp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/huddle-cache/huddle/transport/resp/resptest"
 )
 
 // A reply that would be over the limit is an error, and the client goes on; so do others.
@@ -46,31 +42,6 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 	if got := other.do("strlen", "k"); got != ":1048576\r\n" {
 		t.Errorf("another client: %q", got)
-	}
-}
-
-// Who owes the password is cut off, however busy it is; who has given it may stay.
-func TestLoginIsLimitedInTime(t *testing.T) {
-	const limit = 300 * time.Millisecond
-	s := start(t, Config{Password: "secret", loginTime: limit})
-	in, out := dial(t, s.Addr()), dial(t, s.Addr())
-	if got := in.do("auth", "secret"); got != "+OK\r\n" {
-		t.Error(got)
-	}
-	began := time.Now()
-	for {
-		if _, err := io.WriteString(out.conn, cmd("ping")); err != nil {
-			break
-		}
-		if _, err := resptest.ReadReply(out.r); err != nil {
-			break
-		}
-	}
-	if d := time.Since(began); d < limit/2 || d > 10*time.Second {
-		t.Errorf("cut off after %v", d)
-	}
-	if got := in.do("ping"); got != "+PONG\r\n" {
-		t.Error(got)
 	}
 }
 
@@ -218,74 +189,6 @@ func TestArgumentsAreBounded(t *testing.T) {
 	}
 }
 
-// Matching a pattern ends with the command's time and with the server, and a pattern is bounded in length.
-func TestMatchingIsBounded(t *testing.T) {
-	class := "[" + strings.Repeat("b", 400) + "]"
-	slow := "*" + strings.Repeat("?", 500) + class // of a million bytes, each is a start that 500 more follow
-	member := strings.Repeat("a", 1_000_000)
-	long := "-ERR huddle: pattern over 1024 bytes\r\n"
-
-	s := start(t, Config{MaxValueBytes: 2 << 20, Timeout: time.Nanosecond})
-	c := newClient(s, nil)
-	g, ok := compileGlob(c.context(), []byte(slow))
-	if !ok {
-		t.Fatal("the pattern is refused")
-	}
-	if _, err := match(g, member); !errors.Is(err, errMatching) {
-		t.Errorf("after its time, matching ends with %v", err)
-	}
-	c.endContext()
-
-	s = start(t, Config{MaxValueBytes: 2 << 20, Timeout: time.Hour})
-	w := dial(t, s.Addr())
-	w.do("sadd", "s", member)
-	for _, args := range [][]string{{"sscan", "s", "0", "match"}, {"scan", "0", "match"}, {"keys"}, {"config", "get"}} {
-		if got := w.do(append(args, strings.Repeat("x", 1025))...); got != long {
-			t.Errorf("%s: %q", args[0], got)
-		}
-		if got := w.do(append(args, strings.Repeat("x", 1024))...); got == long {
-			t.Errorf("%s: %q", args[0], got)
-		}
-	}
-	// Each member takes a while; that Close does not wait for all of them shows in the error that ends the command.
-	done, cancel := context.WithCancel(t.Context())
-	g, _ = compileGlob(done, []byte(slow))
-	cancel()
-	if _, err := match(g, member); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the end of the server, matching ends with %v", err)
-	}
-	if _, err := g.matching([]string{member, member}); !errors.Is(err, context.Canceled) {
-		t.Errorf("likewise of keys: %v", err)
-	}
-	// Classes are compiled: what they take does not go with their length.
-	if size := len(g.elements); size != 502 {
-		t.Errorf("%d elements", size)
-	}
-}
-
-// A command whose pattern takes too long is answered with an error, and not with a part of what there is.
-func TestMatchingThatTakesTooLong(t *testing.T) {
-	f := newFake()
-	s := start(t, Config{Backend: f, Timeout: time.Hour})
-	w := dial(t, s.Addr())
-	for i := range 200 {
-		w.do("sadd", "s", fmt.Sprint(i, strings.Repeat("a", 1000)))
-	}
-	c := newClient(s, nil)
-	bodies, err := c.readSet([]byte("s"), &claim{srv: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.endContext()
-	ended, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	g, _ := compileGlob(ended, []byte("*a*b"))
-	c.writeMembers(bodies, c.writeArray, g)
-	if got := string(c.out); got != "-ERR huddle: to match the pattern takes too long\r\n" {
-		t.Errorf("%.100q", got)
-	}
-}
-
 // The limit of a reply holds for whatever is in it, in both protocols.
 func TestEveryReplyIsBounded(t *testing.T) {
 	s := start(t, Config{})
@@ -332,128 +235,81 @@ func TestClientNamesAreBounded(t *testing.T) {
 	}
 }
 
-// Who owes the password takes nothing of what clients may send together, and keeps no one else from sending.
-func TestStrangersTakeNoRoom(t *testing.T) {
-	for _, noLoops := range []bool{false, true} {
-		const limit = 256 << 10
-		s := start(t, Config{Password: strings.Repeat("p", maxPassword), maxBuffered: limit, noLoops: noLoops, loginTime: time.Minute})
-		var strangers []*wire
-		for _, half := range []string{
-			"*3\r\n$4\r\nauth\r\n$7000\r\n" + strings.Repeat("x", 6900),
-			strings.Repeat("x", 8000), // a line
-			strings.Repeat("ping\r\n", 1300) + "pin",
-		} {
-			for range 100 {
-				w := dial(t, s.Addr())
-				go func() { _, _ = io.Copy(io.Discard, w.conn) }()
-				w.send(half)
-				strangers = append(strangers, w)
+func TestMaxConns(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{MaxConns: 2})
+	a, b := dial(t, s.Addr()), dial(t, s.Addr())
+	a.do("ping")
+	b.do("ping")
+	c := dial(t, s.Addr())
+	if got := c.reply(); got != "-ERR max number of clients reached\r\n" {
+		t.Error(got)
+	}
+	c.closed()
+	if got := a.do("ping"); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+	a.send("quit\r\n")
+	a.reply()
+	a.closed()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		d := dial(t, s.Addr())
+		if d.do("ping") == "+PONG\r\n" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the place of a client that left is not given away")
+		}
+	}
+}
+
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{WriteTimeout: 200 * time.Millisecond})
+	w := dial(t, s.Addr())
+	other := dial(t, s.Addr())
+	w.do("set", "k", strings.Repeat("x", 1<<20))
+	sent := make(chan error, 1)
+	go func() {
+		many := strings.Repeat(cmd("get", "k"), 10_000)
+		for range 1000 { // nothing is read; the server stops to take commands, and then hangs up
+			w.wait()
+			if _, err := io.WriteString(w.conn, many); err != nil {
+				sent <- err
+				return
 			}
 		}
-		arg := "$12000\r\n" + strings.Repeat("x", 12_000) + "\r\n"
-		for range 20 {
-			conn, err := net.Dial("tcp", s.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_, _ = io.WriteString(conn, "*10\r\n$4\r\nauth\r\n"+strings.Repeat(arg, 8)) // it is cut off before all is sent
-		}
-		w := dial(t, s.Addr())
-		if got := w.do("auth", strings.Repeat("u", 3000), "x"); !strings.HasPrefix(got, "-WRONGPASS") {
-			t.Errorf("a long name: %q", got)
-		}
-		if got := w.do("auth", "default", strings.Repeat("p", maxPassword)); got != "+OK\r\n" {
-			t.Errorf("a long password: %q", got)
-		}
-		for range 3 {
-			if got := w.do("set", "k", strings.Repeat("v", 100_000)); got != "+OK\r\n" {
-				t.Errorf("%q", got)
-			}
-		}
-		if got := w.do("ping"); got != "+PONG\r\n" {
+		sent <- nil
+	}()
+	if err := <-sent; err == nil || isTimeout(err) {
+		t.Errorf("a client that does not read is served for ever: %v", err)
+	}
+	if got := other.do("ping"); got != "+PONG\r\n" {
+		t.Error(got)
+	}
+}
+
+func TestTransactionLimits(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{MaxPipeline: 3})
+	w := dial(t, s.Addr())
+	w.do("multi")
+	for range 3 {
+		if got := w.do("ping"); got != "+QUEUED\r\n" {
 			t.Error(got)
 		}
-		eventually(t, "those are left that sent no more than they may", func() bool { return clientsOf(s) == len(strangers)+1 })
-		eventually(t, "only the buffers of the one who is in are counted", func() bool { return s.buffered.Load() <= limit })
 	}
-}
-
-// When all places are taken, who owes the password for longest makes room for who comes; who has given it stays.
-func TestStrangersMakeRoom(t *testing.T) {
-	for _, noLoops := range []bool{false, true} {
-		s := start(t, Config{Password: "secret", MaxConns: 4, noLoops: noLoops, loginTime: time.Hour})
-		in := dial(t, s.Addr())
-		if got := in.do("auth", "secret"); got != "+OK\r\n" {
+	if got := w.do("ping"); got != "-ERR huddle: transaction over the size limit of 3 commands or 5242880 bytes of memory: send it in parts, or as a pipeline without MULTI\r\n" {
+		t.Error(got)
+	}
+	if got := w.do("exec"); !strings.HasPrefix(got, "-EXECABORT") {
+		t.Error(got)
+	}
+	// A pipeline may be longer.
+	w.send(strings.Repeat("ping\r\n", 1000))
+	for range 1000 {
+		if got := w.reply(); got != "+PONG\r\n" {
 			t.Fatal(got)
 		}
-		left := dial(t, s.Addr()) // it gives its place back
-		left.do("auth", "secret")
-		left.do("reset")
-		var silent []*wire
-		for range 20 {
-			silent = append(silent, dial(t, s.Addr()))
-			eventually(t, "it has a place, and who made room has gone", func() bool {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				return s.leaving == 0 && int(s.lastID.Load()) == 2+len(silent)
-			})
-		}
-		w := dial(t, s.Addr())
-		if got := w.do("auth", "secret"); got != "+OK\r\n" {
-			t.Errorf("who comes when all places are taken: %q", got)
-		}
-		left.closed()
-		for _, w := range silent[:18] {
-			w.closed()
-		}
-		for _, w := range silent[18:] {
-			if got := w.do("auth", "secret"); got != "+OK\r\n" {
-				t.Errorf("the last to come: %q", got)
-			}
-		}
-		for _, w := range append(silent[18:], in, w) {
-			if got := w.do("ping"); got != "+PONG\r\n" {
-				t.Errorf("who is in: %q", got)
-			}
-		}
-		late := dial(t, s.Addr())
-		if got := late.reply(); got != "-ERR max number of clients reached\r\n" {
-			t.Errorf("when all that are there have logged in: %q", got)
-		}
-		s.mu.Lock()
-		if s.owing.Len() > 0 || s.leaving > 0 {
-			t.Errorf("%d owe the password, %d leave", s.owing.Len(), s.leaving)
-		}
-		s.mu.Unlock()
-	}
-}
-
-// Who does not take what it is sent, and owes the password, is closed all the same.
-func TestStrangersThatDoNotReadMakeRoom(t *testing.T) {
-	for _, noLoops := range []bool{false, true} {
-		s := start(t, Config{Password: "secret", MaxConns: 1, noLoops: noLoops, loginTime: time.Hour, WriteTimeout: time.Hour})
-		conn, err := net.Dial("tcp", s.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
-		for err == nil { // until it is not received any more
-			_, err = io.WriteString(conn, strings.Repeat(cmd("ping"), 1000))
-		}
-		w := dial(t, s.Addr())
-		if got := w.do("auth", "secret"); got != "+OK\r\n" {
-			t.Errorf("no loops %t: %q", noLoops, got)
-		}
-		eventually(t, "the other has gone", func() bool { return clientsOf(s) == 1 })
-	}
-}
-
-// SECURITY.md states how long the password may take.
-func TestTimeForThePassword(t *testing.T) {
-	cfg, err := Config{Backend: newFake()}.withDefaults()
-	if err != nil || cfg.loginTime != 10*time.Second {
-		t.Errorf("%v, %v", cfg.loginTime, err)
 	}
 }

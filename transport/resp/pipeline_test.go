@@ -2,7 +2,9 @@ package resp
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,5 +129,114 @@ func TestCommandsThatWaitInVainShareTheirTime(t *testing.T) {
 	at = time.Now() // of the next batch the first has all its time
 	if got := w.do("get", "lost"); !strings.HasPrefix(got, "-TRYAGAIN ") || time.Since(at) < timeout {
 		t.Errorf("%q after %v", got, time.Since(at))
+	}
+}
+
+// TestReadsOfAPipelineAreMadeAtOnce: none of the reads is answered before all have been asked.
+func TestReadsOfAPipelineAreMadeAtOnce(t *testing.T) {
+	t.Parallel()
+	const n = 16
+	f := newFake()
+	w := dial(t, start(t, Config{Backend: f, Timeout: 20 * time.Second}).Addr())
+	var pipeline, want strings.Builder
+	for i := range n {
+		w.do("set", fmt.Sprint("k", i), fmt.Sprint(i))
+		pipeline.WriteString(cmd("get", fmt.Sprint("k", i)))
+		fmt.Fprintf(&want, "$%d\r\n%d\r\n", len(fmt.Sprint(i)), i)
+	}
+	var arrived atomic.Int64
+	all := make(chan struct{})
+	f.lookup = func(ctx context.Context, _ string) error {
+		if arrived.Add(1) == n {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.send(pipeline.String())
+	var got strings.Builder
+	for range n {
+		got.WriteString(w.reply())
+	}
+	if got.String() != want.String() {
+		t.Errorf("%q, want %q", got.String(), want.String())
+	}
+}
+
+// TestPipelineOrder mixes reads and writes of the same keys: each reply is as if the commands ran one after the other.
+func TestPipelineOrder(t *testing.T) {
+	t.Parallel()
+	w := dial(t, start(t, Config{Backend: newFake()}).Addr())
+	w.send("set k 1\r\nget k\r\nget none\r\nstrlen k\r\nset k 22\r\nget k\r\nget\r\nget k\r\nfoo\r\nttl k\r\nmulti\r\nget k\r\nset k 3\r\nget k\r\nexec\r\nget k\r\ntype k\r\n")
+	want := []string{
+		"+OK", "$1\r\n1", "$-1", ":1", "+OK", "$2\r\n22", "-ERR wrong number of arguments for 'get' command", "$2\r\n22",
+		"-ERR unknown command 'foo', with args beginning with: ", ":-1", "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "*3\r\n$2\r\n22\r\n+OK\r\n$1\r\n3", "$1\r\n3", "+string",
+	}
+	for i, s := range want {
+		if got := w.reply(); got != s+"\r\n" {
+			t.Errorf("reply %d: %q, want %q", i, got, s)
+		}
+	}
+}
+
+type countingListener struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+// countingListener counts the writes on its connections.
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return countingConn{conn, &l.writes}, nil
+}
+
+func TestOneWriteForABatch(t *testing.T) {
+	t.Parallel()
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Backend: fastFake{newFake()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting := &countingListener{Listener: s.ln}
+	s.ln = counting
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	w := dial(t, s.Addr())
+	w.do("ping")
+	before := counting.writes.Load()
+	const n = 150 // commands of different sizes, more than are taken in one piece
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(cmd("set", "k", strings.Repeat("x", i)))
+	}
+	if b.Len() > 60_000 || b.Len() < 8<<10 {
+		t.Fatal("the batch has the wrong size", b.Len())
+	}
+	w.send(b.String())
+	for range n {
+		w.reply()
+	}
+	// The kernel may deliver the batch in parts: one write for each receive, and a receive takes 8 KiB and more.
+	if got := counting.writes.Load() - before; got > 4 {
+		t.Errorf("%d writes for one batch", got)
+	}
+	if err := errors.Join(s.Close(), <-served); err != nil {
+		t.Error(err)
 	}
 }
