@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/huddle-cache/huddle/node/protocol"
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
 // What a caller does with a slice of his, or with one that he got, changes nothing here.
@@ -242,6 +247,83 @@ func TestNoRoomIsLeftTakenAtClose(t *testing.T) {
 	}
 }
 
+// full takes all room for large values until the test ends.
+func (n *Node) full(t *testing.T) {
+	t.Helper()
+	for i, of := range n.rooms {
+		if !of.TryAcquire(largeBytes) {
+			t.Fatalf("room %d is taken", i)
+		}
+		t.Cleanup(func() { of.Release(largeBytes) })
+	}
+}
+
+// A large value waits for room for no longer than a write may take, whether or not its caller has a deadline, and is told that nothing was tried.
+func TestTheWaitForRoomCounts(t *testing.T) {
+	n := start(t, Config{Join: []string{"127.0.0.1:1"}, WriteTimeout: 50 * time.Millisecond}) // in no cluster
+	n.full(t)
+	value := make([]byte, largeValue)
+	for what, err := range map[string]error{
+		"Set":     n.Set(context.Background(), "k", value),
+		"SetMany": n.SetMany(context.Background(), []SetItem{{Key: "k", Value: value}})[0],
+	} {
+		if !errors.Is(err, ErrOverload) || errors.Is(err, ErrUnconfirmed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	n = start(t, Config{Join: []string{"127.0.0.1:1"}, WriteTimeout: time.Hour})
+	n.full(t)
+	begun := make(chan error, 1)
+	n.Begin([]Op{{Kind: OpSet, Key: "k", Value: value, Timeout: 50 * time.Millisecond}}, func(_ int, o Outcome) { begun <- o.Err })
+	if err := <-begun; !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("Begin with a time of its own: %v", err)
+	}
+}
+
+// A value that is larger than all the room takes all of it, and is not kept waiting for more.
+func TestAValueLargerThanTheRoom(t *testing.T) {
+	n := start(t, Config{MaxValueBytes: 2 * largeBytes})
+	value := make([]byte, largeBytes+1)
+	if err := n.Set(t.Context(), "one", value); err != nil {
+		t.Error(err)
+	}
+	if err := n.SetMany(t.Context(), []SetItem{{Key: "two", Value: value}})[0]; err != nil {
+		t.Error(err)
+	}
+}
+
+// Who does not wait for a deletion, or for a cut, hears that it goes on, and that there is no majority for it just now.
+func TestADeletionOfAMinorityIsTold(t *testing.T) {
+	n := start(t, Config{Join: []string{"127.0.0.1:1"}}) // in no cluster
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, err := range map[string]error{"Delete": n.Delete(ctx, "k"), "Clear": n.Clear(ctx)} {
+		if !errors.Is(err, ErrUnconfirmed) || !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Of several Sets under way together each is told of itself: one that waits in vain for room was not tried, one that was submitted may take effect.
+func TestSetsThatWaitForRoomBesideOthers(t *testing.T) {
+	n := start(t, Config{Join: []string{"127.0.0.1:1"}}) // in no cluster
+	n.full(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for n.m.Counters.Sets.Load() == 0 {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	errs := n.SetMany(ctx, []SetItem{{Key: "small"}, {Key: "large", Value: make([]byte, largeValue)}})
+	if err := errs[0]; !errors.Is(err, ErrUnconfirmed) || !errors.Is(err, context.Canceled) || errors.Is(err, ErrOverload) {
+		t.Errorf("under way: %v", err)
+	}
+	if err := errs[1]; !errors.Is(err, ErrOverload) || !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("without room: %v", err)
+	}
+}
+
 // Who is closed has handed nothing over.
 func TestLeaveAfterClose(t *testing.T) {
 	n := start(t, Config{})
@@ -260,5 +342,37 @@ func TestLeaveAfterClose(t *testing.T) {
 	}
 	if err := n.HandOver(t.Context()); err != nil {
 		t.Errorf("HandOver after Leave: %v", err)
+	}
+}
+
+// What a change may be told, by what has become of it: whether it may take effect still, and whether there is a majority, are not to be confused.
+func TestWhatAChangeIsTold(t *testing.T) {
+	kinds := []error{ErrClosed, ErrUnconfirmed, ErrUnavailable}
+	for _, c := range []struct {
+		goesOn bool
+		r      protocol.Result
+		want   []error
+	}{
+		{false, protocol.Result{}, []error{ErrUnavailable}},
+		{false, protocol.Result{NoMajority: true}, []error{ErrUnavailable}},
+		{false, protocol.Result{Tried: true}, []error{ErrUnconfirmed}},
+		{false, protocol.Result{Tried: true, NoMajority: true}, []error{ErrUnconfirmed}},
+		{false, protocol.Result{Closed: true}, []error{ErrClosed}},
+		{false, protocol.Result{Closed: true, Tried: true}, []error{ErrClosed, ErrUnconfirmed}},
+		{true, protocol.Result{}, []error{ErrUnconfirmed}},
+		{true, protocol.Result{Tried: true}, []error{ErrUnconfirmed}},
+		{true, protocol.Result{NoMajority: true}, []error{ErrUnconfirmed, ErrUnavailable}},
+		{true, protocol.Result{Closed: true}, []error{ErrClosed}},
+	} {
+		c.r.Status = pb.Status_UNSURE
+		err := writeError("set", c.goesOn, c.r, nil)
+		for _, kind := range kinds {
+			if errors.Is(err, kind) != slices.Contains(c.want, kind) {
+				t.Errorf("goes on %v, %+v: %v", c.goesOn, c.r, err)
+			}
+		}
+		if c.r.NoMajority && !c.goesOn && !c.r.Tried && err.Error() == writeError("set", false, protocol.Result{Status: pb.Status_UNSURE}, nil).Error() {
+			t.Errorf("without a majority it is told as if there were one: %v", err)
+		}
 	}
 }

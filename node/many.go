@@ -165,7 +165,7 @@ func (n *Node) submitMany(ctx context.Context, writes []*pb.Write, g *group) err
 			continue
 		}
 		s := submission{i, w, n.roomFor(w)}
-		if len(later[s.room.of]) > 0 || !s.room.try() {
+		if !s.room.try() {
 			later[s.room.of] = append(later[s.room.of], s)
 			continue
 		}

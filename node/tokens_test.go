@@ -2,8 +2,12 @@ package node
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -157,5 +161,94 @@ func TestHashTokensConfig(t *testing.T) {
 	}
 	if v, _, err := c.Get(ctxT(t), "k"); string(v) != "v" || err != nil {
 		t.Error(v, err)
+	}
+}
+
+// What an entry is stored under does not open it: who has a node's memory has that. Nor do two values that are the same look so.
+func TestTheNameOfASealedEntryDoesNotOpenIt(t *testing.T) {
+	tok := &tokens{secret: []byte("secret")}
+	one, err := tok.seal("token", []byte("value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := tok.seal("token", []byte("value"))
+	if err != nil || bytes.Equal(one, two) {
+		t.Errorf("sealed twice it is the same; %v", err)
+	}
+	name, err := base64.RawURLEncoding.DecodeString(tok.key("token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := aead.Open(nil, one[:nonceBytes], one[nonceBytes:], nil); err == nil {
+		t.Errorf("its name opens it: %q", v)
+	}
+	if v, err := tok.open("token", one); string(v) != "value" || err != nil {
+		t.Errorf("%q, %v", v, err)
+	}
+	if v, err := tok.open("another", one); !errors.Is(err, errSealed) {
+		t.Errorf("under another key: %q, %v", v, err)
+	}
+}
+
+// The secret and the values are the node's own: callers may use their memory again.
+func TestWhatIsGivenIsCopied(t *testing.T) {
+	ctx, value := ctxT(t), []byte("value")
+	n := start(t, Config{})
+	for what, set := range map[string]func() error{
+		"Set":     func() error { return n.Set(ctx, "k", value) },
+		"SetMany": func() error { return n.SetMany(ctx, []SetItem{{Key: "k", Value: value}})[0] },
+	} {
+		copy(value, "value")
+		if err := set(); err != nil {
+			t.Fatal(err)
+		}
+		copy(value, "other")
+		if v, _, err := n.Get(ctx, "k"); string(v) != "value" || err != nil {
+			t.Errorf("%s: %q, %v", what, v, err)
+		}
+	}
+	secret := bytes.Repeat([]byte{1}, 32)
+	tok, err := newTokens(Config{HashTokens: true, TokenKey: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := tok.key("k")
+	clear(secret)
+	if tok.key("k") != was {
+		t.Error("the secret is its caller's")
+	}
+}
+
+// A ticket that is none fills nothing; a TTL is of a hundred years at most; a value may be as large as the bound.
+func TestBoundsOfASet(t *testing.T) {
+	ctx := ctxT(t)
+	n := start(t, Config{MaxValueBytes: 100})
+	if err := n.Set(ctx, "k", nil, WithTicket(Ticket{})); !errors.Is(err, ErrStaleFill) {
+		t.Errorf("a fill without a ticket: %v", err)
+	}
+	if err := n.Set(ctx, "k", make([]byte, 101)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("one byte too many: %v", err)
+	}
+	if _, found, err := n.Get(ctx, "k"); found || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if err := n.Set(ctx, "k", make([]byte, 100), WithTTL(math.MaxInt64)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if e, found, err := n.Lookup(ctx, "k"); !found || err != nil || e.TTL > maxTTL || e.TTL < maxTTL-time.Hour {
+			t.Errorf("%+v, %v, %v", e, found, err)
+		}
+		if ok, err := n.Touch(ctx, "k", math.MaxInt64); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
 	}
 }
