@@ -126,7 +126,7 @@ func (p *peeked) Close() error {
 }
 
 func (p *peeked) Read(b []byte) (int, error) {
-	if len(p.first) > 0 && len(b) > 0 {
+	if len(p.first) > 0 {
 		n := copy(b, p.first)
 		p.first = p.first[n:]
 		return n, nil

@@ -2,12 +2,14 @@ package transport
 
 import (
 	"bytes"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +46,51 @@ func TestSilentConnectionsAreEnded(t *testing.T) {
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: not cut off within %v", what, patience)
+		}
+	}
+}
+
+// Of more connections that say nothing than may be, the one that has taken longest goes, one for each that comes; one that has said what it is for is none of them.
+func TestPendingConnectionsAreLimited(t *testing.T) {
+	p := newPending(2)
+	var theirs []net.Conn
+	add := func() *list.Element {
+		ours, peer := net.Pipe()
+		t.Cleanup(func() { _ = peer.Close() })
+		theirs = append(theirs, peer)
+		return p.add(ours)
+	}
+	closed := func() (which []int) {
+		for i, c := range theirs {
+			_ = c.SetReadDeadline(time.Now().Add(-time.Second)) // a closed end is told first
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+				which = append(which, i)
+			}
+		}
+		return which
+	}
+	p.remove(add())
+	for range 4 {
+		add()
+	}
+	if p.conns.Len() != 2 || !slices.Equal(closed(), []int{1, 2}) {
+		t.Errorf("%d are pending, %v are closed", p.conns.Len(), closed())
+	}
+	if p.close(); len(closed()) != 4 || add() != nil {
+		t.Errorf("%v are closed with all", closed())
+	}
+
+	_, b, _, rb := pair(t, nil)
+	rb.session(1)
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		b.waiting.mu.Lock()
+		left := b.waiting.conns.Len()
+		b.waiting.mu.Unlock()
+		if left == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are pending, and all have said what they are for", left)
 		}
 	}
 }

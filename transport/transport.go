@@ -142,9 +142,6 @@ func (t *Transport) SetSelf(m *peerpb.Member) {
 	for _, s := range t.sessions {
 		s.fail(ErrNewSelf)
 	}
-	for _, l := range t.links {
-		l.poke()
-	}
 }
 
 // Connect keeps a session with a member until Disconnect: the side with the smaller id dials, and dials again. Calling it
@@ -159,10 +156,7 @@ func (t *Transport) Connect(m *peerpb.Member) {
 		return
 	}
 	if l := t.links[m.GetId()]; l != nil {
-		if l.addr != m.GetAddr() {
-			l.addr = m.GetAddr()
-			l.poke()
-		}
+		l.addr = m.GetAddr()
 		return
 	}
 	l := newLink(t, m)
