@@ -112,7 +112,7 @@ func (c *circle) walk(i int, without []uint16, loads []int32, room int32) (uint1
 // member, one left out hides nobody.
 func (c *circle) hidden(i int, without []uint16) bool {
 	for j := i - 1; j >= 0 && c.points[j].hash == c.points[i].hash; j-- {
-		if m := c.points[j].member; m != c.points[i].member && !slices.Contains(without, m) {
+		if !slices.Contains(without, c.points[j].member) { // if it is i's own, the two are one
 			return true
 		}
 	}

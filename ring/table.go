@@ -77,11 +77,9 @@ func sortedNames(names []string) ([]string, error) {
 func (t *Table) fill(c *circle) bool {
 	loads := make([]int32, len(t.members))
 	ring := make([]uint16, t.params.Partitions)
-	holders := make([]uint16, t.copies) // of one partition, sorted: a set
 	for level := range t.copies {
 		for _, group := range t.groups(level) {
-			without := holders[:copy(holders, t.Owners(group[0])[:level])]
-			slices.Sort(without)
+			without := t.Owners(group[0])[:level]
 			// The last partition of the group is the last that matters: a
 			// partition's place depends on those before it alone. But where
 			// members hide each other there may be no room for a later one,

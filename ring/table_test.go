@@ -116,6 +116,7 @@ func TestPromotedHolder(t *testing.T) {
 	for _, n := range []int{2, 3, 5} {
 		checkPromotion(t, names(n, 4), 3, Params{})
 	}
+	checkPromotion(t, names(300, 3), 2, Params{Partitions: 601, VirtualNodes: 2, Load: 1.25}) // more than a byte counts
 }
 
 func TestBuildErrors(t *testing.T) {
