@@ -109,3 +109,14 @@ func TestRevokeUserEndsASessionThatIsBeingSaved(t *testing.T) {
 		requests.Wait()
 	}
 }
+
+// What is noted again is as new as what is noted for the first time.
+func TestRecentForgetsTheOldest(t *testing.T) {
+	r := newRecent(2, 1<<20)
+	for _, token := range []string{"a", "b", "a", "c"} {
+		r.note(token)
+	}
+	if !r.has("a") || r.has("b") || !r.has("c") {
+		t.Errorf("a %v, b %v, c %v", r.has("a"), r.has("b"), r.has("c"))
+	}
+}
