@@ -9,7 +9,8 @@ import (
 
 // A save is a write on condition that the entry is there: what it stores was made of what was there. A cut has a version above the clocks that the
 // members told in its round one; a save that its owner makes after that, and before round two, has a higher one, and the condition holds still. So a
-// cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser.
+// cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser. A ticket is
+// such a condition where the entry is there, and does not make the save younger: it may have been given between the two rounds.
 //
 // What is stored under another key than that of what it was made of, as by RENAME, is as old as that in the same way: the write tells the age. What was cut
 // already at this owner, though not yet where it was read, is refused.

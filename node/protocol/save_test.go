@@ -57,6 +57,9 @@ func (s *saving) cut(tags []string) (saved int, confirmed bool) {
 		if e := s.entry(); e != nil {
 			w := &pb.Write{Key: savedKey, Tags: s.tags(saved)}
 			s.on(w, e.Version)
+			if w.Ticket != 0 {
+				w.TicketChain = s.owner.m.lay.view.Chain
+			}
 			s.owner.m.Write(w, s.owner.Now()+5*sec, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
 					saved++
@@ -73,11 +76,13 @@ func (s *saving) cut(tags []string) (saved int, confirmed bool) {
 }
 
 // A save on condition that the session is there, of a request that was under way, must not carry it past a cut: not even if its owner makes it
-// after it has told its clock to the cut and before it has voided, time and again.
+// after it has told its clock to the cut and before it has voided, time and again. Nor does a ticket make it younger that was given just then.
 func TestSavesDoNotOutliveACut(t *testing.T) {
 	for name, on := range map[string]func(w *pb.Write, version uint64){
-		"IfPresent": func(w *pb.Write, _ uint64) { w.IfPresent = true },
-		"IfVersion": func(w *pb.Write, version uint64) { w.IfVersion = version },
+		"IfPresent":                func(w *pb.Write, _ uint64) { w.IfPresent = true },
+		"IfVersion":                func(w *pb.Write, version uint64) { w.IfVersion = version },
+		"IfVersion, with a ticket": func(w *pb.Write, version uint64) { w.IfVersion, w.Ticket = version, version },
+		"a ticket alone":           func(w *pb.Write, version uint64) { w.Ticket = version }, // which is refused, too, if the entry is another
 	} {
 		for _, tags := range [][]string{{"user"}, nil} { // what is cut; nil: everything
 			for mutant, want := range map[string]pb.Status{"": pb.Status_CONDITION, "save-is-new": pb.Status_OK} {

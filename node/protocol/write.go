@@ -100,8 +100,10 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
 	case b.Ticket != 0 && !m.is("no-ticket"):
 		e.Origin = b.Ticket
-	case (b.IfPresent || b.IfVersion != 0) && b.Kind == pb.Kind_LIVE && !m.is("save-is-new"):
-		e.Origin = m.savedAge(cur, b.Tags, now)
+	}
+	saves := live && !b.Touch && b.Kind == pb.Kind_LIVE && (b.IfPresent || b.IfVersion != 0 || b.Ticket != 0)
+	if saves && (b.Ticket == 0 || b.Origin == 0) && !m.is("save-is-new") { // what is made of another key's entry, under a ticket, is not made of this one
+		e.Origin = min(e.Age(), m.savedAge(cur, b.Tags, now))
 	}
 	if b.Origin != 0 && !m.is("made-anew") {
 		e.Origin = min(e.Age(), max(b.Origin, m.settledClock(now)))
