@@ -42,6 +42,7 @@ type simWrite struct {
 	revokes    bool      // a delete for good, or until the retention ends
 	replaces   string    // what it is conditional on: a value and its version
 	tags       []string  // of a cut; none: of everything
+	only       []string  // of a Set: its tags, if they are not all that its key has
 	madeOf     *simWrite // what the value was made of: a cut that ends the one ends the other
 	moved      func()    // goes on when it is confirmed
 }
@@ -88,6 +89,14 @@ func (c *checker) covers(w *simWrite, key int) bool {
 	return len(w.tags) == 0 || slices.ContainsFunc(c.tagsOf(key), func(tag string) bool { return slices.Contains(w.tags, tag) })
 }
 
+// ends tells whether a write or a cut, of the key of a value, ends that.
+func (c *checker) ends(x, w *simWrite) bool {
+	if x.key < 0 && len(x.tags) > 0 && w.only != nil {
+		return slices.ContainsFunc(w.only, func(tag string) bool { return slices.Contains(x.tags, tag) })
+	}
+	return c.covers(x, w.key)
+}
+
 // locks judges that no two held a lock at once: between two that won it lies something that may have freed it. A Delete may take
 // effect more than once while it is under way, for it is sent again when a session breaks; so this is not linearizability.
 func (c *checker) locks() {
@@ -131,7 +140,7 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	}
 	age := w.since()
 	for _, x := range c.acked[key] {
-		if x.end < begin && age < x.begin && c.covers(x, key) {
+		if x.end < begin && age < x.begin && c.ends(x, w) {
 			for _, q := range c.s.procs {
 				if q.m.lay != nil {
 					pt := &q.m.parts[partOf(token)]
@@ -157,7 +166,7 @@ func (w *simWrite) since() int64 {
 // endedBy returns a cut that was confirmed before a time and has ended a value, or nil.
 func (c *checker) endedBy(w *simWrite, before int64) *simWrite {
 	for _, x := range c.acked[w.key] {
-		if x.kind == "cut" && x.end < before && w.since() < x.begin && c.covers(x, w.key) {
+		if x.kind == "cut" && x.end < before && w.since() < x.begin && c.ends(x, w) {
 			return x
 		}
 	}

@@ -115,11 +115,15 @@ func (c *checker) newValue() string {
 }
 
 func (c *checker) set(p *simProc, key int) {
-	b := &pb.Write{Key: c.token(key), Value: []byte(c.newValue()), Tags: c.tagsOf(key)}
+	w, b := &simWrite{key: key}, &pb.Write{Key: c.token(key), Value: []byte(c.newValue()), Tags: c.tagsOf(key)}
+	if c.s.chance(0.3) { // who saves it adds the other
+		w.only = b.Tags[:1]
+		b.Tags = w.only
+	}
 	if c.s.chance(0.1) || c.s.cfg.sharp && c.s.chance(0.1) { // ends soon: what it took the place of must not come back
 		b.Ttl = c.s.between(20*ms, 2*sec)
 	}
-	c.write(p, &simWrite{key: key}, b)
+	c.write(p, w, b)
 }
 
 // delete deletes a key. It is a revocation if the token is not to be used again, and, now and then, if the retention ends within the schedule.
@@ -134,7 +138,7 @@ func (c *checker) delete(p *simProc, key int) {
 // revise reads a key, and some time later changes or deletes it on condition that it still is what was read, or is there at all.
 func (c *checker) revise(p *simProc, key int) {
 	begin, token := c.s.now, c.token(key)
-	p.m.Get(&pb.Get{Key: token, Keep: true}, p.Now()+opTime, func(r Result) {
+	p.m.Get(&pb.Get{Key: token, Keep: true, Fill: true}, p.Now()+opTime, func(r Result) {
 		if r.Status != pb.Status_OK {
 			return
 		}
@@ -149,9 +153,24 @@ func (c *checker) revise(p *simProc, key int) {
 				c.write(p, w, &pb.Write{Key: token, Kind: pb.Kind_TOMBSTONE, IfVersion: version})
 			case x < 0.8:
 				w.madeOf = c.sets[r.Entry.Value]
-				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: r.Entry.Tags, IfVersion: version, KeepTtl: x < 0.6})
-			default:
+				tags := r.Entry.Tags
+				switch all := c.tagsOf(key); {
+				case len(tags) >= len(all):
+				case x < 0.5:
+					tags = all
+				default:
+					w.only = tags
+				}
+				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: tags, IfVersion: version, KeepTtl: x < 0.6})
+			case x < 0.9 || r.Ticket == 0:
 				c.write(p, &simWrite{key: key}, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfPresent: true})
+			default: // the ticket is the condition
+				w.replaces, w.madeOf = "", c.sets[r.Entry.Value]
+				tags := r.Entry.Tags // of another key, too, if it was moved here
+				if all := c.tagsOf(key); len(tags) < len(all) {
+					tags = all
+				}
+				c.write(p, w, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: tags, Ticket: r.Ticket, TicketChain: r.Chain})
 			}
 		})
 	})
