@@ -260,7 +260,7 @@ func cmdGetex(c *client, args [][]byte) {
 	err := c.change(args[1], func(e Entry, found bool) (err error) {
 		old, had = e, found
 		k, _ := unwrap(e.Value)
-		if k != plain || !o.expiring && !o.persist {
+		if k != plain || !o.expiring && (!o.persist || e.TTL == 0) {
 			return nil
 		}
 		ttl := time.Duration(0)

@@ -1037,6 +1037,24 @@ del h
 multi
 hset h a 3
 exec
+set still here
+watch still
+getex still persist
+getex still
+persist still
+touch still
+setnx still x
+set still x nx
+expire still 100 gt
+multi
+get still
+exec
+set still here ex 100
+watch still
+getex still persist
+multi
+get still
+exec
 multi
 unwatch
 ping
