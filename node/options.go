@@ -75,7 +75,8 @@ type deleteOptions struct {
 // Revoke deletes for good: writes of the key fail with ErrRevoked for Config.Retention.
 func Revoke() DeleteOption { return func(o *deleteOptions) { o.revoke = true } }
 
-// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v. No entry has version 0.
+// DeleteIfVersion makes the Delete fail with ErrCondition unless the present entry has version v. No entry has version 0. One that had to be sent to
+// the owner again and does not find v then is ErrUnconfirmed, for its first attempt may take effect still, and does not go on.
 func DeleteIfVersion(v uint64) DeleteOption {
 	return func(o *deleteOptions) { o.ifVersion = versionOf(v) }
 }
