@@ -53,7 +53,7 @@ func IfVersion(v uint64) SetOption {
 	return func(o *setOptions) { o.ifVersion = v }
 }
 
-// WithTicket makes the Set a fill: it fails with ErrStaleFill when the key was written, deleted or cut after the miss
+// WithTicket makes the Set a fill: it fails with ErrStaleFill when the key was written, deleted or cut after the read
 // that gave the ticket.
 func WithTicket(t Ticket) SetOption {
 	return func(o *setOptions) { o.ticket, o.hasTick = t, true }

@@ -9,7 +9,8 @@ import (
 // What is here looks at a key as its owner sees it, by which conditions are judged, and ends what is left of one that its owner has not.
 
 // LookupAtOwner is LookupOrTicket that always asks the owner of the key, whatever this node's memory holds. A hit has a ticket, too, unless a copy has
-// answered in the owner's place: for a Set with WithTicket that is to be void if what it puts in the place of the entry was cut meanwhile.
+// answered in the owner's place: for a Set with WithTicket that is to be void if what it puts in the place of the entry was cut meanwhile. Such a
+// Set fails with ErrStaleFill as well if the entry has gone.
 func (n *Node) LookupAtOwner(ctx context.Context, key string) (Entry, bool, Ticket, error) {
 	e, t, err := n.ask(ctx, key, n.tokens.key(key), forTicket)
 	if e == nil {

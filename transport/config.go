@@ -12,7 +12,7 @@ import (
 )
 
 // ProtocolVersion is the version of the messages that peers exchange. Nodes of different versions refuse each other.
-const ProtocolVersion = 5
+const ProtocolVersion = 6
 
 // MaxMessageBytes bounds one encoded message. A session is broken off by a larger one. There is room for a value of 16 MiB,
 // and for as much beside it.

@@ -38,7 +38,7 @@ func (m *Machine) readNow(from *peer, p int, b *pb.Get) (*pb.GetReply, *store.En
 		return &pb.GetReply{Status: pb.Status_FULL}, nil // it asks again
 	}
 	if b.Fill {
-		r.Ticket = m.ticket()
+		r.Ticket = m.ticket() | ofHit
 	}
 	if from != nil {
 		r.Entry = m.entryTo(e)
@@ -46,6 +46,10 @@ func (m *Machine) readNow(from *peer, p int, b *pb.Get) (*pb.GetReply, *store.En
 	}
 	return r, e
 }
+
+// ofHit marks the ticket of a key that was there. Such a ticket may be above a cut that has been told the clock before and ends the entry after: it says
+// nothing of a key that is absent by now.
+const ofHit = 1 << 63
 
 // ticket is the clock a fill is ordered by: every later write or cut has a higher version (rule 13).
 func (m *Machine) ticket() uint64 {

@@ -81,7 +81,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.Origin != 0 && !m.cutsRead(p) && !m.is("age-unread"):
 		done(&pb.WriteReply{Status: pb.Status_UNSURE})
 		return
-	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b), b.Origin != 0 && !m.is("made-anew") && m.store.CutSince(b.Tags, b.Origin):
+	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b, live), b.Origin != 0 && !m.is("made-anew") && m.store.CutSince(b.Tags, b.Origin):
 		done(&pb.WriteReply{Status: pb.Status_STALE_FILL})
 		return
 	}
@@ -99,7 +99,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.Touch:
 		e.Value, e.Tags, e.Origin = cur.Value, cur.Tags, cur.Age()
 	case b.Ticket != 0 && !m.is("no-ticket"):
-		e.Origin = b.Ticket
+		e.Origin = b.Ticket &^ ofHit
 	}
 	saves := live && !b.Touch && b.Kind == pb.Kind_LIVE && (b.IfPresent || b.IfVersion != 0 || b.Ticket != 0)
 	if saves && (b.Ticket == 0 || b.Origin == 0) && !m.is("save-is-new") { // what is made of another key's entry, under a ticket, is not made of this one
@@ -161,12 +161,14 @@ func (pt *part) wrote(e *store.Entry) {
 	pt.written[key] = max(pt.written[key], e.Version)
 }
 
-// staleFill: has the key been written, deleted or cut since the miss that gave the ticket, or can we not tell? What was
+// staleFill: has the key been written, deleted or cut since the read that gave the ticket, or can we not tell? What was
 // written since may have ended by its TTL or been evicted, a tombstone too: the partition remembers the latest version
 // that did. A ticket of another chain, in which its asker was before it started over, says nothing of what was written in this one.
-func (m *Machine) staleFill(p int, b *pb.Write) bool {
-	return b.TicketChain != m.lay.view.Chain && !m.is("any-chain") || m.store.Version(p, b.Key) > b.Ticket || m.store.Floor(p) > b.Ticket || m.parts[p].since > b.Ticket>>viewShift ||
-		m.store.CutSince(b.Tags, b.Ticket) || m.store.Ended(p) > b.Ticket && !m.is("forget-ended")
+func (m *Machine) staleFill(p int, b *pb.Write, live bool) bool {
+	t := b.Ticket &^ ofHit
+	return b.TicketChain != m.lay.view.Chain && !m.is("any-chain") || b.Ticket != t && !live && !m.is("ticket-of-what-has-gone") ||
+		m.store.Version(p, b.Key) > t || m.store.Floor(p) > t || m.parts[p].since > t>>viewShift || m.store.CutSince(b.Tags, t) ||
+		m.store.Ended(p) > t && !m.is("forget-ended")
 }
 
 // waitFor collects who else may serve an older value of the key, and tells the holders of near copies to drop theirs.
