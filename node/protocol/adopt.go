@@ -58,6 +58,9 @@ func (m *Machine) adopt(v *pb.View) {
 	if lay.has(m.self.Id) && !m.is("no-view-lease") {
 		m.lease.until.Store(until)
 	}
+	if old == nil {
+		m.cameIn = v.Number << viewShift
+	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()
 	m.forgetView()

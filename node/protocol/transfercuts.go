@@ -26,9 +26,18 @@ func (m *Machine) cutsOf(id uint64) *cutPull {
 	return c
 }
 
-// cutsRead tells whether the cuts of all sources of a partition that are still to be read are here.
-func (m *Machine) cutsRead(p int) bool {
-	return !slices.ContainsFunc(m.parts[p].sources, func(id uint64) bool { return !m.cutsOf(id).done })
+// knowsCuts tells whether all cuts are here that may have ended a value of that age. Those that were confirmed since this node came in are, and the others are
+// once those of all sources are: of all partitions, for the sources of one may have died.
+func (m *Machine) knowsCuts(age uint64) bool {
+	if age >= m.cameIn || m.missing == 0 {
+		return true
+	}
+	for p := range m.parts {
+		if slices.ContainsFunc(m.parts[p].sources, func(id uint64) bool { return !m.cutsOf(id).done }) {
+			return false
+		}
+	}
+	return true
 }
 
 // pulledCuts takes the cuts of a chunk, and tells whether the source has no more: only then are its entries taken.

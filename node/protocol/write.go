@@ -78,7 +78,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case b.Touch && !live:
 		done(&pb.WriteReply{Status: pb.Status_ABSENT})
 		return
-	case b.Origin != 0 && !m.cutsRead(p) && !m.is("age-unread"):
+	case b.Origin != 0 && !m.knowsCuts(b.Origin) && !m.is("age-unread"):
 		done(&pb.WriteReply{Status: pb.Status_UNSURE})
 		return
 	case b.Ticket != 0 && !m.is("no-ticket") && m.staleFill(p, b, live), b.Origin != 0 && !m.is("made-anew") && m.store.CutSince(b.Tags, b.Origin):
