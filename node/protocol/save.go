@@ -19,7 +19,7 @@ import (
 // a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
 // machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
 //
-// Nor is a save older than the view. A cut that is confirmed in this view has a version of it, and one that was confirmed in an earlier one has ended what it
+// Nor is either older than the view. A cut that is confirmed in this view has a version of it, and one that was confirmed in an earlier one has ended what it
 // was to at all who could be asked for it. Others were left half done, so that some copies refuse what the owner takes; and one of a tag that is new there may
 // not have come yet to who is new in this view.
 //
@@ -44,12 +44,17 @@ func (m *Machine) settledClock(now int64) uint64 {
 	return m.past[0].clock
 }
 
+// recentAge is an age, or one that all cuts that are still to end what is of that age are above.
+func (m *Machine) recentAge(age uint64, now int64) uint64 {
+	if age = max(age, m.settledClock(now)); m.is("save-of-old-views") {
+		return age
+	}
+	return max(age, m.lay.number()<<viewShift)
+}
+
 // savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version.
 func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
-	age := max(cur.Age(), m.settledClock(now))
-	if !m.is("save-of-old-views") {
-		age = max(age, m.lay.number()<<viewShift)
-	}
+	age := m.recentAge(cur.Age(), now)
 	for _, tag := range tags {
 		switch {
 		case slices.Contains(cur.Tags, tag):

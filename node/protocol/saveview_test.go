@@ -37,9 +37,18 @@ func TestALogInBeforeTheCutsAreRead(t *testing.T) {
 }
 
 // A cut may be left half done: whoever makes it dies when one copy has heard of it, and its owner not. What is saved when that member is replaced is no older
-// than that: the copy must keep it, or the confirmed save is lost with the owner.
+// than that, nor is what is made of another key's entry: the copy must keep it, or the confirmed save is lost with the owner.
 func TestASaveAfterACutThatWasLeftHalfDone(t *testing.T) {
-	for _, tags := range [][]string{{"store"}, {"store", "user"}} {
+	type save struct {
+		tags []string
+		on   func(w *pb.Write, age uint64)
+	}
+	there := func(w *pb.Write, _ uint64) { w.IfPresent = true }
+	for _, x := range []save{
+		{[]string{"store"}, there},
+		{[]string{"store", "user"}, there},
+		{[]string{"store", "user"}, func(w *pb.Write, age uint64) { w.Origin = age }},
+	} {
 		for mutant, want := range map[string]Outcome{"": Hit, "save-of-old-views": Absent} {
 			s := &saving{sim: rested(t, 4)}
 			for _, p := range s.procs {
@@ -47,23 +56,25 @@ func TestASaveAfterACutThatWasLeftHalfDone(t *testing.T) {
 			}
 			s.owner = s.ownerOf(savedKey)
 			spare, heir := s.holdersWithoutOne(t, savedKey)
-			if got := s.write(&pb.Write{Tags: tags}); got != pb.Status_OK {
+			if got := s.write(&pb.Write{Tags: x.tags}); got != pb.Status_OK {
 				t.Fatal(got)
 			}
+			age := s.entry().Age()
 			heir.m.applyCuts([]*pb.CutRecord{{Tag: "user", Version: spare.m.nextVersion()}})
 			s.kill(spare, false)
 			if !s.until(20*sec, func() bool { return len(s.owner.m.lay.ids) == 3 && s.owner.m.InSync() }) {
 				t.Fatal("it is not replaced")
 			}
-			if got := s.write(&pb.Write{IfPresent: true, Tags: []string{"store", "user"}}); got != pb.Status_OK {
-				t.Fatal(got)
+			w := &pb.Write{Tags: []string{"store", "user"}}
+			if x.on(w, age); s.write(w) != pb.Status_OK {
+				t.Fatal("not saved")
 			}
 			s.kill(s.owner, false)
 			if !s.until(20*sec, func() bool { return heir.m.lay.owner(partOf(savedKey)) == heir.id && heir.m.InSync() }) {
 				t.Fatal("nobody takes over")
 			}
 			if _, got := heir.m.Read(savedKey); got != want {
-				t.Errorf("mutant %q, of tags %q: %v, want %v", mutant, tags, got, want)
+				t.Errorf("mutant %q, %v: %v, want %v", mutant, w, got, want)
 			}
 		}
 	}

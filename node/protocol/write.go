@@ -106,7 +106,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 		e.Origin = min(e.Age(), m.savedAge(cur, b.Tags, now))
 	}
 	if b.Origin != 0 && !m.is("made-anew") {
-		e.Origin = min(e.Age(), max(b.Origin, m.settledClock(now)))
+		e.Origin = min(e.Age(), m.recentAge(b.Origin, now))
 	}
 	switch {
 	case b.KeepTtl && live:
