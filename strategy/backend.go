@@ -16,6 +16,7 @@ type backend interface {
 	Set(ctx context.Context, key string, value []byte, how setParams) error
 	Delete(ctx context.Context, key string, revoke bool) error
 	DeleteIfVersion(ctx context.Context, key string, version uint64) error
+	DeleteAbsent(ctx context.Context, key string, ticket node.Ticket) error
 	Clear(ctx context.Context) error
 	InvalidateTags(ctx context.Context, tags ...string) error
 	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)

@@ -155,23 +155,24 @@ func (c *certain) saw(token string) {
 // save stores a copy of data, which the web server may reuse. ttl 0 is without end. It fails with ErrRevoked if the token
 // was found before and has been ended meanwhile.
 func (c *certain) save(ctx context.Context, token string, data []byte, ttl time.Duration) error {
-	err := c.write(ctx, token, data, ttl, c.seen != nil && c.seen.has(token))
-	switch {
-	case err == nil:
-		c.saw(token)
-	case errors.Is(err, node.ErrCondition):
-		err = fmt.Errorf("%w: the session was ended meanwhile", ErrRevoked)
-	}
-	return err
-}
-
-func (c *certain) write(ctx context.Context, token string, data []byte, ttl time.Duration, onlyPresent bool) error {
 	key, err := keyOf(c.prefix, token)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	err = c.write(ctx, key, data, ttl, c.seen != nil && c.seen.has(token))
+	switch {
+	case err == nil:
+		c.saw(token)
+	case errors.Is(err, node.ErrCondition):
+		c.endEvicted(ctx, key)
+		err = fmt.Errorf("%w: the session was ended meanwhile", ErrRevoked)
+	}
+	return err
+}
+
+func (c *certain) write(ctx context.Context, key string, data []byte, ttl time.Duration, onlyPresent bool) error {
 	tags := []string{c.scope}
 	if c.userOf != nil {
 		if user := c.userOf(data); user != "" {
@@ -179,6 +180,14 @@ func (c *certain) write(ctx context.Context, token string, data []byte, ttl time
 		}
 	}
 	return c.on.Set(ctx, key, bytes.Clone(data), setParams{TTL: ttl, Endless: ttl == 0, Tags: tags, IfPresent: onlyPresent})
+}
+
+// endEvicted ends what copies still serve of a session that its owner has evicted: else it would be found again and again, by requests none of which
+// can save it. An error leaves that to the next save.
+func (c *certain) endEvicted(ctx context.Context, key string) {
+	if _, found, ticket, err := c.on.LookupAtOwner(ctx, key); err == nil && !found {
+		_ = c.on.DeleteAbsent(ctx, key, ticket)
+	}
 }
 
 func (c *certain) remove(ctx context.Context, token string, revoke bool) error {

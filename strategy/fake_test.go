@@ -171,6 +171,11 @@ func (n *fakeNode) DeleteIfVersion(ctx context.Context, key string, version uint
 	return nil
 }
 
+// DeleteAbsent finds nothing to remove: there are no copies.
+func (n *fakeNode) DeleteAbsent(ctx context.Context, key string, _ node.Ticket) error {
+	return n.try(ctx, "delete", key)
+}
+
 func (n *fakeNode) Clear(ctx context.Context) error {
 	if err := n.try(ctx, "clear", ""); err != nil {
 		return err
