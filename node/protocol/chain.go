@@ -186,7 +186,7 @@ func (m *Machine) startOver(why string) {
 	m.lay, m.hist, m.chosen = nil, nil, nil
 	m.forgetView()
 	m.joiners, m.leavers, m.keyPulls = map[uint64]*joiner{}, map[uint64]int64{}, map[string]*keyPull{}
-	m.held, m.clock, m.past, m.spared = nil, 0, [2]pastClock{}, 0 // the clock of one chain says nothing in another
+	m.held, m.clock, m.past, m.spared = nil, 0, [2]pastClock{}, spared{} // the clock of one chain says nothing in another
 	m.abandonWrites()
 	m.restartCuts()
 	m.holders = 0

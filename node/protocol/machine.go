@@ -136,7 +136,7 @@ type Machine struct {
 	self    *pb.Member
 	clock   uint64 // Lamport clock (rule 9)
 	past    [2]pastClock
-	spared  uint64 // the highest age that was given for the sake of a new tag (save.go)
+	spared  spared
 	cameIn  uint64 // the clock at which the view began in which this node came into the chain
 	stirred bool   // since the last AtRest something has happened that ticks go on with: a session, a view, news of gossip, a suspicion, Leave
 	at      int64  // when the present step began, of those that read the clock once; see now

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -25,7 +26,7 @@ import (
 //
 // A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
 // that tag. That one may be later than round one of another cut that is under way, and whose version is then below the age: who gave that age has
-// such a cut begin anew.
+// such a cut begin anew. Not one of a tag that the value has not: or a user who is ended from afar would be ended anew for as long as others log in.
 
 // keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
 func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }
@@ -55,6 +56,7 @@ func (m *Machine) recentAge(age uint64, now int64) uint64 {
 // savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version.
 func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
 	age := m.recentAge(cur.Age(), now)
+	old := age
 	for _, tag := range tags {
 		switch {
 		case slices.Contains(cur.Tags, tag):
@@ -63,9 +65,42 @@ func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
 		case !m.is("new-tag-is-old"):
 			if latest := m.store.LatestCut(tag); latest >= age {
 				age = latest + 1
-				m.spared = max(m.spared, age)
 			}
 		}
 	}
+	if age > old {
+		m.spared.note(age, tags)
+	}
 	return age
+}
+
+// spared are the highest ages that were given for the sake of a new tag.
+type spared struct {
+	any  uint64            // of all,
+	most uint64            // of those that are not kept by tag any more,
+	tags map[string]uint64 // and of the others by each tag of the value
+}
+
+// mostSpared bounds the tags of which that is known: more cuts begin anew where it is not.
+const mostSpared = 1 << 10
+
+func (s *spared) note(age uint64, tags []string) {
+	if len(s.tags) > mostSpared {
+		s.most, s.tags = s.any, nil
+	}
+	if s.tags == nil {
+		s.tags = map[string]uint64{}
+	}
+	s.any = max(s.any, age)
+	for _, tag := range tags {
+		s.tags[strings.Clone(tag)] = max(s.tags[tag], age)
+	}
+}
+
+// of is the highest age that may have been given to what a cut of a tag is to end; without one, of everything.
+func (s *spared) of(tag string) uint64 {
+	if tag == "" {
+		return s.any
+	}
+	return max(s.most, s.tags[tag])
 }

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -43,6 +45,9 @@ func TestALogInBetweenTwoCuts(t *testing.T) {
 			t.Fatal("a cut begins anew without reason")
 		}
 		write(&pb.Write{IfPresent: true, Tags: []string{"store", "user"}})
+		if cut(54, "other", told+1) {
+			t.Error("one that does not concern the session begins anew")
+		}
 		if again := cut(52, "store", told+1); again == wantLive {
 			t.Errorf("mutant %q: the other cut begins anew: %v", mutant, again)
 		} else if again && cut(53, "store", b.m.clock+1) {
@@ -50,6 +55,66 @@ func TestALogInBetweenTwoCuts(t *testing.T) {
 		}
 		if e := b.m.store.Get(p, key); (e != nil && e.Kind == store.Live) != wantLive {
 			t.Errorf("mutant %q: %+v", mutant, e)
+		}
+	}
+}
+
+// Users who are ended, and log in again, do not keep a cut from afar of somebody else from being confirmed.
+func TestACutAmongLogIns(t *testing.T) {
+	s := newSaving(t, "", nil)
+	near := s.procs[slices.IndexFunc(s.procs, func(p *simProc) bool { return p != s.owner && p != s.other })]
+	s.slow[[2]int{s.other.slot, s.owner.slot}], s.slow[[2]int{s.owner.slot, s.other.slot}] = 100*ms, 100*ms
+	users, loggedIn := 0, 0
+	var user func()
+	user = func() {
+		users++
+		tag := fmt.Sprint("user ", users)
+		do := func(w *pb.Write, then func(Result)) {
+			w.Key = savedKey
+			near.m.Write(w, near.Now()+5*sec, 0, then)
+		}
+		do(&pb.Write{Tags: []string{"store"}}, func(Result) {
+			near.m.Cut([]string{tag}, near.Now()+5*sec, 0, func(Result) {
+				do(&pb.Write{Tags: []string{"store", tag}, IfPresent: true}, func(r Result) {
+					if r.Status == pb.Status_OK {
+						loggedIn++
+					}
+				})
+			})
+		})
+		s.at(10*ms, near, user)
+	}
+	s.at(0, near, user)
+	s.until(sec, func() bool { return false })
+	if loggedIn < 50 {
+		t.Fatalf("%d have logged in", loggedIn)
+	}
+	confirmed := false
+	s.other.m.Cut([]string{"somebody else"}, s.other.Now()+10*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+	if !s.until(2*sec, func() bool { return confirmed }) {
+		t.Error("not confirmed")
+	}
+}
+
+// What is known by tag is bounded, and where it is not known any more a cut begins anew rather than not.
+func TestSparedAges(t *testing.T) {
+	var s spared
+	s.note(5, []string{"a", "b"})
+	s.note(3, []string{"b", "c"})
+	for tag, want := range map[string]uint64{"": 5, "a": 5, "b": 5, "c": 3, "d": 0} {
+		if got := s.of(tag); got != want {
+			t.Errorf("%q: %d, want %d", tag, got, want)
+		}
+	}
+	for i := range 3 * mostSpared {
+		s.note(uint64(10+i), []string{fmt.Sprint("user ", i)})
+	}
+	if n := len(s.tags); n > mostSpared+64 {
+		t.Errorf("%d tags", n)
+	}
+	for i := range 3 * mostSpared {
+		if got, least := s.of(fmt.Sprint("user ", i)), uint64(10+i); got < least {
+			t.Fatalf("user %d: %d, and %d was given", i, got, least)
 		}
 	}
 }
