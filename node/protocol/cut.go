@@ -137,6 +137,9 @@ func (m *Machine) secondRound(c *cut) {
 func (m *Machine) onCut(p *peer, msg *pb.Message, b *pb.Cut) {
 	m.applyCuts(b.Cuts)
 	if slices.ContainsFunc(b.Cuts, func(c *pb.CutRecord) bool { return c.Version < m.spared.of(c.Tag) }) && !m.is("spared-for-good") {
+		if !m.is("spare-again") {
+			m.spared.nothing = m.now() + m.cfg.Lease
+		}
 		m.reply(p, msg, &pb.Message{Body: &pb.Message_CutClockReply{CutClockReply: &pb.CutClockReply{}}})
 		return
 	}

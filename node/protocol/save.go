@@ -27,6 +27,7 @@ import (
 // A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
 // that tag. That one may be later than round one of another cut that is under way, and whose version is then below the age: who gave that age has
 // such a cut begin anew. Not one of a tag that the value has not: or a user who is ended from afar would be ended anew for as long as others log in.
+// Nor are such ages given for a lease after that: such saves wait, and the cut comes round.
 
 // keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
 func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }
@@ -53,15 +54,15 @@ func (m *Machine) recentAge(age uint64, now int64) uint64 {
 	return max(age, m.lay.number()<<viewShift)
 }
 
-// savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version.
-func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
+// savedAge is the age of what takes the place of cur and has these tags; 0: as old as its version. Not ok: it cannot be given now.
+func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) (_ uint64, ok bool) {
 	age := m.recentAge(cur.Age(), now)
 	old := age
 	for _, tag := range tags {
 		switch {
 		case slices.Contains(cur.Tags, tag):
 		case m.is("new-tag-is-new"):
-			return 0
+			return 0, true
 		case !m.is("new-tag-is-old"):
 			if latest := m.store.LatestCut(tag); latest >= age {
 				age = latest + 1
@@ -69,9 +70,12 @@ func (m *Machine) savedAge(cur *store.Entry, tags []string, now int64) uint64 {
 		}
 	}
 	if age > old {
+		if now < m.spared.nothing {
+			return 0, false
+		}
 		m.spared.note(age, tags)
 	}
-	return age
+	return age, true
 }
 
 // spared are the highest ages that were given for the sake of a new tag.
@@ -79,6 +83,8 @@ type spared struct {
 	any  uint64            // of all,
 	most uint64            // of those that are not kept by tag any more,
 	tags map[string]uint64 // and of the others by each tag of the value
+
+	nothing int64 // until when none is given
 }
 
 // mostSpared bounds the tags of which that is known: more cuts begin anew where it is not.

@@ -59,41 +59,60 @@ func TestALogInBetweenTwoCuts(t *testing.T) {
 	}
 }
 
-// Users who are ended, and log in again, do not keep a cut from afar of somebody else from being confirmed.
+// Users who are ended, and log in again, do not keep a cut from afar from being confirmed: not one of somebody else, nor one that begins anew for their sake.
 func TestACutAmongLogIns(t *testing.T) {
-	s := newSaving(t, "", nil)
-	near := s.procs[slices.IndexFunc(s.procs, func(p *simProc) bool { return p != s.owner && p != s.other })]
-	s.slow[[2]int{s.other.slot, s.owner.slot}], s.slow[[2]int{s.owner.slot, s.other.slot}] = 100*ms, 100*ms
-	users, loggedIn := 0, 0
+	for _, x := range []struct {
+		mutant string
+		tags   []string
+		want   bool
+	}{
+		{"", []string{"somebody else"}, true},
+		{"", []string{"store"}, true},
+		{"", nil, true},
+		{"spare-again", []string{"somebody else"}, true},
+		{"spare-again", nil, false},
+	} {
+		s := newSaving(t, x.mutant, nil)
+		near := s.procs[slices.IndexFunc(s.procs, func(p *simProc) bool { return p != s.owner && p != s.other })]
+		s.slow[[2]int{s.other.slot, s.owner.slot}], s.slow[[2]int{s.owner.slot, s.other.slot}] = 100*ms, 100*ms
+		loggedIn := s.logIns(near)
+		s.until(sec, func() bool { return false })
+		before, confirmed := *loggedIn, false
+		s.other.m.Cut(x.tags, s.other.Now()+10*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
+		if got := s.until(3*sec, func() bool { return confirmed }); got != x.want {
+			t.Errorf("mutant %q, cut of %q: confirmed: %v, want %v", x.mutant, x.tags, got, x.want)
+		}
+		if s.until(3*sec, func() bool { return false }); before < 50 || *loggedIn < before+100 {
+			t.Errorf("mutant %q, cut of %q: %d have logged in before, and %d since", x.mutant, x.tags, before, *loggedIn-before)
+		}
+	}
+}
+
+// logIns has a user ended all the time who logs in then, at a process, and counts them.
+func (s *saving) logIns(at *simProc) (loggedIn *int) {
+	loggedIn = new(int)
+	do := func(w *pb.Write, then func(Result)) {
+		w.Key = savedKey
+		at.m.Write(w, at.Now()+5*sec, 0, then)
+	}
+	users := 0
 	var user func()
 	user = func() {
 		users++
 		tag := fmt.Sprint("user ", users)
-		do := func(w *pb.Write, then func(Result)) {
-			w.Key = savedKey
-			near.m.Write(w, near.Now()+5*sec, 0, then)
-		}
 		do(&pb.Write{Tags: []string{"store"}}, func(Result) {
-			near.m.Cut([]string{tag}, near.Now()+5*sec, 0, func(Result) {
+			at.m.Cut([]string{tag}, at.Now()+5*sec, 0, func(Result) {
 				do(&pb.Write{Tags: []string{"store", tag}, IfPresent: true}, func(r Result) {
 					if r.Status == pb.Status_OK {
-						loggedIn++
+						*loggedIn++
 					}
 				})
 			})
 		})
-		s.at(10*ms, near, user)
+		s.at(10*ms, at, user)
 	}
-	s.at(0, near, user)
-	s.until(sec, func() bool { return false })
-	if loggedIn < 50 {
-		t.Fatalf("%d have logged in", loggedIn)
-	}
-	confirmed := false
-	s.other.m.Cut([]string{"somebody else"}, s.other.Now()+10*sec, 0, func(r Result) { confirmed = r.Status == pb.Status_OK })
-	if !s.until(2*sec, func() bool { return confirmed }) {
-		t.Error("not confirmed")
-	}
+	s.at(0, at, user)
+	return loggedIn
 }
 
 // What is known by tag is bounded, and where it is not known any more a cut begins anew rather than not.

@@ -103,7 +103,12 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	}
 	saves := live && !b.Touch && b.Kind == pb.Kind_LIVE && (b.IfPresent || b.IfVersion != 0 || b.Ticket != 0)
 	if saves && (b.Ticket == 0 || b.Origin == 0) && !m.is("save-is-new") { // what is made of another key's entry, under a ticket, is not made of this one
-		e.Origin = min(e.Age(), m.savedAge(cur, b.Tags, now))
+		age, ok := m.savedAge(cur, b.Tags, now)
+		if !ok {
+			done(&pb.WriteReply{Status: pb.Status_UNSURE})
+			return
+		}
+		e.Origin = min(e.Age(), age)
 	}
 	if b.Origin != 0 && !m.is("made-anew") {
 		e.Origin = min(e.Age(), m.recentAge(b.Origin, now))
