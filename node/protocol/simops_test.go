@@ -67,7 +67,7 @@ func (c *checker) operate(p *simProc) {
 	case x < 0.37:
 		c.touch(p, key, 0)
 	case x < 0.47:
-		c.revise(p, c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked))
+		c.revise(p, key)
 	case x < 0.495:
 		c.move(p, c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked), c.s.r.Intn(c.s.cfg.keys-c.s.cfg.revoked))
 	default:
@@ -123,6 +123,7 @@ func (c *checker) set(p *simProc, key int) {
 	if c.s.chance(0.1) || c.s.cfg.sharp && c.s.chance(0.1) { // ends soon: what it took the place of must not come back
 		b.Ttl = c.s.between(20*ms, 2*sec)
 	}
+	b.KeepTtl = c.s.chance(0.05)
 	c.write(p, w, b)
 }
 
@@ -144,6 +145,9 @@ func (c *checker) revise(p *simProc, key int) {
 		}
 		c.judge(p, key, token, r.Entry, begin, "remote")
 		c.s.at(c.s.between(0, 300*ms), p, func() {
+			if c.token(key) != token { // its successor is another session
+				return
+			}
 			version := r.Entry.Version
 			w := &simWrite{key: key, replaces: fmt.Sprintf("%s of version %x", r.Entry.Value, version)}
 			switch x := c.s.r.Float64(); {
@@ -196,10 +200,23 @@ func (c *checker) move(p *simProc, from, to int) {
 				gone := &simWrite{key: from, replaces: fmt.Sprintf("%s of version %x", e.Value, e.Version)}
 				c.write(p, gone, &pb.Write{Key: c.token(from), Kind: pb.Kind_TOMBSTONE, IfVersion: e.Version})
 			}}
-			c.write(p, w, &pb.Write{
-				Key: c.token(to), Value: []byte(c.newValue()), Tags: append(slices.Clone(e.Tags), c.tagsOf(to)...),
-				Ticket: at.Ticket, TicketChain: at.Chain, Origin: e.Age(),
-			})
+			b := &pb.Write{Key: c.token(to), Value: []byte(c.newValue()), Tags: append(slices.Clone(e.Tags), c.tagsOf(to)...), Origin: e.Age()}
+			switch x := c.s.r.Float64(); {
+			case x < 0.4:
+				b.Ticket, b.TicketChain = at.Ticket, at.Chain
+			case x < 0.55 && at.Status == pb.Status_OK:
+				b.IfVersion = at.Entry.Version
+				w.replaces = fmt.Sprintf("%s of version %x", at.Entry.Value, b.IfVersion)
+			case x < 0.7:
+				b.IfPresent = true
+			case x < 0.8:
+				b.IfAbsent = true
+			}
+			if c.s.chance(0.3) { // whoever moves it takes its time
+				c.s.at(c.s.between(0, 3*sec), p, func() { c.write(p, w, b) })
+				return
+			}
+			c.write(p, w, b)
 		})
 	})
 }
@@ -226,7 +243,11 @@ func (c *checker) clear(p *simProc, tags ...string) {
 	if len(tags) == 0 {
 		c.freed[""] = append(c.freed[""], w)
 	}
-	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) { c.ended(p, w, r) })
+	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) {
+		if c.ended(p, w, r); r.Status == pb.Status_OK && len(tags) == 1 && c.s.chance(0.5) && !p.leaving { // and logs in
+			c.revise(p, c.s.r.Intn(c.s.cfg.keys))
+		}
+	})
 }
 
 // load fills from the database after a miss, some time later (P6).
@@ -243,7 +264,7 @@ func (c *checker) load(p *simProc, key int) {
 		}
 		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
-			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: c.tagsOf(key), Ticket: r.Ticket, TicketChain: r.Chain}
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: c.tagsOf(key), Ticket: r.Ticket, TicketChain: r.Chain, IfAbsent: c.s.chance(0.3)}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
 					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))
