@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Ticket is handed out by a miss and orders the fill that follows it before every later write, delete or cut of the key.
+// Ticket is handed out by a miss, and by LookupAtOwner with a hit too, and orders the fill that follows it before every later write, delete or cut of the key.
 // A zero Ticket is none: a Set with it fails with ErrStaleFill. What it holds is for nodes alone.
 type Ticket struct{ Clock, Chain uint64 }
 

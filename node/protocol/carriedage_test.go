@@ -8,7 +8,8 @@ import (
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
 
-// What is made of another key's entry is judged by the cuts that are remembered: not by an owner that is new in the cluster and has not read them yet.
+// What is made of another key's entry is judged by the cuts that are remembered: not by an owner that is new in the cluster and has not read them yet. It has heard of
+// those of after it came in.
 func TestAnAgeIsNotJudgedBeforeTheCutsAreRead(t *testing.T) {
 	for mutant, want := range map[string]pb.Status{"": pb.Status_STALE_FILL, "age-unread": pb.Status_OK} {
 		b := newBench(t, mutant)
@@ -31,6 +32,11 @@ func TestAnAgeIsNotJudgedBeforeTheCutsAreRead(t *testing.T) {
 		}
 		if e := b.m.store.Get(p, key); (e != nil && e.Kind == store.Live) == (mutant == "") {
 			t.Errorf("mutant %q: before the cuts are read: %+v", mutant, e)
+		}
+		young := pb.Status(-1)
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v"), Tags: []string{"user"}, Origin: b.m.cameIn}, b.now+5*sec, 0, func(r Result) { young = r.Status })
+		if step(); young != pb.Status_OK {
+			t.Errorf("mutant %q: of after it came in: %v", mutant, young)
 		}
 		for range 20 {
 			b.answerPulls(&pb.CutRecord{Tag: "user", Version: 2<<viewShift + 9})

@@ -16,8 +16,7 @@ func TestWritesOfAnExecAreMadeAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 16
 	f := newFake()
-	var under atomic.Int64
-	all := make(chan struct{})
+	all := together(n)
 	f.write = func(ctx context.Context, key string) error {
 		switch {
 		case strings.HasPrefix(key, "first"):
@@ -26,15 +25,7 @@ func TestWritesOfAnExecAreMadeAtOnce(t *testing.T) {
 		case key == "watched":
 			return nil
 		}
-		if under.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return all(ctx)
 	}
 	w := dial(t, start(t, Config{Backend: fastFake{f}, Timeout: 10 * time.Second}).Addr())
 	batch := cmd("watch", "watched") + cmd("multi") + cmd("set", "first", "x") + cmd("set", "first too", "x")

@@ -36,6 +36,23 @@ func newFake() *fake {
 	return &fake{entries: make(map[string]fakeEntry), last: make(map[string]uint64), clock: 1}
 }
 
+// together returns what returns nil when n have called it, and the error of their contexts where so many do not come.
+func together(n int64) func(context.Context) error {
+	var come atomic.Int64
+	all := make(chan struct{})
+	return func(ctx context.Context) error {
+		if come.Add(1) == n {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // live returns the entry of key. mu is held.
 func (f *fake) live(key string) (fakeEntry, bool) {
 	e, ok := f.entries[key]

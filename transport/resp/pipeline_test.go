@@ -144,18 +144,9 @@ func TestReadsOfAPipelineAreMadeAtOnce(t *testing.T) {
 		pipeline.WriteString(cmd("get", fmt.Sprint("k", i)))
 		fmt.Fprintf(&want, "$%d\r\n%d\r\n", len(fmt.Sprint(i)), i)
 	}
-	var arrived atomic.Int64
-	all := make(chan struct{})
+	all := together(n)
 	f.lookup = func(ctx context.Context, _ string) error {
-		if arrived.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return all(ctx)
 	}
 	w.send(pipeline.String())
 	var got strings.Builder

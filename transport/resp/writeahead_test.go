@@ -15,22 +15,13 @@ func TestWritesOfAPipelineAreMadeAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 16
 	f := newFake()
-	var under atomic.Int64
-	all := make(chan struct{})
+	all := together(n)
 	f.write = func(ctx context.Context, key string) error {
 		if strings.HasPrefix(key, "first") {
 			time.Sleep(2 * slowWrite)
 			return nil
 		}
-		if under.Add(1) == n {
-			close(all)
-		}
-		select {
-		case <-all:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return all(ctx)
 	}
 	w := dial(t, start(t, Config{Backend: fastFake{f}, Timeout: 10 * time.Second}).Addr())
 	batch := cmd("set", "first", "x") + cmd("set", "first too", "x")
