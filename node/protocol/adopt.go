@@ -276,22 +276,27 @@ func (m *Machine) publish() {
 		return
 	}
 	n := len(m.parts)
-	r := &route{partitions: n, view: m.lease, leases: make([]*Lease, n), near: make([]*Lease, n), owned: make([]bool, n)}
-	peers := make([]*peer, len(m.lay.ids))
-	for i, id := range m.lay.ids {
-		peers[i] = m.peers[id]
+	r := &route{partitions: n, view: m.lease, of: make([]uint32, n)}
+	const none, own, ofPeers = 0, 1, 2 // of each member its copies, then its near copies
+	r.grants = append(r.grants, grant{lease: never}, grant{lease: m.lease, owned: true})
+	for _, id := range m.lay.ids {
+		copies, near := never, never
+		if o := m.peers[id]; o != nil {
+			copies, near = o.lease, o.near
+		}
+		r.grants = append(r.grants, grant{lease: copies}, grant{lease: near, near: true})
 	}
 	for p := range m.parts {
-		pt := &m.parts[p]
-		r.leases[p], r.near[p] = never, never
-		switch o := peers[m.lay.table.Owner(p)]; {
+		pt, owner := &m.parts[p], uint32(m.lay.table.Owner(p))
+		switch {
 		case pt.acting:
-			r.leases[p], r.owned[p] = m.lease, true
-		case pt.owner || o == nil:
+			r.of[p] = own
+		case pt.owner:
+			r.of[p] = none
 		case pt.holder:
-			r.leases[p] = o.lease
+			r.of[p] = ofPeers + 2*owner
 		default:
-			r.near[p] = o.near
+			r.of[p] = ofPeers + 2*owner + 1
 		}
 	}
 	m.route.Store(r)

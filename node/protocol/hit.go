@@ -30,24 +30,22 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 		return nil, Ask, 0
 	}
 	p := ring.PartitionOf(key, r.partitions)
-	until := max(r.leases[p].until.Load(), r.near[p].until.Load()) // one of the two is never
+	g := &r.grants[r.of[p]]
+	until := g.lease.until.Load()
 	e = m.store.Look(p, key)
 	now = m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
 	seen := e
 	if e != nil && e.Expired(now) {
 		e = nil
 	}
-	l := r.leases[p]
-	if e != nil && e.Near {
-		l = r.near[p]
-	} else if e == nil && (!r.owned[p] || !m.parts[p].complete.Load() || m.store.Look(p, key) != seen) {
+	if e == nil && (!g.owned || !m.parts[p].complete.Load() || m.store.Look(p, key) != seen) {
 		return nil, Ask, now // the last says: the partition became complete after the key was looked for, and with it came the key
 	}
-	if (now >= until || now >= l.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
+	if (e != nil && e.Near != g.near || now >= until || now >= g.lease.until.Load() || now >= r.view.until.Load() && !m.is("copy-without-view-lease")) && !m.is("no-lease-check") {
 		return nil, Ask, now
 	}
 	if min(until, r.view.until.Load())-now < m.cfg.Lease/2 {
-		m.env.Yield()
+		m.giveWay(now)
 	}
 	switch {
 	case e == nil || e.Kind != store.Live && !e.IsProvisional():
@@ -61,6 +59,17 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 		m.Counters.NearHits.add()
 	}
 	return e, Hit, now
+}
+
+// yieldEvery is how often readers give way at the most, in ns. Each time takes about as long as a read; and half of a lease may well be over where
+// all is in time, for who grants one grants no more than what is left of its own.
+const yieldEvery = 50_000
+
+// giveWay lets those run who renew leases.
+func (m *Machine) giveWay(now int64) {
+	if last := m.gaveWay.Load(); now-last >= yieldEvery && m.gaveWay.CompareAndSwap(last, now) {
+		m.env.Yield()
+	}
 }
 
 // Prefetch brings what Read needs of up to store.PrefetchMost keys into the processor's cache. Like Read it may run beside anything.

@@ -122,9 +122,15 @@ var never = &Lease{}
 type route struct {
 	partitions int
 	view       *Lease   // this node's own: nothing is served without it
-	leases     []*Lease // per partition, for entries owned or copied here
-	near       []*Lease // per partition, for near copies
-	owned      []bool   // this node is the acting owner
+	grants     []grant  // a few, so that they stay in the processor's cache: two for each member, and two more
+	of         []uint32 // per partition, which of grants it is read under
+}
+
+// grant is what lets a node serve the entries of a partition. The zero grant, with the lease never, lets it serve none.
+type grant struct {
+	lease *Lease
+	near  bool // near copies, and nothing else; otherwise anything but near copies
+	owned bool // this node is the acting owner
 }
 
 // Machine is one node's state. See the package comment for how to drive it.
@@ -145,7 +151,8 @@ type Machine struct {
 	order   []uint64            // ids of peers, sorted: the machine never ranges over a map where the order shows
 	named   map[string][]uint64 // ids of the peers of a name, sorted: more than one after a restart, or if two processes share it
 
-	route atomic.Pointer[route]
+	route   atomic.Pointer[route]
+	gaveWay atomic.Int64 // when readers did so last
 	lay   *layout   // the present view; nil: none
 	hist  []*layout // the sets of its history
 	lease *Lease    // our view lease

@@ -206,6 +206,9 @@ func TestReadersGiveWayToRenewals(t *testing.T) {
 	if !gave(sec/2) || !gave(9*sec/10) {
 		t.Error("did not give way")
 	}
+	if gave(9*sec/10) || gave(9*sec/10+yieldEvery-1) || !gave(9*sec/10+yieldEvery) {
+		t.Errorf("gave way not just every %d ns", yieldEvery)
+	}
 }
 
 // A copy answers in the place of an owner that its asker cannot reach only with what is known here: not with what it pulls still, not with what it holds

@@ -22,8 +22,8 @@ func (s *Store) Prefetch(parts []int, keys []string) (sink byte) {
 	n := min(len(keys), PrefetchMost)
 	for i, key := range keys[:n] {
 		hashes[i] = maphash.String(s.seed, key)
-		if p := parts[i]; uint(p) < uint(len(s.parts)) {
-			tables[i] = s.parts[p].index.load()
+		if p := parts[i]; uint(p) < uint(len(s.places)) {
+			tables[i] = s.places[p].table()
 		}
 	}
 	for i, t := range tables[:n] {

@@ -27,6 +27,7 @@ type Config struct {
 // outside [0, Config.Partitions) name partitions that are always empty.
 type Store struct {
 	parts    []partition
+	places   []place // of their tables: all that a reader needs of a partition
 	seed     maphash.Seed
 	now      func() int64
 	maxEntry int
@@ -60,12 +61,16 @@ func New(cfg Config) *Store {
 		start := time.Now()
 		cfg.Now = func() int64 { return int64(time.Since(start)) }
 	}
-	s := &Store{parts: make([]partition, cfg.Partitions), seed: maphash.MakeSeed(), now: cfg.Now}
+	s := &Store{parts: make([]partition, cfg.Partitions), places: make([]place, cfg.Partitions), seed: maphash.MakeSeed(), now: cfg.Now}
+	for p := range s.parts {
+		s.parts[p].index.at = &s.places[p]
+	}
 	s.q.maxGraves = cfg.MaxTombstoneBytes
 	s.q.maxUsed = cfg.MaxBytes - cfg.MaxTombstoneBytes
 	s.q.maxNear = s.q.maxUsed / 8
 	s.q.sweeping = classes
 	s.q.wheel.tick = cfg.Now() >> tickShift
+	s.cuts.tags.at = new(place)
 	s.cuts.hash = s.hash
 	s.cuts.max = cfg.MaxCuts
 	s.cuts.maxBytes = s.q.maxUsed / 8
@@ -85,10 +90,10 @@ func (s *Store) part(p int) *partition {
 // Look is Get for a caller who reads the clock once for all it has to judge: it does not look whether the entry has
 // expired. Only what Entry.Expired is false of, at a time read after Look, may be taken for present.
 func (s *Store) Look(p int, key string) *Entry {
-	if uint(p) >= uint(len(s.parts)) {
+	if uint(p) >= uint(len(s.places)) {
 		return nil
 	}
-	e := s.parts[p].index.find(maphash.String(s.seed, key), key)
+	e := s.places[p].find(maphash.String(s.seed, key), key)
 	if e == nil || s.cuts.voids(e) {
 		return nil
 	}
@@ -101,10 +106,10 @@ func (s *Store) Look(p int, key string) *Entry {
 // Get returns what is stored for the key: a value, a tombstone, a provisional entry; nil if there is nothing, or if it has
 // expired or is void by a cut. It takes no lock and allocates nothing.
 func (s *Store) Get(p int, key string) *Entry {
-	if uint(p) >= uint(len(s.parts)) {
+	if uint(p) >= uint(len(s.places)) {
 		return nil
 	}
-	e := s.parts[p].index.find(maphash.String(s.seed, key), key)
+	e := s.places[p].find(maphash.String(s.seed, key), key)
 	if e = s.visible(e); e == nil {
 		return nil
 	}

@@ -149,22 +149,26 @@ func (t table) each(f func(*Entry) bool) {
 	}
 }
 
-// index is a table that grows and shrinks. Writers take turns; readers need nothing.
+// index is a table that grows and shrinks. Writers take turns; readers need nothing, and begin at the place.
 type index struct {
-	// at is where the table is, and how large, in one word, for a reader that had to load the size first would wait twice, and with
-	// thousands of partitions each load is a cache miss. It points to a byte of the first group: the number of that byte is the binary
-	// logarithm of the number of groups. At the seventh it points into a table that says both.
-	at    atomic.Pointer[byte]
+	at    *place
 	full  int32 // entries
 	taken int32 // entries and deleted slots
 }
 
-// large is the logarithm from which on index.at cannot say how many groups there are, and the byte it points to then.
+// place is where a table is, and how large, in one word, for a reader that had to load the size first would wait twice, and with
+// thousands of partitions each load is a cache miss. Their places lie side by side, for the same reason. It points to a byte of the first
+// group: the number of that byte is the binary logarithm of the number of groups. At the seventh it points into a table that says both.
+type place struct{ atomic.Pointer[byte] }
+
+// large is the logarithm from which on a place cannot say how many groups there are, and the byte it points to then.
 const large = 7
 
-// load returns the table, which is nothing before the first entry.
-func (x *index) load() table {
-	at := x.at.Load()
+func (x *index) load() table { return x.at.table() }
+
+// table is nothing before the first entry.
+func (l *place) table() table {
+	at := l.Load()
 	if at == nil {
 		return table{}
 	}
@@ -193,8 +197,10 @@ func (x *index) clear() table {
 	return t
 }
 
-func (x *index) find(hash uint64, key string) *Entry {
-	t := x.load()
+func (x *index) find(hash uint64, key string) *Entry { return x.at.find(hash, key) }
+
+func (l *place) find(hash uint64, key string) *Entry {
+	t := l.table()
 	if t.first == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 // From one group to hundreds and back, all that is there is found, and nothing else.
 func TestTablesOfAllSizes(t *testing.T) {
 	const most = 6 * 7 << large
-	var x index
+	x := index{at: new(place)}
 	hash := New(Config{}).hash
 	entries := make([]*Entry, most)
 	check := func(from, to int) {
