@@ -153,10 +153,10 @@ type Machine struct {
 
 	route   atomic.Pointer[route]
 	gaveWay atomic.Int64 // when readers did so last
-	lay   *layout   // the present view; nil: none
-	hist  []*layout // the sets of its history
-	lease *Lease    // our view lease
-	lays  layoutCache
+	lay     *layout      // the present view; nil: none
+	hist    []*layout    // the sets of its history
+	lease   *Lease       // our view lease
+	lays    layoutCache
 
 	leasedFrom int64 // when those were asked whose confirmations make our view lease
 	confirmed  int   // members that have confirmed the present view, and were asked after countFrom

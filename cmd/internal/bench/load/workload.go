@@ -71,11 +71,13 @@ func NewKeys(prefix string, n int, skew float64, seed uint64) *Keys {
 	for i := range k.names {
 		k.names[i] = fmt.Sprintf("%s%08x%016x%08x", prefix, i, r.Uint64(), r.Uint32()) // as long as a token is
 	}
-	// The keys' own bytes are random, so that rank and place have nothing to do with each other.
 	if skew > 0 {
+		// Ranks are dealt at random. Were the first keys those that are asked for most, a cache that is filled in the order of the names would
+		// have them side by side in memory, as none has that lives.
+		ranked := r.Perm(n)
 		z := rand.NewZipf(r, skew, 1, uint64(n-1))
 		for i := range k.order {
-			k.order[i] = uint32(z.Uint64())
+			k.order[i] = uint32(ranked[z.Uint64()])
 		}
 		return k
 	}
