@@ -73,7 +73,7 @@ func (g generator) seconds() string { return g.one("600", "6000", "60000", "0", 
 // time is a time of day in seconds, or none: in the past, or after the year 2100. It is hardly ever the same twice: package resp keeps
 // the time that remains, and so would not find the same time a second time.
 func (g generator) time() string {
-	return g.one("1", fmt.Sprint(4102444800+g.IntN(1e7)), "0", "-1", "x")
+	return g.one("1", fmt.Sprint(4102444800+int64(g.IntN(1e7))), "0", "-1", "x")
 }
 
 func (g generator) some(f func() string, most int) []string {
