@@ -163,8 +163,8 @@ func (l *link) session(self *peerpb.Member, addr string) error {
 		_ = conn.Close()
 		return err
 	}
-	defer conn.Close() // which gRPC may not have asked for yet
 	defer cc.Close()
+	defer conn.Close() // first: to a peer that takes nothing gRPC would try for seconds to say farewell
 	s, err := l.introduce(ctx, cc, self)
 	if err == nil && !timeout.Stop() {
 		s.fail(context.DeadlineExceeded)

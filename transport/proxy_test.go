@@ -8,10 +8,12 @@ import (
 	"testing"
 )
 
-// proxy passes TCP connections on, keeps what the dialler says, and can cut them.
+// proxy passes TCP connections on, keeps what the dialler says, and can halt or cut them.
 type proxy struct {
-	ln net.Listener
-	wg sync.WaitGroup
+	ln     net.Listener
+	wg     sync.WaitGroup
+	halted chan struct{} // closed by halt
+	over   chan struct{} // the test is
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -24,7 +26,7 @@ func newProxy(t *testing.T, to string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{ln: ln}
+	p := &proxy{ln: ln, halted: make(chan struct{}), over: make(chan struct{})}
 	p.wg.Go(func() {
 		for {
 			in, err := ln.Accept()
@@ -40,12 +42,13 @@ func newProxy(t *testing.T, to string) *proxy {
 			said := new(bytes.Buffer)
 			p.conns, p.heard = append(p.conns, in, out), append(p.heard, said)
 			p.mu.Unlock()
-			p.wg.Go(func() { _, _ = io.Copy(in, out); _ = in.Close() })
-			p.wg.Go(func() { _, _ = io.Copy(out, io.TeeReader(in, locked{&p.mu, said})); _ = out.Close() })
+			p.wg.Go(func() { _, _ = io.Copy(in, halting{p, out}); _ = in.Close() })
+			p.wg.Go(func() { _, _ = io.Copy(out, io.TeeReader(halting{p, in}, locked{&p.mu, said})); _ = out.Close() })
 		}
 	})
 	t.Cleanup(func() {
 		_ = ln.Close()
+		close(p.over)
 		p.cut()
 		p.wg.Wait()
 	})
@@ -53,6 +56,25 @@ func newProxy(t *testing.T, to string) *proxy {
 }
 
 func (p *proxy) addr() string { return p.ln.Addr().String() }
+
+// halt lets nothing pass any more, without a word: who sends finds no room some time.
+func (p *proxy) halt() { close(p.halted) }
+
+// halting reads from r until the proxy halts.
+type halting struct {
+	p *proxy
+	r io.Reader
+}
+
+func (h halting) Read(b []byte) (int, error) {
+	select {
+	case <-h.p.halted:
+		<-h.p.over
+		return 0, io.EOF
+	default:
+		return h.r.Read(b)
+	}
+}
 
 // cut ends all connections that stand.
 func (p *proxy) cut() {

@@ -494,3 +494,32 @@ func TestCloseWithoutStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nobody waits for a peer that takes nothing any more, though its machine is there: neither Close nor the next attempt to open a session.
+func TestCloseWaitsForNobody(t *testing.T) {
+	forEachSecurity(t, func(t *testing.T, change func(*Config)) {
+		b, _ := node(t, 2, change)
+		var took time.Duration
+		for range 5 { // the machine may be slow as well
+			a, ra := node(t, 1, change)
+			proxy := newProxy(t, b.Addr())
+			a.Connect(&peerpb.Member{Name: "node-2", Id: 2, Addr: proxy.addr()})
+			session := ra.session(2)
+			proxy.halt()
+			for i := range uint64(20) {
+				a.Send(2, session, message(i, 1<<20))
+			}
+			for last := -1; a.Queued(2, session) != last; time.Sleep(50 * time.Millisecond) { // what the kernel takes is under way
+				last = a.Queued(2, session)
+			}
+			began := time.Now()
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+			if took = time.Since(began); took < brokenAfter/2 {
+				return
+			}
+		}
+		t.Errorf("Close took %v", took)
+	})
+}
