@@ -69,8 +69,8 @@ func (n *Node) begin(ops []Op, ended func(i int, o Outcome)) {
 	}
 }
 
-// prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that, or goes on by itself. What is
-// returned is told whether the node is open.
+// prepared does what of an operation needs no lock, and returns what does; nil if it has ended with that. What is returned
+// is told whether the node is open.
 func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 	if op.Kind == OpLookup {
 		return n.preparedLookup(op.Key, op.Timeout, ended)
@@ -94,13 +94,19 @@ func (n *Node) prepared(op *Op, ended func(Outcome)) (submit func(open bool)) {
 	}
 	room := n.roomFor(w)
 	if !room.try() {
-		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(op.Timeout, n.cfg.WriteTimeout))
-		go func() { // it has to wait
-			defer cancel()
-			_, err := n.write(ctx, what, w)
-			ended(Outcome{Err: err})
-		}()
-		return nil
+		timeout := cmp.Or(op.Timeout, n.cfg.WriteTimeout)
+		return func(open bool) {
+			if !open {
+				ended(Outcome{Err: ErrClosed})
+				return
+			}
+			n.wg.Go(func() { // it has to wait
+				ctx, cancel := context.WithTimeout(context.Background(), timeout)
+				defer cancel()
+				_, err := n.write(ctx, what, w)
+				ended(Outcome{Err: err})
+			})
+		}
 	}
 	deadline := n.until(op.Timeout, n.cfg.WriteTimeout)
 	return func(open bool) {
@@ -142,7 +148,7 @@ func (n *Node) preparedLookup(key string, timeout time.Duration, ended func(Outc
 				ended(Outcome{Entry: entry, Found: err == nil, Err: err})
 			}
 			if n.tokens != nil { // to open a seal takes its time
-				go opened()
+				n.wg.Go(opened)
 				return
 			}
 			opened()

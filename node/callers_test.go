@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -374,5 +375,28 @@ func TestWhatAChangeIsTold(t *testing.T) {
 		if c.r.NoMajority && !c.goesOn && !c.r.Tried && err.Error() == writeError("set", false, protocol.Result{Status: pb.Status_UNSURE}, nil).Error() {
 			t.Errorf("without a majority it is told as if there were one: %v", err)
 		}
+	}
+}
+
+// When Close has returned everything that Begin has begun has ended, also what still waited for room.
+func TestCloseEndsWhatWaitsForRoom(t *testing.T) {
+	n := start(t, Config{WriteTimeout: 300 * time.Millisecond})
+	if err := n.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !n.roomFor(&pb.Write{Key: "k", Value: make([]byte, largeBytes)}).try() {
+		t.Fatal("no room")
+	}
+	var ended atomic.Int32
+	n.Begin([]Op{{Kind: OpSet, Key: "k", Value: make([]byte, largeValue)}}, func(_ int, o Outcome) {
+		if ended.Add(1); !errors.Is(o.Err, ErrOverload) {
+			t.Error(o.Err)
+		}
+	})
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := ended.Load(); got != 1 {
+		t.Errorf("%d operations have ended", got)
 	}
 }
