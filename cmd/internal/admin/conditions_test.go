@@ -46,3 +46,30 @@ func TestWritesOnCondition(t *testing.T) {
 	step("DELETE", "If-Match", "*", http.StatusOK)
 	step("GET", "Accept", "*/*", http.StatusNotFound)
 }
+
+// Where there are no conditions, one that is given is refused, and nothing done.
+func TestChangesWithoutConditions(t *testing.T) {
+	n := newFakeNode()
+	_, ts := serve(t, n, Config{}, true)
+	if status, text := do(t, "PUT", ts.URL+"/api/v1/entries/k?tag=a", "v"); status != http.StatusOK {
+		t.Fatal(status, text)
+	}
+	for _, change := range []string{
+		"PATCH /api/v1/entries/k?ttl=1ms",
+		"POST /api/v1/entries/k?ttl=1ms",
+		"DELETE /api/v1/entries?all=true",
+		"POST /api/v1/revoke-user?user=7",
+		"POST /api/v1/invalidate-tags?tag=a",
+		"POST /api/v1/forget?name=b",
+	} {
+		method, path, _ := strings.Cut(change, " ")
+		for header, value := range map[string]string{"If-Match": `"1"`, "If-None-Match": "*"} {
+			if status, text := do(t, method, ts.URL+path, "", header, value); status != http.StatusBadRequest || !strings.Contains(text, "If-Match") {
+				t.Errorf("%s with %s gives %d: %s", change, header, status, text)
+			}
+		}
+	}
+	if status, text := do(t, "GET", ts.URL+"/api/v1/entries/k", ""); status != http.StatusOK || text != "v" {
+		t.Errorf("the entry is %d %s after changes that were refused", status, text)
+	}
+}

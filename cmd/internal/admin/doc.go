@@ -23,8 +23,8 @@
 //
 //	Parameters are those of a query: ?ttl=30m&tag=a&tag=b. KEY and they are escaped as in any URL. TIME is 30m, or seconds; 0: no end.
 //	A PUT or DELETE with the header If-Match: "7", which is the ETag of a GET, or If-Match: * changes only what is still that, or is there;
-//	a PUT with If-None-Match: * does not overwrite. What is marked * asks for the header "Authorization: Bearer TOKEN"
-//	if the node has an --admin-token-file; without one it is open on loopback, and closed elsewhere. A request that failed is answered
-//	with a status of 400 or above and {"code":...,"error":...}, where code is absent, unsure, unavailable, unconfirmed,
+//	a PUT with If-None-Match: * does not overwrite. Other changes know no condition, and refuse one. What is marked * asks for the header
+//	"Authorization: Bearer TOKEN" if the node has an --admin-token-file; without one it is open on loopback, and closed elsewhere. A request
+//	that failed is answered with a status of 400 or above and {"code":...,"error":...}, where code is absent, unsure, unavailable, unconfirmed,
 //	too_large, invalid, condition, revoked, hashed, overload, closed, forbidden or internal.
 package admin

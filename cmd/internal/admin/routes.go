@@ -33,6 +33,7 @@ func (s *Server) routes() []route {
 	list := func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, strings.TrimSuffix(describe(routes), "\n"))
 	}
+	change := func(answer http.HandlerFunc) http.HandlerFunc { return unconditional(s.inFlight(answer)) }
 	routes = []route{
 		{"GET /{$}", "", "the status page", false, s.page, nil},
 		{"GET /healthz", "", "200 while the process runs", false, alive, nil},
@@ -45,15 +46,15 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/events", "after=N", "what happened since; text/event-stream if accepted", false, s.listEvents, []string{"after"}},
 
 		{"GET /api/v1/entries", "cursor=N count=N", "a page of keys, and the next cursor: 0 at the end; keys_base64 if one is no UTF-8", true, s.inFlight(s.listEntries), []string{"cursor", "count"}},
-		{"DELETE /api/v1/entries", "all=true must be given", "{\"ok\":true}; all entries are gone", true, s.inFlight(s.clear), []string{"all"}},
+		{"DELETE /api/v1/entries", "all=true must be given", "{\"ok\":true}; all entries are gone", true, change(s.clear), []string{"all"}},
 		{"GET /api/v1/entries/{key...}", "", "the value; ETag, Huddle-Version, Huddle-Ttl, Huddle-Tags", true, s.inFlight(s.getEntry), nil},
 		{"PUT /api/v1/entries/{key...}", "ttl=TIME tag=TAG..., the value as body", "{\"ok\":true}", true, s.putEntry, []string{"ttl", "tag"}},
 		{"DELETE /api/v1/entries/{key...}", "revoke=true: for good", "{\"ok\":true,\"existed\":...}", true, s.inFlight(s.deleteEntry), []string{"revoke"}},
-		{"PATCH /api/v1/entries/{key...}", "ttl=TIME", "{\"ok\":true,\"existed\":true}", true, s.inFlight(s.touchEntry), []string{"ttl"}},
-		{"POST /api/v1/entries/{key...}", "ttl=TIME", "as PATCH", true, s.inFlight(s.touchEntry), []string{"ttl"}},
-		{"POST /api/v1/revoke-user", "user=ID", "{\"ok\":true}; the user's sessions are gone", true, s.inFlight(s.revokeUser), []string{"user"}},
-		{"POST /api/v1/invalidate-tags", "tag=TAG...", "{\"ok\":true}; entries with one of the tags are gone", true, s.inFlight(s.invalidateTags), []string{"tag"}},
-		{"POST /api/v1/forget", "name=NODE", "{\"ok\":true}; a lost node is no longer counted", true, s.inFlight(s.forget), []string{"name"}},
+		{"PATCH /api/v1/entries/{key...}", "ttl=TIME", "{\"ok\":true,\"existed\":true}", true, change(s.touchEntry), []string{"ttl"}},
+		{"POST /api/v1/entries/{key...}", "ttl=TIME", "as PATCH", true, change(s.touchEntry), []string{"ttl"}},
+		{"POST /api/v1/revoke-user", "user=ID", "{\"ok\":true}; the user's sessions are gone", true, change(s.revokeUser), []string{"user"}},
+		{"POST /api/v1/invalidate-tags", "tag=TAG...", "{\"ok\":true}; entries with one of the tags are gone", true, change(s.invalidateTags), []string{"tag"}},
+		{"POST /api/v1/forget", "name=NODE", "{\"ok\":true}; a lost node is no longer counted", true, change(s.forget), []string{"name"}},
 	}
 	for i, r := range routes {
 		if r.token {
@@ -88,6 +89,17 @@ func withQuery(names []string, next http.HandlerFunc) http.HandlerFunc {
 				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("the parameter %q has no value", name))
 				return
 			}
+		}
+		next(w, r)
+	}
+}
+
+// unconditional refuses a condition: ignored, the change would be made that the client had forbidden.
+func unconditional(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header["If-Match"] != nil || r.Header["If-None-Match"] != nil {
+			fail(w, http.StatusBadRequest, api.CodeInvalid, "If-Match and If-None-Match are for a PUT or a DELETE of an entry; there is no condition here")
+			return
 		}
 		next(w, r)
 	}
@@ -173,9 +185,9 @@ func describe(routes []route) string {
 	b.WriteString(`
 Parameters are those of a query: ?ttl=30m&tag=a&tag=b. KEY and they are escaped as in any URL. TIME is 30m, or seconds; 0: no end.
 A PUT or DELETE with the header If-Match: "7", which is the ETag of a GET, or If-Match: * changes only what is still that, or is there;
-a PUT with If-None-Match: * does not overwrite. What is marked * asks for the header "Authorization: Bearer TOKEN"
-if the node has an --admin-token-file; without one it is open on loopback, and closed elsewhere. A request that failed is answered
-with a status of 400 or above and {"code":...,"error":...}, where code is absent, unsure, unavailable, unconfirmed,
+a PUT with If-None-Match: * does not overwrite. Other changes know no condition, and refuse one. What is marked * asks for the header
+"Authorization: Bearer TOKEN" if the node has an --admin-token-file; without one it is open on loopback, and closed elsewhere. A request
+that failed is answered with a status of 400 or above and {"code":...,"error":...}, where code is absent, unsure, unavailable, unconfirmed,
 too_large, invalid, condition, revoked, hashed, overload, closed, forbidden or internal.
 `)
 	return b.String()
