@@ -209,6 +209,11 @@ func TestRedisCLI(t *testing.T) {
 			t.Errorf("redis-cli %s: %q, want %q", tc.args, got, tc.want)
 		}
 	}
+	// From an empty answer to COMMAND DOCS it would conclude that there is nothing to tell; where there is none it has help, hints and
+	// completion of its own.
+	if got := run("", "help", "hget"); !strings.Contains(got, "Get the value of a hash field") {
+		t.Errorf("redis-cli help hget: %q", got)
+	}
 }
 
 func TestRedisBenchmark(t *testing.T) {

@@ -63,7 +63,6 @@ func cmdCommand(c *client, _ [][]byte) { c.describeCommands(c.srv.commandNames()
 func commandSubs() []sub {
 	return []sub{
 		{"count", 2, func(c *client, _ [][]byte) { c.writeInt(int64(len(c.srv.commandNames()))) }},
-		{"docs", -2, func(c *client, _ [][]byte) { c.writeMap(0) }},
 		{"list", -2, commandList},
 		{"getkeys", -4, commandGetKeys},
 		{"info", -2, func(c *client, args [][]byte) {
