@@ -13,9 +13,10 @@ var (
 	ErrUnavailable = errors.New("huddle: no majority of the cluster within reach")
 	// ErrUnsure: the answer to a read is not known just now (a crash, a cut, a hand-over). It is not "absent".
 	ErrUnsure = errors.New("huddle: not sure just now")
-	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect. (If the context had ended before the call,
-	// nothing was tried, and the error is that of the context alone.) A Delete, Clear or InvalidateTags goes on by itself until it is done, the node is
-	// closed, or Config.Retention is over (a minute if that is less). It is given up then: Stats.GivenUp counts it, and an event "given-up" tells of it.
+	// ErrUnconfirmed: the write was not confirmed before the caller's deadline. It may still take effect. (If the context of a Set or Touch had ended
+	// before the call, nothing was tried, and the error is that of the context alone.) A Delete, Clear or InvalidateTags, also one whose context had
+	// ended before, goes on by itself until it is done, the node is closed, or Config.Retention is over (a minute if that is less). It is given up then:
+	// Stats.GivenUp counts it, and an event "given-up" tells of it.
 	ErrUnconfirmed = errors.New("huddle: write not confirmed in time")
 	// ErrTooLarge: a key, value or tag list is over its limit.
 	ErrTooLarge = errors.New("huddle: over the size limit")
