@@ -84,7 +84,7 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 	logs := opts.Dir
 	if logs == "" || opts.Namespaces {
 		if c.dir, err = os.MkdirTemp("", "huddle-cluster-"); err != nil {
-			return err
+			return fmt.Errorf("there is no place for the nodes' logs (the variable TMPDIR can name one): %w", err)
 		}
 	}
 	if logs == "" {

@@ -1,7 +1,11 @@
 package cluster
 
 import (
+	"errors"
+	"io/fs"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -26,5 +30,17 @@ func TestNodesDoNotInheritOurVariables(t *testing.T) {
 	got := plainEnv([]string{"HOME=/x", "HUDDLE_JOIN=a:1", "HUDDLE=kept"})
 	if !slices.Equal(got, []string{"HOME=/x", "HUDDLE=kept"}) {
 		t.Fatalf("got %q", got)
+	}
+}
+
+// In a container there is often no /tmp, or none that can be written to.
+func TestNowhereToKeepLogs(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	c, err := Start(Options{Nodes: 1, First: 1, Executable: "/none"})
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("%v", err)
 	}
 }
