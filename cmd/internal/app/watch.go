@@ -74,7 +74,7 @@ func (w *watcher) look(n *node.Node, asked bool) bool {
 	if err == nil && next.identity == w.now.identity {
 		w.told, w.read = "", ""
 		if asked {
-			w.cfg.Logger.Info("secrets have been read again, nothing has changed", w.names(next)...)
+			w.cfg.Logger.Info("keys and certificates have been read again, nothing has changed; passwords and tokens are read at the start only", w.names(next)...)
 		}
 		return true
 	}

@@ -78,6 +78,14 @@ func TestAFileHalfWrittenIsNotPutToUse(t *testing.T) {
 	}
 }
 
+// Who has changed a password and asks the node to read its files again is not told that nothing has changed, and no more.
+func TestWhatIsReadAtTheStartOnly(t *testing.T) {
+	w, n, _, log := newWatcher(t)
+	if !w.look(n, true) || !strings.Contains(log.String(), "passwords and tokens are read at the start only") {
+		t.Errorf("logged is %q", log)
+	}
+}
+
 // The start says which keys there are, and when everybody may read them.
 func TestTheStartNamesTheKeys(t *testing.T) {
 	w, _, keys, log := newWatcher(t)

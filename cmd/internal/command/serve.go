@@ -37,11 +37,11 @@ type serveCmd struct {
 	Insecure   bool   `help:"Allow addresses outside loopback without a key or password. Default: no."`
 
 	Resp             string `name:"resp" default:"127.0.0.1:7379" placeholder:"ADDR" help:"Where the Redis protocol is spoken: host:port, unix:/path, or off. Default: ${default}."`
-	RespPasswordFile string `placeholder:"FILE" help:"File whose first line is the password asked of Redis clients. Default: none, on loopback only."`
+	RespPasswordFile string `placeholder:"FILE" help:"File whose first line is the password asked of Redis clients. Read at the start only. Default: none, on loopback only."`
 	RespTLSCert      string `name:"resp-tls-cert" placeholder:"FILE" help:"Certificate (PEM) with which Redis clients are served over TLS. Default: none, in clear."`
 	RespTLSKey       string `name:"resp-tls-key" placeholder:"FILE" help:"Private key (PEM) of --resp-tls-cert. Default: none."`
 	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
-	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Default: none; outside loopback entries are then closed."`
+	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Read at the start only. Default: none; outside loopback entries are then closed."`
 
 	Replicas     int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
 	MaxMemory    byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
