@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,8 +27,8 @@ func (a atFirst) WithAttrs([]slog.Attr) slog.Handler        { return a }
 func (a atFirst) WithGroup(string) slog.Handler             { return a }
 func (a atFirst) Handle(context.Context, slog.Record) error { a.once.Do(a.do); return nil }
 
-// SIGHUP during the start does not end the process: this one, if it did.
-func TestSIGHUPWhileStarting(t *testing.T) {
+// SIGHUP during the start, or as the process ends, does not end it: this one, if it did. The first may reach it only when Serve has returned.
+func TestSIGHUPWhileStartingAndEnding(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	hup := func() {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
@@ -43,4 +44,13 @@ func TestSIGHUPWhileStarting(t *testing.T) {
 	if err := Serve(cfg, signals); err != nil {
 		t.Error(err)
 	}
+	later := make(chan os.Signal, 1)
+	signal.Notify(later, syscall.SIGUSR1)
+	defer signal.Stop(later)
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1} {
+		if err := syscall.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-later
 }

@@ -49,8 +49,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	signal.Ignore(syscall.SIGPIPE)
 	// From the beginning: one that nobody catches ends the process. What it asks for is done once the node runs.
 	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+	signal.Notify(hup, syscall.SIGHUP) // for good: one that comes as the process ends is not to be what ends it
 	if err := cfg.Check(); err != nil {
 		return err
 	}
