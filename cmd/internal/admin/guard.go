@@ -43,7 +43,7 @@ func localHost(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+	return err == nil && addr.IsLoopback()
 }
 
 // guarded lets a request through that may see keys and values and change them.

@@ -39,6 +39,7 @@ func TestGuards(t *testing.T) {
 		{"a name that resolves to here", "", true, "GET", "/api/v1/status", map[string]string{"Host": "evil.example:7480"}, 403},
 		{"localhost", "", true, "GET", "/api/v1/status", map[string]string{"Host": "LocalHost:7480"}, 200},
 		{"IPv6 loopback", "", true, "GET", "/", map[string]string{"Host": "[::1]:7480"}, 200},
+		{"IPv4 loopback as IPv6", "", true, "GET", "/", map[string]string{"Host": "[::ffff:127.0.0.1]:7480"}, 200},
 		{"another site's form", "", true, "POST", "/api/v1/forget?name=x", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
 		{"another origin", "", true, "DELETE", "/api/v1/entries?all=true", map[string]string{"Origin": "http://evil.example"}, 403},
 		{"token missing", "s3cret", true, "DELETE", "/api/v1/entries", nil, 401},
@@ -63,6 +64,23 @@ func TestGuards(t *testing.T) {
 		_, ts := serve(t, newFakeNode(), Config{Token: c.token}, c.open)
 		if got := request(ts, c.method, c.path, c.header); got != c.want {
 			t.Errorf("%s: status %d, want %d", c.about, got, c.want)
+		}
+	}
+}
+
+// No answer may be shown in the frame of another site, whose clicks would be the operator's.
+func TestAnswersStayOutOfFrames(t *testing.T) {
+	_, ts := serve(t, newFakeNode(), Config{}, true)
+	for _, path := range []string{"/", "/api/v1/entries", "/nothing"} {
+		resp, err := http.Get(ts.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		for name, want := range map[string]string{"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
 		}
 	}
 }

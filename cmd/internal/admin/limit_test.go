@@ -82,6 +82,30 @@ func TestConnectionsAreLimited(t *testing.T) {
 	<-served
 }
 
+// A connection that is closed twice, as by a server that gives it up while its handler ends, makes room for one and not for two.
+func TestAConnectionIsCountedOutOnce(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	limited := &limitedListener{Listener: ln, max: 2}
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := limited.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	_ = conn.Close()
+	if n := limited.count.Load(); n != 0 {
+		t.Errorf("%d are counted in the end", n)
+	}
+}
+
 // slowNode keeps its readers waiting.
 type slowNode struct {
 	*fakeNode

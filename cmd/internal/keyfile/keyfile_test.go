@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/huddle-cache/huddle/transport"
 )
 
 func key(b byte) []byte { return bytes.Repeat([]byte{b}, keyBytes) }
@@ -156,6 +158,21 @@ func TestStepsAreInOrder(t *testing.T) {
 		t.Error("another key than the one added is used")
 	}
 
+	// A comment about a key that is not there, or is not the first, says nothing: its key was dropped by hand.
+	k = again(first.Add())
+	stray := Keys{Key: k.Key, Secondary: k.Secondary}.Format()
+	for _, comment := range []string{addedLine + "0123", usedLine + "0123", usedLine + transport.Fingerprint(k.Secondary[0])} {
+		if k, err := Parse(append([]byte(comment+"\n"), stray...)); err != nil || k.Added != nil || k.Used {
+			t.Errorf("%q: %v, %v", comment, k, err)
+		}
+	}
+
+	// What was used before the step is still what it was.
+	was := k.Format()
+	if _, err := k.Use(); err != nil || !bytes.Equal(k.Format(), was) {
+		t.Errorf("%s became %s, %v", was, k.Format(), err)
+	}
+
 	// A file without the comment, as earlier versions wrote it, goes through all steps.
 	k = again(first.Add())
 	old := func(k Keys) Keys { return again(Keys{Key: k.Key, Secondary: k.Secondary, Tokens: k.Tokens}, nil) }
@@ -185,6 +202,38 @@ func TestReplaceKeepsStrangersOut(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%v became %v, %v", mode, info.Mode(), err)
 		}
+	}
+}
+
+// Where the path is a link, as in what is mounted for a process, the file it leads to is replaced and the link stays. What cannot be replaced leaves no
+// keys behind beside it.
+func TestReplaceByALink(t *testing.T) {
+	k, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "of-the-cluster", "key"), filepath.Join(dir, "key")
+	if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	if err := k.Replace(link); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, k.Format()) {
+		t.Errorf("the file the link leads to: %q, %v", data, err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != path {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	if err := k.Replace(filepath.Dir(path)); err == nil {
+		t.Error("a directory is replaced")
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 2 {
+		t.Errorf("left behind: %v, %v", names, err)
 	}
 }
 
