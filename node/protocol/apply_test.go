@@ -317,3 +317,88 @@ func TestAWriteUnderWayWaitsForAFormerCopy(t *testing.T) {
 		}
 	}
 }
+
+// What all copies have is confirmed only while the owner's lease runs: another may be the owner by now (rule 7).
+func TestAWriteIsConfirmedUnderALease(t *testing.T) {
+	b, key, _ := crowdedBench(t)
+	told := map[pb.Status]int{}
+	b.set(key, "v", told)
+	b.now += 1200 * ms
+	if b.copies(true); len(told) != 0 {
+		t.Fatalf("without a lease: told %v", told)
+	}
+	if b.pass(500*ms, 2, 3); told[pb.Status_OK] != 1 {
+		t.Errorf("with a lease again: told %v", told)
+	}
+}
+
+// A new session voids near copies. A former copy that does not know of the view is waited for all the same: what it holds it serves under its lease.
+func TestAFormerCopyOverANewSession(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		o := holdersAmong(t, 3, p)
+		return o[0] == 1 && o[1] == 3 && holdersAmong(t, 2, p)[0] == 1
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	told := map[pb.Status]int{}
+	b.set(keyOf(p), "new", told)
+	b.copies(false) // which c does not get
+	b.enter(3, 2, 3)
+	b.confirm(2)
+	b.copies(true)
+	b.m.Down(3, 3)
+	b.m.Up(benchMembers[2], 33)
+	b.m.Receive(3, 33, &pb.Message{Chain: 9, View: 2})
+	if b.pass(40*ms, 2); len(told) != 0 {
+		t.Errorf("told %v while c may serve the older value", told)
+	}
+	if b.m.Receive(3, 33, b.stamp(0, &pb.Message{})); told[pb.Status_OK] != 1 {
+		t.Errorf("c knows: told %v", told)
+	}
+}
+
+// Who held a near copy when a write began, and is to have it as a copy since the view has changed, gets it again over a new session.
+func TestANearHolderThatBecomesACopy(t *testing.T) {
+	b, key, told := lentKey(t)
+	b.set(key, "new", told)
+	b.copies(false)
+	b.learn(&pb.View{Chain: 9, Number: 3, Members: []*pb.Member{benchMembers[0], benchMembers[2]}, History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}}})
+	b.confirm(3)
+	if got := b.copies(false); len(got) != 1 {
+		t.Fatalf("c is sent %q", got)
+	}
+	for _, session := range []uint64{33, 34} {
+		b.m.Down(3, b.m.peers[3].session)
+		b.m.Up(benchMembers[2], session)
+		b.m.Receive(3, session, b.stamp(0, &pb.Message{}))
+		if got := b.copies(false); len(got) != 1 || got[0] != "new" {
+			t.Errorf("over session %d c is sent %q", session, got)
+		}
+	}
+}
+
+// A fill is refused by what has come after its ticket: a value, a deletion, a cut of its tag (rule 13).
+func TestAFillIsRefusedByWhatCameLater(t *testing.T) {
+	for about, come := range map[string]func(b *bench){
+		"nothing":    func(*bench) {},
+		"a value":    func(b *bench) { b.written(&pb.Write{Key: "k", Value: []byte("new")}) },
+		"a deletion": func(b *bench) { b.written(&pb.Write{Key: "k", Kind: pb.Kind_TOMBSTONE}) },
+		"a cut":      func(b *bench) { b.m.Cut([]string{"user"}, b.now+sec, 0, func(Result) {}) },
+	} {
+		b := newBench(t, "")
+		b.enter(2, 1)
+		b.pass(100 * ms)
+		ticket := b.m.ticket()
+		come(b)
+		want := pb.Status_STALE_FILL
+		if about == "nothing" {
+			want = pb.Status_OK
+		}
+		if r := b.written(&pb.Write{Key: "k", Value: []byte("old"), Tags: []string{"user"}, Ticket: ticket, TicketChain: 9}); r.Status != want {
+			t.Errorf("%s has come: %v", about, r.Status)
+		}
+	}
+}

@@ -307,3 +307,21 @@ func TestFences(t *testing.T) {
 		})
 	}
 }
+
+// The barrier is behind only when each earlier member is known to go by the view or to have no lease, in whatever order they are looked at.
+func TestTheBarrierIsOfAll(t *testing.T) {
+	for range 20 {
+		b := newBench(t, "")
+		b.enter(2, 4)
+		b.confirm(2, 3, 4)
+		b.told(&pb.Fence{Member: 4}, 3, 2, 4)
+		b.from(2, b.stamp(0, &pb.Message{}))
+		if b.m.checkBarrier(); b.m.barrierOff {
+			t.Fatal("past the barrier, though nothing is known of c")
+		}
+		b.from(3, b.stamp(0, &pb.Message{}))
+		if b.m.checkBarrier(); !b.m.barrierOff {
+			t.Fatal("all are known not to serve")
+		}
+	}
+}

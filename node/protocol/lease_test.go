@@ -95,3 +95,85 @@ func TestWhoHasAcceptedDoesNotConfirmToItself(t *testing.T) {
 		t.Error("two others are a majority all the same")
 	}
 }
+
+// grant answers a request for leases, in the view that it is of.
+func (b *bench) grant(l letter, view uint64) {
+	asked := l.msg.GetLeaseAsk().Asked
+	b.from(l.to, &pb.Message{
+		Id: l.msg.Id, Chain: 9, View: view, Body: &pb.Message_LeaseGrant{LeaseGrant: &pb.LeaseGrant{Asked: asked, Pair: sec, Confirm: true}},
+	})
+}
+
+// The lease runs from when a whole quorum had been asked, not from the latest of its answers (rule 5).
+func TestALeaseRunsFromItsQuorum(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4) // where two others make a quorum
+	b.confirm(2, 3)
+	lasts := b.now + sec - sec/driftShare
+	b.now += 300 * ms
+	b.m.askLeases(b.now)
+	asks := b.take(func(m *pb.Message) bool { return m.GetLeaseAsk() != nil })
+	b.now += 100 * ms
+	b.m.askLeases(b.now)
+	if b.confirm(3); b.m.lease.until.Load() != lasts {
+		t.Errorf("c alone has been asked later: the lease lasts %d ms longer", (b.m.lease.until.Load()-lasts)/ms)
+	}
+	for _, l := range asks {
+		if l.to == 2 {
+			b.grant(l, 2)
+		}
+	}
+	if lasts += 300 * ms; b.m.lease.until.Load() != lasts {
+		t.Errorf("b has been asked before c: the lease lasts %d ms longer", (b.m.lease.until.Load()-lasts)/ms)
+	}
+}
+
+// A view is confirmed by those who were asked in it: what a member has said of the one before says nothing of this one, also when it comes late (rule 5).
+func TestAConfirmationIsOfOneView(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 4)
+	b.confirm(2, 3)
+	lasts := b.now + sec - sec/driftShare
+	b.now += 300 * ms
+	b.m.askLeases(b.now)
+	b.confirm(3)
+	b.now += 300 * ms
+	b.m.askLeases(b.now)
+	late := b.take(func(m *pb.Message) bool { return m.GetLeaseAsk() != nil })
+	ofC := b.m.peers[3].lease.until.Load()
+	b.enter(3, 4)
+	b.confirm(2)
+	for _, l := range late {
+		b.grant(l, 2)
+	}
+	if b.m.askLeases(b.now); b.m.lease.until.Load() != lasts {
+		t.Errorf("b alone has confirmed view 3: the lease lasts %d ms longer", (b.m.lease.until.Load()-lasts)/ms)
+	}
+	if until := b.m.peers[3].lease.until.Load(); until != ofC {
+		t.Errorf("by a grant of view 2 that of c lasts %d ms longer in view 3", (until-ofC)/ms)
+	}
+	if b.confirm(3); b.m.lease.until.Load() != b.now+sec-sec/driftShare {
+		t.Error("b and c have confirmed view 3: the lease is not renewed")
+	}
+}
+
+// What is granted ends with the granter's own lease, and what was granted before is not taken back by a grant that is shorter (rule 6).
+func TestAPairLeaseEndsWithTheViewLease(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	lasts := b.m.lease.until.Load()
+	waits := int64(0)
+	for _, left := range []int64{800 * ms, 10 * ms, 0} {
+		b.now = lasts - left
+		b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+		grants := b.take(func(m *pb.Message) bool { return m.GetLeaseGrant() != nil })
+		if len(grants) != 1 || grants[0].msg.GetLeaseGrant().Pair != left {
+			t.Errorf("with a lease for %d ms: %v", left/ms, grants)
+		}
+		if until := b.m.peers[3].grantEnd; until < waits || until < lasts {
+			t.Errorf("c is waited for until %d, before until %d, and may serve until %d", until, waits, lasts)
+		}
+		waits = b.m.peers[3].grantEnd
+	}
+}

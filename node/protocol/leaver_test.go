@@ -287,3 +287,43 @@ func TestALeaverServesNoNearCopies(t *testing.T) {
 		t.Errorf("view %d: %v", b.m.lay.number(), how)
 	}
 }
+
+// Who parts has not left before a cut that is under way has ended.
+func TestPartWaitsForACut(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(sec, 2, 3)
+	b.goes()
+	ended := pb.Status(-1)
+	b.m.Cut(nil, b.now+10*sec, b.now+60*sec, func(r Result) { ended = r.Status })
+	b.m.Part()
+	if b.pass(20 * ms); b.m.Left() || ended != -1 {
+		t.Fatalf("left: %v; the cut: %v", b.m.Left(), ended)
+	}
+	b.clocked(b.take(func(m *pb.Message) bool { return m.GetCutClock() != nil }))
+	b.voided(b.take(func(m *pb.Message) bool { return m.GetCut() != nil }))
+	if b.pass(20 * ms); !b.m.Left() || ended != pb.Status_OK {
+		t.Errorf("left: %v; the cut: %v", b.m.Left(), ended)
+	}
+}
+
+// The last of a cluster hands over to the one that comes: that one reads it from outside the view, and does not leave before it has.
+func TestFromWhoLeavesToWhoLeaves(t *testing.T) {
+	b := newBench(t, "")
+	b.m.learn(&pb.View{
+		Chain: 9, Number: 3, Members: benchMembers[:1], Leaving: benchMembers[2:3], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[2:3]}},
+	})
+	b.built()
+	b.m.Leave()
+	for range 3 {
+		if b.pass(20 * ms); b.m.HandedOver() {
+			t.Fatal("it has left, and with it what c holds")
+		}
+	}
+	pull := b.pullOf(0)
+	r := &pb.PullReply{Entries: []*pb.Entry{{Key: keyOf(0), Value: []byte("v"), Version: 2<<viewShift + 1}}, Done: uint32(len(pull.msg.GetPull().Partitions))}
+	if b.from(3, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: r}})); pull.to != 3 || b.m.store.Get(0, keyOf(0)) == nil {
+		t.Errorf("%d is asked; what c held is not here", pull.to)
+	}
+}

@@ -430,3 +430,156 @@ func TestANearCopyEndsWithItsSession(t *testing.T) {
 		t.Errorf("%v", how)
 	}
 }
+
+// No near copy is served whose session has ended since the reader took it in its hand: the next one says nothing of it.
+func TestReadAcrossANewSession(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return slices.Equal(holdersAmong(t, 3, p), []uint64{2, 3}) })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.keepNear(t, p)
+	b.at = func() {
+		b.m.Down(2, 2)
+		b.m.Up(benchMembers[1], 22)
+	}
+	if e, how := b.m.Read(keyOf(p)); how != Ask || b.at != nil {
+		t.Errorf("%v, %v", how, e)
+	}
+}
+
+// What has ended is served by nobody, also before it is swept.
+func TestNothingIsServedThatHasEnded(t *testing.T) {
+	b := newBench(t, "")
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(1500*ms, 2, 3)
+	for about, how := range map[string]struct {
+		holders []uint64
+		want    Outcome
+	}{"owner": {[]uint64{1, 2}, Absent}, "copy": {[]uint64{2, 1}, Ask}} {
+		p := partition(t, func(p int) bool { return slices.Equal(holdersAmong(t, 3, p), how.holders) })
+		b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 1, Expires: b.now + 20*ms})
+		for _, at := range []int64{19 * ms, ms} {
+			want := Hit
+			if b.now += at; at == ms {
+				want = how.want
+			}
+			if e, got := b.m.Read(keyOf(p)); got != want {
+				t.Errorf("%s: %v, %v", about, got, e)
+			}
+		}
+	}
+}
+
+// That a key was deleted is provisional as well, until all sources have been read: it may have been written since.
+func TestAProvisionalDeletionIsNoAnswer(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.join()
+	b.pass(1500*ms, 2, 3)
+	pull := b.pullOf(p)
+	for _, done := range []bool{false, true} {
+		r := &pb.PullReply{Entries: []*pb.Entry{{Key: keyOf(p), Kind: pb.Kind_TOMBSTONE, Version: 2<<viewShift + 1, Ttl: 60 * sec}}}
+		want := Ask
+		if done {
+			want = Absent
+			pull = b.pullOf(p)
+			r.Done = uint32(len(pull.msg.GetPull().Partitions))
+		}
+		b.from(pull.to, b.stamp(pull.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: r}}))
+		if _, how := b.m.Read(keyOf(p)); how != want {
+			t.Errorf("all has been read %v: %v", done, how)
+		}
+	}
+}
+
+// A copy answers in the place of an owner only while the lease that it has from that one runs, however long its own.
+func TestACopyAnswersUnderItsLease(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return slices.Equal(holdersAmong(t, 3, p), []uint64{2, 1}) })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 1})
+	b.pass(500*ms, 2, 3)
+	for _, ended := range []bool{false, true} {
+		want := pb.Status_OK
+		if ended {
+			b.pass(1100*ms, 3)
+			want = pb.Status_UNSURE
+		}
+		if !b.m.leased() {
+			t.Fatal("no view lease")
+		}
+		b.from(3, b.stamp(71, &pb.Message{Body: &pb.Message_Get{Get: &pb.Get{Key: keyOf(p)}}}))
+		if got := b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil }); len(got) != 1 || got[0].msg.GetGetReply().Status != want {
+			t.Errorf("lease ended %v: answered %v", ended, got)
+		}
+	}
+}
+
+// What a former holder keeps for others to pull it serves to nobody, and drops once the view has settled.
+func TestAFormerHolder(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		return holdersAmong(t, 3, p)[1] == 1 && !contains(holdersAmong(t, 4, p), 1)
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 1})
+	if _, how := b.m.Read(keyOf(p)); how != Hit {
+		t.Fatal("a copy does not serve")
+	}
+	b.enter(3, 4, 3)
+	b.confirm(2, 3, 4)
+	if e, how := b.m.Read(keyOf(p)); how != Ask || b.m.store.Get(p, keyOf(p)) == nil {
+		t.Errorf("in the view after: %v, %v", how, e)
+	}
+	b.enter(4, 4)
+	if e := b.m.store.Get(p, keyOf(p)); e != nil {
+		t.Errorf("in the settled view: %v", e)
+	}
+}
+
+// A key is not known when the view changes before all sources have answered. They are asked for it anew then, and when one is back whose session had ended.
+func TestAKeyIsAskedForAnew(t *testing.T) {
+	for _, why := range []string{"another view", "another session"} {
+		b := newBench(t, "")
+		p := partition(t, func(p int) bool {
+			return slices.Equal(holdersAmong(t, 4, p), []uint64{1, 2}) && slices.Equal(holdersAmong(t, 3, p), []uint64{1, 2})
+		})
+		other := benchMembers[1:3]
+		history := []*pb.MemberSet{{Number: 2, Members: other}, {Number: 3, Members: other}}
+		b.m.learn(&pb.View{Chain: 9, Number: 4, Members: benchMembers[:3], History: history})
+		b.built()
+		b.confirm(2, 3)
+		b.pass(1500*ms, 2, 3)
+		var got Result
+		got.Status = -1
+		b.m.Get(&pb.Get{Key: keyOf(p)}, b.now+60*sec, func(r Result) { got = r })
+		answer := func(from ...uint64) (n int) {
+			for _, l := range b.take(func(m *pb.Message) bool { return m.GetPullKey() != nil }) {
+				if slices.Contains(from, l.to) {
+					b.m.Receive(l.to, b.m.peers[l.to].session, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullKeyReply{PullKeyReply: &pb.PullKeyReply{
+						Key: keyOf(p), Entry: &pb.Entry{Key: keyOf(p), Value: fmt.Append(nil, l.to), Version: 2<<viewShift + l.to},
+					}}}))
+					n++
+				}
+			}
+			return n
+		}
+		if answer(2) != 1 || got.Status != -1 {
+			t.Fatalf("b alone has answered: %v", got)
+		}
+		if why == "another view" {
+			b.learn(&pb.View{Chain: 9, Number: 5, Members: benchMembers[:3], History: append(history, &pb.MemberSet{Number: 4, Members: benchMembers[:3]})})
+			b.confirm(2, 3)
+		} else {
+			b.m.Down(3, 3)
+			b.m.Up(benchMembers[2], 33)
+		}
+		b.m.unpark()
+		if got.Status != -1 || answer(2, 3) != 2 || got.Status != pb.Status_OK || got.Entry.Value != "3" {
+			t.Errorf("%s: %v, %v", why, got.Status, got.Entry)
+		}
+	}
+}

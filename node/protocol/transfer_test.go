@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -200,5 +201,56 @@ func TestEachListIsReadFromItsBeginning(t *testing.T) {
 	}
 	if b.m.parts[p].started {
 		t.Error("the next is to go on where the first one stopped")
+	}
+}
+
+// The next source of a partition is read from its beginning, and not from where the one before has ended.
+func TestEachSourceIsReadFromItsBeginning(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		return slices.Equal(holdersAmong(t, 4, p), []uint64{1, 2}) && slices.Equal(holdersAmong(t, 3, p), []uint64{1, 2})
+	})
+	other := benchMembers[1:3]
+	b.m.learn(&pb.View{Chain: 9, Number: 4, Members: benchMembers[:3], History: []*pb.MemberSet{{Number: 2, Members: other}, {Number: 3, Members: other}}})
+	b.built()
+	b.confirm(2, 3)
+	b.pass(1500*ms, 2, 3)
+	var asked []uint64
+	for range 20 {
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetPull() != nil }) {
+			q := l.msg.GetPull()
+			r := &pb.PullReply{Done: uint32(len(q.Partitions))}
+			if slices.Contains(q.Partitions, uint32(p)) {
+				if asked = append(asked, l.to); q.After != "" || q.Started {
+					t.Errorf("%d is asked for what is after %q", l.to, q.After)
+				}
+				r.Entries = []*pb.Entry{{Key: keyOf(p), Value: []byte("v"), Version: 2<<viewShift + 1}}
+			}
+			b.from(l.to, b.stamp(l.msg.Id, &pb.Message{Body: &pb.Message_PullReply{PullReply: r}}))
+		}
+		b.pass(20*ms, 2, 3)
+	}
+	if slices.Sort(asked); !slices.Equal(asked, []uint64{2, 3}) || !b.m.parts[p].complete.Load() {
+		t.Errorf("asked %v", asked)
+	}
+}
+
+// What was written while a partition is pulled is noted with its latest version, also when what is older comes after: nothing between the two is taken,
+// though what was written has ended.
+func TestTheLatestVersionIsNoted(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	b.join()
+	at := func(n uint64) uint64 { return 2<<viewShift + n }
+	b.m.parts[p].wrote(&store.Entry{Key: keyOf(p), Version: at(9)})
+	b.m.merge(p, &pb.Entry{Key: keyOf(p), Kind: pb.Kind_TOMBSTONE, Version: at(3), Ttl: sec}, b.now)
+	b.m.parts[p].wrote(&store.Entry{Key: keyOf(p), Version: at(3)})
+	for _, version := range []uint64{at(5), at(8)} {
+		if b.m.merge(p, &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: version}, b.now); b.m.store.Get(p, keyOf(p)) != nil {
+			t.Errorf("%d is taken after %d was written", version, at(9))
+		}
+	}
+	if b.m.merge(p, &pb.Entry{Key: keyOf(p), Value: []byte("v"), Version: at(10)}, b.now); b.m.store.Get(p, keyOf(p)) == nil {
+		t.Error("what is newer is not taken")
 	}
 }
