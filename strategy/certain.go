@@ -179,7 +179,8 @@ func (c *certain) write(ctx context.Context, key string, data []byte, ttl time.D
 			tags = append(tags, c.ownUserTag(user), UserTag(user))
 		}
 	}
-	return c.on.Set(ctx, key, bytes.Clone(data), setParams{TTL: ttl, Endless: ttl == 0, Tags: tags, IfPresent: onlyPresent})
+	how := setParams{TTL: ttl, Endless: ttl == 0, Tags: tags, IfPresent: onlyPresent}
+	return c.on.Set(ctx, key, data, how) // which copies the data
 }
 
 // endEvicted ends what copies still serve of a session that its owner has evicted: else it would be found again and again, by requests none of which

@@ -120,3 +120,28 @@ func TestRecentForgetsTheOldest(t *testing.T) {
 		t.Errorf("a %v, b %v, c %v", r.has("a"), r.has("b"), r.has("c"))
 	}
 }
+
+// What is saved and what is found is the caller's own: he may use its memory for the next request. Of no bytes there is data all the same.
+func TestStoresShareNoDataWithTheCaller(t *testing.T) {
+	s := NewSCSStore(nodetest.Start(t, 1).Node(0))
+	data, in1h := []byte("data"), time.Now().Add(time.Hour)
+	if err := errors.Join(s.Commit("t", data, in1h), s.Commit("empty", nil, in1h)); err != nil {
+		t.Fatal(err)
+	}
+	copy(data, "####")
+	all, err := s.All()
+	if err != nil || string(all["t"]) != "data" {
+		t.Errorf("All = %q, %v", all, err)
+	}
+	copy(all["t"], "####")
+	for range 2 {
+		found, ok, err := s.Find("t")
+		if !ok || string(found) != "data" {
+			t.Errorf("Find = %q, %v, %v", found, ok, err)
+		}
+		copy(found, "####")
+	}
+	if found, ok, err := s.Find("empty"); !ok || found == nil || len(found) != 0 {
+		t.Errorf("Find of no bytes = %v, %v, %v", found, ok, err)
+	}
+}

@@ -49,7 +49,7 @@ func (c *InMemory) fill(ctx context.Context, token string, load LoadFunc) (r res
 	}
 	switch err := c.set(session, p); {
 	case err == nil:
-		return result[CachedSession]{value: session.Clone()}, false
+		return result[CachedSession]{value: session}, false
 	case errors.Is(err, errOvertaken):
 		return result[CachedSession]{value: session}, true
 	case errors.Is(err, ErrTooLarge):

@@ -76,3 +76,34 @@ func TestInMemoryEndsByTheWallClockToo(t *testing.T) {
 		t.Errorf("Load = %q, %v; want a fresh session", got.AuthenticationStrategy, err)
 	}
 }
+
+// Who joins a load gets a session of his own, and not the cache's; and of a load that has ended nothing is kept.
+func TestWhoJoinsALoadGetsHisOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewInMemory(InMemoryConfig{})
+		release := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				got, err := c.Load(t.Context(), "t", func(context.Context) (CachedSession, error) {
+					<-release
+					return CachedSession{Token: "t", User: &CachedSessionUser{ID: StringID("u"), Identifier: "alice"}}, nil
+				})
+				if err != nil || got.User.Identifier != "alice" {
+					t.Errorf("Load = %v, %v", got.User, err)
+					return
+				}
+				got.User.Identifier = "mallory"
+			})
+		}
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if got, found, _ := c.Get(t.Context(), "t"); !found || got.User.Identifier != "alice" {
+			t.Errorf("Get = %v, %v", got.User, found)
+		}
+		if n := len(c.loading) + len(c.flights.running); n != 0 {
+			t.Errorf("%d loads are noted in the end", n)
+		}
+	})
+}

@@ -260,6 +260,68 @@ func TestLoadWithoutTheCluster(t *testing.T) {
 	}
 }
 
+// Load looks no longer than Get before it loads.
+func TestLoadWaitsNoLongerThanItsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newFakeCluster().node()
+		n.on(hanging("lookup"))
+		begin := time.Now()
+		got, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+			return strategytest.Session("t", "u"), nil
+		})
+		if took := time.Since(begin); err != nil || got.Token != "t" || took != 40*time.Millisecond {
+			t.Errorf("Load = %q, %v after %v, want 40ms", got.Token, err, took)
+		}
+	})
+}
+
+// What is overtaken is loaded three times at most, under the lock that was taken for the first, and returned all the same.
+func TestLoadThatIsAlwaysOvertaken(t *testing.T) {
+	for _, cause := range []error{node.ErrStaleFill, node.ErrCondition} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newFakeCluster().node()
+			n.on(func(_ context.Context, op, key string) error {
+				if op == "set" && key == strategy.DefaultKeyPrefix+"t" {
+					return cause
+				}
+				return nil
+			})
+			loads, begin := 0, time.Now()
+			got, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+				loads++
+				return strategytest.Session("t", "u"), nil
+			})
+			if took := time.Since(begin); err != nil || got.Token != "t" || loads != 3 || took != 0 {
+				t.Errorf("%v: Load = %q, %v after %d loads and %v", cause, got.Token, err, loads, took)
+			}
+		})
+	}
+}
+
+// The lock spares queries, and nothing depends on it: without it what is loaded is stored as well. It has an end, for its holder may die.
+func TestLoadLockThatCannotBeHad(t *testing.T) {
+	for _, cause := range []error{nil, node.ErrUnavailable, node.ErrUnconfirmed} {
+		c := newFakeCluster()
+		n := c.node()
+		n.on(func(_ context.Context, op, key string) error {
+			if op == "set" && key == lockOfT {
+				return cause
+			}
+			return nil
+		})
+		p := strategy.NewPeerToPeerOn(n)
+		got, err := p.Load(t.Context(), "t", func(ctx context.Context) (strategy.CachedSession, error) {
+			if lock, locked, _ := c.node().Lookup(ctx, lockOfT); locked != (cause == nil) || locked && lock.TTL <= 0 {
+				t.Errorf("%v: locked %v, for %v", cause, locked, lock.TTL)
+			}
+			return strategytest.Session("t", "u"), nil
+		})
+		if _, found, _ := c.node().Lookup(t.Context(), strategy.DefaultKeyPrefix+"t"); err != nil || got.Token != "t" || !found {
+			t.Errorf("%v: Load = %q, %v; stored: %v", cause, got.Token, err, found)
+		}
+	}
+}
+
 // While nothing can be stored, a herd shares loads all the same, and nobody gets one from before he came.
 func TestLoadHerdWithoutTheCluster(t *testing.T) {
 	n := newFakeCluster().node()

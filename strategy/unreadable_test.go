@@ -102,3 +102,31 @@ func TestLoadPastAnUnreadableValueThatStays(t *testing.T) {
 		t.Errorf("stored: %q", e.Value)
 	}
 }
+
+// What cannot be read, and is stored again as often as it is removed, is loaded past in the end.
+func TestLoadPastAnUnreadableValueThatComesBack(t *testing.T) {
+	c := newFakeCluster()
+	n, key := c.node(), strategy.DefaultKeyPrefix+"t"
+	again := func(ctx context.Context) error {
+		return c.node().Set(ctx, key, []byte("no session"), strategy.SetParams{})
+	}
+	if err := again(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	removed := 0
+	n.on(func(ctx context.Context, op, k string) error {
+		if op == "lookup" && k == key && removed < 100 {
+			return again(ctx)
+		}
+		if op == "delete" && k == key {
+			removed++
+		}
+		return nil
+	})
+	s, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(context.Context) (strategy.CachedSession, error) {
+		return strategytest.Session("t", "u"), nil
+	})
+	if err != nil || s.UserID() != "u" || removed > 10 {
+		t.Errorf("load: %q, %v; removed %d times", s.UserID(), err, removed)
+	}
+}
