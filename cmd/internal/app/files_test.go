@@ -7,12 +7,16 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
 	"github.com/huddle-cache/huddle/node"
 )
 
@@ -62,6 +66,46 @@ func TestACertificateThatTheOthersWillNotAccept(t *testing.T) {
 		w.begin()
 		if strings.Contains(log.String(), "do not accept the --tls-cert of this one") != c.warned {
 			t.Errorf("%s: %q", about, log.String())
+		}
+	}
+}
+
+// All that is in the key file reaches the node: the key, those that are accepted beside it, and what tokens are hashed with.
+func TestAllOfTheKeyFileIsRead(t *testing.T) {
+	k, err := keyfile.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := k.Key
+	if k, err = k.Add(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	if err := k.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Files{Key: path}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(c.secrets.Key, first) || len(c.secrets.SecondaryKeys) != 1 || !bytes.Equal(c.secrets.SecondaryKeys[0], k.Added) || !bytes.Equal(c.tokens, k.Tokens) {
+		t.Errorf("%v became %v, %v", k, c.secrets, c.tokens)
+	}
+}
+
+// A file of authorities without any is a mistake, and so are two of three files.
+func TestFilesThatAreOfNoUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ca")
+	if err := os.WriteFile(path, []byte("nothing in PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var usage *UsageError
+	if _, err := (Files{CA: path}).load(); !errors.As(err, &usage) {
+		t.Errorf("no authority: %v", err)
+	}
+	for _, f := range []Files{{Cert: "a", CertKey: "b"}, {CertKey: "b", CA: "c"}, {Cert: "a"}} {
+		if err := f.check(); !errors.As(err, &usage) {
+			t.Errorf("%+v: %v", f, err)
 		}
 	}
 }
