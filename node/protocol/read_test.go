@@ -211,6 +211,49 @@ func TestReadersGiveWayToRenewals(t *testing.T) {
 	}
 }
 
+// What a node holds of a partition only for others to pull, as it is no copy of it any more, it serves nobody: who goes by a later view, in which all has been
+// pulled, does not wait for it with a write, though its lease for near copies runs.
+func TestWhatIsHeldForOthersIsNotRead(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		was, is := holdersAmong(t, 3, p), holdersAmong(t, 4, p)
+		return was[1] == 1 && is[0] == was[0] && !contains(is, 1)
+	})
+	key := keyOf(p)
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.store.Put(p, &store.Entry{Key: key, Value: "v", Version: 2<<viewShift + 1})
+	if _, how := b.m.Read(key); how != Hit {
+		t.Fatalf("as a copy: %v", how)
+	}
+	b.enter(3, 4, 3)
+	b.confirm(2, 3, 4)
+	if e := b.m.store.Get(p, key); e == nil || b.m.peers[b.m.lay.owner(p)].near.until.Load() <= b.now {
+		t.Fatalf("nothing is held, or there is no lease: %+v", e)
+	}
+	if _, how := b.m.Read(key); how != Ask {
+		t.Errorf("as no copy any more: %v", how)
+	}
+}
+
+// That a key is absent only its owner says: a copy may have had no room for what the owner has.
+func TestACopyCallsNothingAbsent(t *testing.T) {
+	b := newBench(t, "")
+	owned := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 })
+	copied := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[1] == 1 })
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	for p, want := range map[int]Outcome{owned: Absent, copied: Ask} {
+		if !b.m.parts[p].complete.Load() {
+			t.Fatal("not all is held here")
+		}
+		if _, how := b.m.Read(keyOf(p)); how != want {
+			t.Errorf("owned %v: %v", b.m.parts[p].owner, how)
+		}
+	}
+}
+
 // A copy answers in the place of an owner that its asker cannot reach only with what is known here: not with what it pulls still, not with what it holds
 // only as a source, and not a fill that it finds nothing, for only the owner orders those.
 func TestWhatACopyAnswers(t *testing.T) {
