@@ -21,8 +21,8 @@ func (n *Node) LookupAtOwner(ctx context.Context, key string) (Entry, bool, Tick
 }
 
 // DeleteAbsent removes what copies still serve of an entry that its owner has evicted. t is the ticket with which LookupAtOwner found the
-// key absent. Once it has returned nil no node serves the key. It fails with ErrStaleFill when the key was written or deleted, or everything
-// was, since.
+// key absent. Once it has returned nil no node serves the key. It fails with ErrCondition when the key is there again, and with ErrStaleFill when it
+// was written or deleted since and is absent, or everything was deleted, or another node has become its owner.
 func (n *Node) DeleteAbsent(ctx context.Context, key string, t Ticket) error {
 	w, err := n.newRemove(key, nil)
 	if err != nil {
