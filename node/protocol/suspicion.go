@@ -9,7 +9,8 @@ import (
 // Who is taken for dead or cut off, and who of those that do not hear each other is to go (rule 2).
 
 // provenDead tells whether a member is known to have ended: another incarnation of its name has answered what it was asked after we
-// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process.
+// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process. Nor does one prove anything that
+// is in this cluster itself: it hands over, or was expelled and has not learned of that, and the member has come in after it.
 func (m *Machine) provenDead(member *pb.Member) bool {
 	q := m.peers[member.Id]
 	if q == nil {
@@ -17,7 +18,8 @@ func (m *Machine) provenDead(member *pb.Member) bool {
 	}
 	for _, id := range m.named[member.Name] {
 		p := m.peers[id]
-		if id != member.Id && p.session != 0 && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
+		within := m.lay != nil && p.chain == m.lay.view.Chain && !m.is("leaver-proves")
+		if id != member.Id && p.session != 0 && !within && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
 			return true
 		}
 	}
