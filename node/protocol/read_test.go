@@ -212,7 +212,7 @@ func TestReadersGiveWayToRenewals(t *testing.T) {
 }
 
 // What a node holds of a partition only for others to pull, as it is no copy of it any more, it serves nobody: who goes by a later view, in which all has been
-// pulled, does not wait for it with a write, though its lease for near copies runs.
+// pulled, does not wait for it with a write, though its lease for near copies runs. In such a view it drops it.
 func TestWhatIsHeldForOthersIsNotRead(t *testing.T) {
 	b := newBench(t, "")
 	p := partition(t, func(p int) bool {
@@ -233,6 +233,10 @@ func TestWhatIsHeldForOthersIsNotRead(t *testing.T) {
 	}
 	if _, how := b.m.Read(key); how != Ask {
 		t.Errorf("as no copy any more: %v", how)
+	}
+	b.enter(4, 4)
+	if e := b.m.store.Get(p, key); e != nil {
+		t.Errorf("in a settled view it holds %v", e)
 	}
 }
 
@@ -557,29 +561,6 @@ func TestACopyAnswersUnderItsLease(t *testing.T) {
 		if got := b.take(func(m *pb.Message) bool { return m.GetGetReply() != nil }); len(got) != 1 || got[0].msg.GetGetReply().Status != want {
 			t.Errorf("lease ended %v: answered %v", ended, got)
 		}
-	}
-}
-
-// What a former holder keeps for others to pull it serves to nobody, and drops once the view has settled.
-func TestAFormerHolder(t *testing.T) {
-	b := newBench(t, "")
-	p := partition(t, func(p int) bool {
-		return holdersAmong(t, 3, p)[1] == 1 && !contains(holdersAmong(t, 4, p), 1)
-	})
-	b.enter(2, 3)
-	b.confirm(2, 3)
-	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 1})
-	if _, how := b.m.Read(keyOf(p)); how != Hit {
-		t.Fatal("a copy does not serve")
-	}
-	b.enter(3, 4, 3)
-	b.confirm(2, 3, 4)
-	if e, how := b.m.Read(keyOf(p)); how != Ask || b.m.store.Get(p, keyOf(p)) == nil {
-		t.Errorf("in the view after: %v, %v", how, e)
-	}
-	b.enter(4, 4)
-	if e := b.m.store.Get(p, keyOf(p)); e != nil {
-		t.Errorf("in the settled view: %v", e)
 	}
 }
 
