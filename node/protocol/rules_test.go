@@ -536,6 +536,34 @@ func TestRules(t *testing.T) {
 			}
 			return !alone
 		}},
+		{"twin-proves", "who lives beside a member, under its name, does not prove that it has ended (1)", func(b *bench) bool {
+			b.enter(2, 2)
+			b.confirm(2)
+			b.m.Up(&pb.Member{Name: "b", Id: 20, Addr: "b"}, 20)
+			b.pass(sec, 2) // b answers as ever
+			answers := func(id uint64) {
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetAlive() != nil && !m.GetAlive().Answer }) {
+					if l.to == id {
+						b.from(id, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: l.msg.GetAlive().Asked, Answer: true}}})
+					}
+				}
+			}
+			b.m.Down(2, 2) // cut off, and alive
+			b.pass(20 * ms)
+			answers(20)
+			if b.m.peers[20].aliveAt < b.m.peers[2].metAt {
+				b.t.Fatal("the other has not answered")
+			}
+			b.pass(3 * sec)
+			alone := b.m.lay.number() > 2 || b.m.chosen != nil
+			b.m.Down(20, 20)
+			b.m.Up(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 21)
+			answers(21)
+			if b.pass(3 * sec); b.m.lay.number() == 2 && b.m.chosen == nil {
+				b.t.Fatal("b has been started anew, and yet a is stuck")
+			}
+			return !alone
+		}},
 		{"recall-unconfirmed", "a near copy that is recalled is noted until its holder has dropped it: a write waits for that (12)", func(b *bench) bool {
 			b, keys := lent(b.t, b.m.cfg.Mutant, 200)
 			for _, key := range keys {
