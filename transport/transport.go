@@ -170,12 +170,12 @@ func (t *Transport) Connect(m *peerpb.Member) {
 func (t *Transport) Disconnect(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if s := t.sessions[id]; s != nil {
+		s.fail(ErrDisconnected) // first: that its link is given up is no reason
+	}
 	if l := t.links[id]; l != nil {
 		delete(t.links, id)
 		l.cancel()
-	}
-	if s := t.sessions[id]; s != nil {
-		s.fail(ErrDisconnected)
 	}
 }
 
@@ -249,10 +249,10 @@ func (t *Transport) Close() error {
 	t.mu.Lock()
 	first := !t.closed
 	t.closed = true
-	t.cancel()
 	for _, s := range t.sessions {
 		s.fail(ErrClosed)
 	}
+	t.cancel()
 	t.mu.Unlock()
 	var err error
 	if first {
