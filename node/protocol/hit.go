@@ -33,7 +33,7 @@ func (m *Machine) ReadAt(key string) (e *store.Entry, out Outcome, now int64) {
 	g := &r.grants[r.of[p]]
 	until := g.lease.until.Load()
 	e = m.store.Look(p, key)
-	now = m.env.Now() // once, for the lease and for the end of the entry: it is most of what a hit costs
+	now = m.env.Now() // once, for the lease and for the end of the entry: only memory costs a hit more
 	seen := e
 	if e != nil && e.Expired(now) {
 		e = nil
