@@ -21,7 +21,7 @@ func (m *Machine) receive(id, session uint64, msg *pb.Message) {
 		return
 	}
 	p.heard = m.now()
-	if p.chain == 0 { // sooner than gossip does
+	if m.lay == nil && p.chain == 0 { // sooner than gossip does
 		p.chain = msg.Chain
 	}
 	if !p.proven {

@@ -507,35 +507,6 @@ func TestRules(t *testing.T) {
 			}
 			return !alone
 		}},
-		{"leaver-proves", "who hands over, or has, proves nothing of the process of its name that has come in since (1)", func(b *bench) bool {
-			b.enter(2, 2)
-			b.confirm(2)
-			leaver := &pb.Member{Name: "b", Id: 20, Addr: "b"} // whose name its successor has
-			b.m.Up(leaver, 20)
-			for _, l := range b.take(func(m *pb.Message) bool { return m.GetAlive() != nil && !m.GetAlive().Answer }) {
-				if l.to == 20 {
-					b.from(20, b.stamp(0, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: l.msg.GetAlive().Asked, Answer: true}}}))
-				}
-			}
-			if b.m.peers[20].aliveAt == 0 {
-				b.t.Fatal("it has not answered")
-			}
-			b.m.Down(2, 2)
-			b.pass(3 * sec) // its successor is out of reach, and may be alive
-			alone := b.m.lay.number() > 2 || b.m.chosen != nil
-			b.m.Down(20, 20)
-			next := &pb.Member{Name: "b", Id: 21, Addr: "b"}
-			b.m.Up(next, 21)
-			for _, l := range b.take(func(m *pb.Message) bool { return m.GetAlive() != nil }) {
-				if l.to == 21 {
-					b.from(21, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: l.msg.GetAlive().Asked, Answer: true}}})
-				}
-			}
-			if b.pass(3 * sec); b.m.lay.number() == 2 && b.m.chosen == nil {
-				b.t.Fatal("its successor has a successor, and yet a is stuck")
-			}
-			return !alone
-		}},
 		{"twin-proves", "who lives beside a member, under its name, does not prove that it has ended (1)", func(b *bench) bool {
 			b.enter(2, 2)
 			b.confirm(2)

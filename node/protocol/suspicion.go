@@ -9,9 +9,8 @@ import (
 // Who is taken for dead or cut off, and who of those that do not hear each other is to go (rule 2).
 
 // provenDead tells whether a member is known to have ended: another incarnation of its name has answered what it was asked after we
-// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process. Nor does one prove anything that
-// is in this cluster itself: it hands over, or was expelled and has not learned of that, and the member has come in after it. Nor one
-// beside which the member still answered what it was asked: they are two that live.
+// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process. Nor does one prove anything
+// beside which the member answered what it was asked: it may be the older of the two, that hands over, or both live.
 func (m *Machine) provenDead(member *pb.Member) bool {
 	q := m.peers[member.Id]
 	if q == nil {
@@ -19,9 +18,8 @@ func (m *Machine) provenDead(member *pb.Member) bool {
 	}
 	for _, id := range m.named[member.Name] {
 		p := m.peers[id]
-		within := m.lay != nil && p.chain == m.lay.view.Chain && !m.is("leaver-proves")
 		beside := q.answers > p.metAt && !m.is("twin-proves")
-		if id != member.Id && p.session != 0 && !within && !beside && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
+		if id != member.Id && p.session != 0 && !beside && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
 			return true
 		}
 	}
