@@ -495,7 +495,7 @@ func TestCloseWithoutStart(t *testing.T) {
 	}
 }
 
-// Nobody waits for a peer that takes nothing any more, though its machine is there: neither Close nor the next attempt to open a session.
+// Close does not wait for a peer that takes nothing any more, though its machine is there.
 func TestCloseWaitsForNobody(t *testing.T) {
 	forEachSecurity(t, func(t *testing.T, change func(*Config)) {
 		b, _ := node(t, 2, change)

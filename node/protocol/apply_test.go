@@ -286,23 +286,30 @@ func TestAReadOfWhatLastsLongerIsNoted(t *testing.T) {
 	}
 }
 
+// withFormerCopy is a bench with a write of a key whose copy, c, did not confirm it and is left out since, though what it may serve runs on: told of its end in told.
+func withFormerCopy(t *testing.T) (b *bench, told map[pb.Status]int) {
+	t.Helper()
+	b = newBench(t, "")
+	p := partition(t, func(p int) bool {
+		o := holdersAmong(t, 3, p)
+		return o[0] == 1 && o[1] == 3 && holdersAmong(t, 2, p)[0] == 1
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
+	told = map[pb.Status]int{}
+	b.set(keyOf(p), "new", told)
+	b.copies(false) // which c does not get
+	b.enter(3, 2, 3)
+	b.confirm(2)
+	return b, told
+}
+
 // A write under way waits for a copy that did not confirm it and is left out: that one serves the older value until it knows, or its lease has ended.
 func TestAWriteUnderWayWaitsForAFormerCopy(t *testing.T) {
 	for _, knows := range []bool{false, true} {
-		b := newBench(t, "")
-		p := partition(t, func(p int) bool {
-			o := holdersAmong(t, 3, p)
-			return o[0] == 1 && o[1] == 3 && holdersAmong(t, 2, p)[0] == 1
-		})
-		b.enter(2, 3)
-		b.confirm(2, 3)
-		b.pass(2*sec, 2, 3)
-		b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
-		told := map[pb.Status]int{}
-		b.set(keyOf(p), "new", told)
-		b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) // which c does not get
-		b.enter(3, 2, 3)
-		b.confirm(2)
+		b, told := withFormerCopy(t)
 		b.pass(40*ms, 2)
 		if b.copies(true); len(told) != 0 {
 			t.Fatalf("told %v while c may serve the older value", told)
@@ -334,20 +341,7 @@ func TestAWriteIsConfirmedUnderALease(t *testing.T) {
 
 // A new session voids near copies. A former copy that does not know of the view is waited for all the same: what it holds it serves under its lease.
 func TestAFormerCopyOverANewSession(t *testing.T) {
-	b := newBench(t, "")
-	p := partition(t, func(p int) bool {
-		o := holdersAmong(t, 3, p)
-		return o[0] == 1 && o[1] == 3 && holdersAmong(t, 2, p)[0] == 1
-	})
-	b.enter(2, 3)
-	b.confirm(2, 3)
-	b.pass(2*sec, 2, 3)
-	b.from(3, b.stamp(600, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: b.now}}}))
-	told := map[pb.Status]int{}
-	b.set(keyOf(p), "new", told)
-	b.copies(false) // which c does not get
-	b.enter(3, 2, 3)
-	b.confirm(2)
+	b, told := withFormerCopy(t)
 	b.copies(true)
 	b.m.Down(3, 3)
 	b.m.Up(benchMembers[2], 33)

@@ -226,6 +226,15 @@ func TestKeys(t *testing.T) {
 	if z, u := share(a), share(NewKeys("p", 5000, 0, 7)); z < 0.05 || u > 0.002 {
 		t.Errorf("most popular key: Zipf %.4f, uniform %.4f of all draws", z, u)
 	}
+	first := 0 // of the draws, those of the 1 % of keys that a cache is filled with first
+	for _, i := range a.order {
+		if i < 50 {
+			first++
+		}
+	}
+	if share := float64(first) / float64(len(a.order)); share > 0.2 {
+		t.Errorf("the keys that are filled first have %.2f of all draws: ranks are not dealt at random", share)
+	}
 	half := a.Only(func(key string) bool { return key < a.names[2500] })
 	if len(half.names) != 2500 || len(half.order) == 0 {
 		t.Fatal(len(half.names), len(half.order))
