@@ -198,6 +198,30 @@ func TestWhatIsHeldForOthersIsNotRead(t *testing.T) {
 	}
 }
 
+// Who takes a partition over serves nothing of it before the lease of the earlier owner has ended, though it has been a copy and holds it.
+func TestANewOwnerWaits(t *testing.T) {
+	b := newBench(t, "")
+	p := partition(t, func(p int) bool {
+		o := holdersAmong(t, 3, p)
+		return o[0] == 3 && o[1] == 1 && holdersAmong(t, 2, p)[0] == 1
+	})
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.m.store.Put(p, &store.Entry{Key: keyOf(p), Value: "v", Version: 2<<viewShift + 1})
+	b.enter(3, 2, 3)
+	b.confirm(2)
+	for _, acting := range []bool{false, true} {
+		want := Ask
+		if acting {
+			want = Hit
+			b.pass(4*sec, 2)
+		}
+		if _, how := b.m.Read(keyOf(p)); how != want || b.m.parts[p].acting != acting {
+			t.Errorf("acting %v: %v", b.m.parts[p].acting, how)
+		}
+	}
+}
+
 // That a key is absent only its owner says: a copy may have had no room for what the owner has.
 func TestACopyCallsNothingAbsent(t *testing.T) {
 	b := newBench(t, "")
