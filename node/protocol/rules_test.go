@@ -492,6 +492,7 @@ func TestRules(t *testing.T) {
 		{"stale-proof", "what is left of an earlier process proves nothing of the later one (1)", func(b *bench) bool {
 			b.enter(2, 2)
 			b.confirm(2)
+			b.pass(20 * ms)
 			b.m.Down(2, 2)
 			earlier := &pb.Member{Name: "b", Id: 20, Addr: "b"}
 			b.m.Up(earlier, 20)

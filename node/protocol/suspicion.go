@@ -10,15 +10,16 @@ import (
 
 // provenDead tells whether a member is known to have ended: another incarnation of its name has answered what it was asked after we
 // had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process. Nor does one prove anything
-// beside which the member answered what it was asked: it may be the older of the two, that hands over, or both live.
+// beside which the member answered what it was asked: it may be the older of the two, that hands over, or both live. It may be the
+// first of the two to answer, so a member that is heard on its session is not dead.
 func (m *Machine) provenDead(member *pb.Member) bool {
 	q := m.peers[member.Id]
-	if q == nil {
+	if q == nil || q.session != 0 && m.now()-q.heard <= m.cfg.ExpelAfter && !m.is("stale-proof") {
 		return false
 	}
 	for _, id := range m.named[member.Name] {
 		p := m.peers[id]
-		beside := q.answers > p.metAt && !m.is("twin-proves")
+		beside := max(q.answers, q.aliveAt) >= p.metAt && !m.is("twin-proves")
 		if id != member.Id && p.session != 0 && !beside && (p.aliveAt >= q.metAt || m.is("stale-proof")) {
 			return true
 		}
