@@ -24,7 +24,8 @@ var (
 	ErrInvalid = errors.New("huddle: invalid argument")
 	// ErrCondition: a condition of the write (IfAbsent, IfPresent, IfVersion) does not hold. Nothing was written.
 	ErrCondition = errors.New("huddle: condition not met")
-	// ErrRevoked: the key was deleted for good (Revoke) within the retention. Nothing was written.
+	// ErrRevoked: the key was deleted for good (Revoke) within the retention. Nothing was written,
+	// or, if the write had to be sent again, it was, and has been deleted since.
 	ErrRevoked = errors.New("huddle: key is revoked")
 	// ErrStaleFill: the ticket of a fill is older than a later write, delete or cut of its key. Nothing was written,
 	// or, if the write had to be sent again, it was and may have been replaced since: look again.

@@ -410,3 +410,32 @@ func TestAWriteThatWasSentIsTried(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A Set that had to be sent again may have been confirmed and read, and then revoked: that the key is revoked does not say that nothing was written.
+func TestARevocationBetweenTwoAttempts(t *testing.T) {
+	b := newBench(t, "")
+	key := keyOf(partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 }))
+	b.enter(2, 3)
+	b.confirm(2, 3)
+	b.pass(2*sec, 2, 3)
+	write := func(from uint64, w *pb.Write) pb.Status {
+		b.from(from, b.stamp(900, &pb.Message{Body: &pb.Message_Write{Write: w}}))
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, pb.NewCopyReply()))
+		}
+		return b.take(func(m *pb.Message) bool { return m.GetWriteReply() != nil })[0].msg.GetWriteReply().Status
+	}
+	set := &pb.Write{Key: key, Value: []byte("v")}
+	if st := write(2, set); st != pb.Status_OK { // this answer is lost
+		t.Fatal(st)
+	}
+	if e, out := b.m.Read(key); out != Hit || string(e.Value) != "v" {
+		t.Errorf("it is read: %v", out)
+	}
+	if st := write(3, &pb.Write{Key: key, Kind: pb.Kind_REVOKED}); st != pb.Status_OK {
+		t.Fatal(st)
+	}
+	if st := write(2, set); st != pb.Status_GONE {
+		t.Errorf("sent again it is %v", st)
+	}
+}
