@@ -312,6 +312,50 @@ func TestWatchedKeyChangesDuringExec(t *testing.T) {
 	}
 }
 
+// TestWatchedAbsentKeyCameAndWent: it is absent again, and what has happened to it is noticed whatever the transaction writes, and before that writes anything.
+func TestWatchedAbsentKeyCameAndWent(t *testing.T) {
+	t.Parallel()
+	for queue, want := range map[string]string{
+		"get k":                      "*1\r\n$-1\r\n",
+		"set other x":                "*1\r\n+OK\r\n",
+		"set other x|set k v":        "*2\r\n+OK\r\n+OK\r\n",
+		"set k v xx|set other x":     "*2\r\n$-1\r\n+OK\r\n",
+		"set k v ex 0|set other x":   "*2\r\n-ERR invalid expire time in 'set' command\r\n+OK\r\n",
+		"expire k 10|set other x":    "*2\r\n:0\r\n+OK\r\n",
+		"del k|set other x":          "*2\r\n:0\r\n+OK\r\n",
+		"rename k l|set other x":     "*2\r\n-ERR no such key\r\n+OK\r\n",
+		"mset other x k v":           "*1\r\n+OK\r\n",
+		"hset k f v|hget k f":        "*2\r\n:1\r\n$1\r\nv\r\n",
+		"set k v|set other x|incr n": "*3\r\n+OK\r\n+OK\r\n:1\r\n",
+		"":                           "*0\r\n",
+	} {
+		for _, meanwhile := range []string{"set k 1|del k", "get k"} {
+			s := start(t, Config{Backend: fillFake{fastFake{newFake()}}})
+			ours, theirs := dial(t, s.Addr()), dial(t, s.Addr())
+			ours.do("watch", "k", "n")
+			for command := range strings.SplitSeq(meanwhile, "|") {
+				theirs.do(strings.Fields(command)...)
+			}
+			ours.do("multi")
+			if queue != "" {
+				for command := range strings.SplitSeq(queue, "|") {
+					ours.do(strings.Fields(command)...)
+				}
+			}
+			want, other := want, want
+			if meanwhile != "get k" {
+				want, other = "*-1\r\n", ""
+			}
+			if got := ours.do("exec"); got != want {
+				t.Errorf("%s, after %s: %q, want %q", queue, meanwhile, got, want)
+			}
+			if got := theirs.do("exists", "other", "k"); other == "" && got != ":0\r\n" {
+				t.Errorf("%s, after %s: something was written", queue, meanwhile)
+			}
+		}
+	}
+}
+
 // TestFill: what a client read elsewhere, because a key was absent, and stores under WATCH, loses to all that happened to the key
 // meanwhile, also if that left it absent.
 func TestFill(t *testing.T) {

@@ -190,7 +190,7 @@ func cmdExec(c *client, _ [][]byte) {
 	}
 }
 
-// watchedUnchanged compares the versions of the watched keys.
+// watchedUnchanged tells whether the watched keys are as they were at WATCH.
 func (c *client) watchedUnchanged() (bool, error) {
 	for key, at := range c.tx.watched {
 		e, _, err := c.present([]byte(key))
@@ -201,5 +201,51 @@ func (c *client) watchedUnchanged() (bool, error) {
 			return false, nil
 		}
 	}
+	return c.stayedAbsent()
+}
+
+// stayedAbsent tells whether the watched keys that are absent have been so since WATCH: what came and went has left no version to compare. Each is removed on
+// condition of its ticket, and gets another one, but the key that the first write is for: that is made on the same condition, and costs nothing more.
+func (c *client) stayedAbsent() (bool, error) {
+	if c.srv.fill == nil {
+		return true, nil
+	}
+	first := c.firstSet()
+	for key, at := range c.tx.watched {
+		if at.version != 0 || key == first {
+			continue
+		}
+		err := c.srv.removeAbsent(c.context(), key, at.ticket)
+		switch {
+		case errors.Is(err, ErrCondition):
+			return false, nil
+		case errors.Is(err, ErrUnconfirmed): // nothing of the transaction has been written
+			return false, ErrUnsure
+		case err != nil:
+			return false, err
+		}
+		l := c.srv.askTicket(c.context(), key)
+		if l.err != nil || l.found {
+			return false, l.err
+		}
+		c.tx.watched[key] = watched{ticket: l.ticket}
+	}
 	return true, nil
+}
+
+// firstSet is the key of the first write of the transaction, if that sets it whatever it finds; else "", which is no key.
+func (c *client) firstSet() string {
+	for _, args := range c.tx.queue {
+		cmd := c.srv.find(args[0])
+		if !cmd.write {
+			continue
+		}
+		if cmd.plan != nil {
+			if p, ok := cmd.plan(args); ok && !p.remove && !p.args.IfPresent {
+				return string(p.key)
+			}
+		}
+		break
+	}
+	return ""
 }
