@@ -59,7 +59,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	if old == nil {
-		m.cameIn = v.Number << viewShift
+		m.cameIn, m.cameAt = v.Number<<viewShift, now
 	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()

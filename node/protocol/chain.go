@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
 )
@@ -167,6 +168,35 @@ func (m *Machine) betterChain(now int64) bool {
 func (m *Machine) dissolve(why string) {
 	m.carry()
 	m.startOver(why)
+}
+
+// expelled is for who was left out by the others: it goes on as a new member, at once the first time. Who was not in for long before that
+// has a link that is still broken, or something of the kind: each time it came in, and was expelled again, its partitions would change
+// hands twice, and be nobody's for a lease.
+func (m *Machine) expelled(why string) {
+	now, pause, again := m.now(), int64(0), "at once"
+	if longest := longestPause * m.cfg.ExpelAfter; now-m.cameAt < longest {
+		pause = min(max(2*m.pause, m.cfg.ExpelAfter), longest)
+		again = fmt.Sprintf("in up to %v, for it was not in for long", time.Duration(pause))
+	}
+	m.startOver(why + "; joining again " + again)
+	m.expelledAt, m.pause = now, pause
+}
+
+// Who is expelled again and again stays outside for so many times ExpelAfter at most, and where all whom gossip knows are within its reach.
+const longestPause, shorterPause = 32, 2
+
+// mayComeBack tells whether a process that was expelled asks to be let in again.
+func (m *Machine) mayComeBack(now int64) bool {
+	if now-m.expelledAt >= m.pause {
+		return true
+	}
+	for _, id := range m.order {
+		if p := m.peers[id]; p.session == 0 && p.gossiped && !p.barred && p.refused == 0 && !m.provenDead(p.member) {
+			return false
+		}
+	}
+	return now-m.expelledAt >= shorterPause*m.cfg.ExpelAfter
 }
 
 // startOver gives up the chain: everything held here is dropped, and the process goes on as a new member.

@@ -51,7 +51,7 @@ func (m *Machine) tickOutside(now int64) {
 			smallest = false
 		}
 	}
-	if now-m.joinedAt >= joinEvery {
+	if now-m.joinedAt >= joinEvery && m.mayComeBack(now) {
 		m.joinedAt = now
 		for _, id := range m.order {
 			if p := m.peers[id]; p.session != 0 && p.chain != 0 {

@@ -24,13 +24,13 @@ func (m *Machine) learn(v *pb.View) {
 	}
 	guest := m.leaving && !member && !leaver
 	if m.lay != nil && !member && !leaver && !guest {
-		m.startOver("expelled from the cluster; joining again")
+		m.expelled("expelled from the cluster")
 		return
 	}
 	if m.lay != nil { // a member all along? A set in between without us would mean that we missed writes.
 		for _, s := range v.History {
 			if s.Number > m.lay.number() && !slices.ContainsFunc(s.Members, func(x *pb.Member) bool { return x.Id == m.self.Id }) && !leaver && !guest {
-				m.startOver("left out of a view in between; joining again")
+				m.expelled("left out of a view in between")
 				return
 			}
 		}

@@ -144,6 +144,7 @@ type Machine struct {
 	past    [2]pastClock
 	spared  spared
 	cameIn  uint64 // the clock at which the view began in which this node came into the chain
+	cameAt  int64  // and when that was
 	stirred bool   // since the last AtRest something has happened that ticks go on with: a session, a view, news of gossip, a suspicion, Leave
 	at      int64  // when the present step began, of those that read the clock once; see now
 	ids     uint64 // correlation ids
@@ -224,6 +225,8 @@ type Machine struct {
 	foundAfter  int64 // no founding before
 	metAt       int64 // when the last new peer was met
 	found       founding
+	expelledAt  int64 // when others last expelled this node,
+	pause       int64 // and how long it then stays outside, see mayComeBack
 	reached     bool
 	leaving     bool // Leave has been called,
 	parting     bool // and Part
