@@ -75,7 +75,7 @@ func newClient(s *Server, conn net.Conn) *client {
 		id:      s.lastID.Add(1),
 		started: time.Now(),
 		proto:   2,
-		authed:  s.cfg.Password == "",
+		authed:  s.cfg.CheckPassword == nil,
 	}
 	c.aheadHeld.srv = s
 	c.name.Store(new(string))

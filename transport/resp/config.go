@@ -47,6 +47,10 @@ type Config struct {
 	// has not given it within 10 s, or has given ten wrong ones. When MaxConns is reached and one more comes, the one that owes it
 	// for longest makes room.
 	Password string
+	// CheckPassword, if not nil, takes the place of Password: it tells whether what a client has given, at most 4 KiB, is accepted. It may
+	// change its mind while the server runs, and whom it has let in stays. It is called concurrently, must not wait nor keep what it is given,
+	// and should take a time that tells nothing about the password.
+	CheckPassword func(password []byte) bool
 	// Backend is what is served. If it is a FastBackend, local hits are answered without blocking.
 	Backend Backend
 	// WhenUnsure is Wait or Miss. Default Wait.
@@ -137,12 +141,17 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, fmt.Errorf("resp: Config.WhenUnsure is %q, not %q or %q", cfg.WhenUnsure, Wait, Miss)
 	case len(cfg.Password) > maxPassword:
 		return cfg, fmt.Errorf("resp: Config.Password has more than %d bytes", maxPassword)
+	case cfg.Password != "" && cfg.CheckPassword != nil:
+		return cfg, errors.New("resp: Config has a Password and CheckPassword, which takes its place")
 	case cfg.Timeout < 0 || cfg.WriteTimeout < 0:
 		return cfg, errors.New("resp: a negative timeout")
 	case cfg.MaxValueBytes < 0 || cfg.MaxValueBytes > maxBulkBytes:
 		return cfg, fmt.Errorf("resp: Config.MaxValueBytes must be within 1 and %d", maxBulkBytes)
 	case cfg.MaxConns < 0 || cfg.MaxPipeline < 0 || cfg.MaxMemory < 0:
 		return cfg, errors.New("resp: a negative limit")
+	}
+	if cfg.Password != "" {
+		cfg.CheckPassword = is(cfg.Password)
 	}
 	return cfg, nil
 }

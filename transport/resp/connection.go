@@ -39,7 +39,7 @@ func cmdQuit(c *client, _ [][]byte) {
 func cmdReset(c *client, _ [][]byte) {
 	c.tx.reset()
 	c.proto, c.silent, c.skip = 2, false, 0
-	c.setAuthed(c.srv.cfg.Password == "")
+	c.setAuthed(c.srv.cfg.CheckPassword == nil)
 	c.misled = nil
 	c.name.Store(new(string))
 	c.writeSimple("RESET")

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,39 @@ func TestPassword(t *testing.T) {
 	w.send("quit\r\n")
 	if got := w.reply(); got != "+OK\r\n" {
 		t.Error(got)
+	}
+}
+
+// What is accepted may change while clients are served: who is in stays, and is asked again only when it has given that up.
+func TestWhatIsAcceptedMayChange(t *testing.T) {
+	for _, noLoops := range []bool{false, true} {
+		var accepted atomic.Value
+		accepted.Store("old")
+		s := start(t, Config{CheckPassword: func(p []byte) bool { return string(p) == accepted.Load() }, noLoops: noLoops})
+		in := dial(t, s.Addr())
+		if got := in.do("ping") + in.do("auth", "old"); got != "-NOAUTH Authentication required.\r\n+OK\r\n" {
+			t.Error(got)
+		}
+		accepted.Store("new")
+		if got := in.do("ping"); got != "+PONG\r\n" {
+			t.Errorf("who is in: %q", got)
+		}
+		late := dial(t, s.Addr())
+		if got := late.do("hello", "3", "auth", "default", "old"); !strings.HasPrefix(got, "-WRONGPASS") {
+			t.Errorf("the old one: %q", got)
+		}
+		if got := late.do("auth", "other", "new"); !strings.HasPrefix(got, "-WRONGPASS") {
+			t.Errorf("another user: %q", got)
+		}
+		if got := late.do("auth", "new"); got != "+OK\r\n" {
+			t.Errorf("the new one: %q", got)
+		}
+		if got := in.do("reset") + in.do("auth", "old"); !strings.HasPrefix(got, "+RESET\r\n-WRONGPASS") {
+			t.Errorf("who has given it up: %q", got)
+		}
+	}
+	if _, err := Listen(Config{Backend: newFake(), Password: "x", CheckPassword: func([]byte) bool { return true }}); err == nil {
+		t.Error("a password is given that nobody would be asked for")
 	}
 }
 

@@ -194,7 +194,7 @@ func (s *Server) owes(c *client, owes bool) {
 
 // setAuthed notes whether the client has given the password.
 func (c *client) setAuthed(authed bool) {
-	if c.authed = authed; c.srv.cfg.Password == "" {
+	if c.authed = authed; c.srv.cfg.CheckPassword == nil {
 		return
 	}
 	c.srv.mu.Lock()

@@ -168,6 +168,14 @@ func serve(t *testing.T, f *fakeNode, cfg Config, open bool) (*Server, *httptest
 	return s, ts
 }
 
+// only accepts one token; empty: none is asked.
+func only(token string) func([]byte) bool {
+	if token == "" {
+		return nil
+	}
+	return func(given []byte) bool { return string(given) == token }
+}
+
 func dial(ts *httptest.Server, token string) *client.Client {
 	return client.New(ts.Listener.Addr().String(), token)
 }

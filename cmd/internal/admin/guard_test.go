@@ -61,7 +61,7 @@ func TestGuards(t *testing.T) {
 		{"invalidation without token", "s3cret", true, "POST", "/api/v1/invalidate-tags?tag=a", nil, 401},
 		{"touch without ttl", "", true, "PATCH", "/api/v1/entries/k", nil, 400},
 	} {
-		_, ts := serve(t, newFakeNode(), Config{Token: c.token}, c.open)
+		_, ts := serve(t, newFakeNode(), Config{CheckToken: only(c.token)}, c.open)
 		if got := request(ts, c.method, c.path, c.header); got != c.want {
 			t.Errorf("%s: status %d, want %d", c.about, got, c.want)
 		}

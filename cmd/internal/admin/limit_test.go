@@ -217,7 +217,7 @@ func FuzzHTTP(f *testing.F) {
 		}
 		backend := newFakeNode()
 		backend.entries["k"] = node.Entry{Value: []byte(secret)}
-		s := newServer(Config{Backend: backend, Token: "secret", MaxValueBytes: 100}, true)
+		s := newServer(Config{Backend: backend, CheckToken: only("secret"), MaxValueBytes: 100}, true)
 		defer s.events.close()
 		r := (&http.Request{
 			Method: method, URL: u, Host: "localhost", Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -10,7 +10,7 @@ import (
 
 // What the interface tells of itself is what it has, and the comment of this package says the same.
 func TestTheInterfaceIsDescribed(t *testing.T) {
-	s, ts := serve(t, newFakeNode(), Config{Token: "s3cret"}, true)
+	s, ts := serve(t, newFakeNode(), Config{CheckToken: only("s3cret")}, true)
 	resp, err := http.Get(ts.URL + "/api/v1/")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestTheInterfaceIsDescribed(t *testing.T) {
 
 // What asks for the token is marked so.
 func TestTheTokenIsAskedWhereTheListSaysSo(t *testing.T) {
-	s, ts := serve(t, newFakeNode(), Config{Token: "s3cret"}, true)
+	s, ts := serve(t, newFakeNode(), Config{CheckToken: only("s3cret")}, true)
 	for _, r := range s.routes() {
 		method, path, _ := strings.Cut(r.pattern, " ")
 		path = strings.NewReplacer("{$}", "", "{key...}", "k").Replace(path)

@@ -33,9 +33,10 @@ const (
 type Config struct {
 	// Addr is where to listen, "host:port". Default "127.0.0.1:7480".
 	Addr string
-	// Token, if not empty, must come as "Authorization: Bearer TOKEN" with every change, and with every read of keys or
-	// values. Without a Token these are open to programs on this machine, and refused on a listener outside loopback.
-	Token string
+	// CheckToken, if not nil, tells whether a token is accepted, which must come as "Authorization: Bearer TOKEN" with every change, and with
+	// every read of keys or values. It is called concurrently, and takes a time that tells nothing about the token. Without it these
+	// are open to programs on this machine, and refused on a listener outside loopback.
+	CheckToken func(token []byte) bool
 	// Backend is the node.
 	Backend Backend
 	// Metrics answers /metrics. Default none: 404.

@@ -40,7 +40,7 @@ func TestCheck(t *testing.T) {
 		{"hashed tokens without a key", func(c *Config) { c.Node.HashTokens = true }, "--key-file"},
 		{"open listen, insecure", func(c *Config) { c.Node.Listen, c.Node.Insecure = ":7400", true }, ""},
 		{"open resp", func(c *Config) { c.RESP = "10.0.0.1:7379" }, "--resp-password-file"},
-		{"open resp with password", func(c *Config) { c.RESP, c.Password = "10.0.0.1:7379", "x" }, ""},
+		{"open resp with password", func(c *Config) { c.RESP, c.Files.Passwords = "10.0.0.1:7379", "x" }, ""},
 		{"resp on a socket", func(c *Config) { c.RESP = "unix:/tmp/x" }, ""},
 		{"resp on a socket without path", func(c *Config) { c.RESP = "unix:" }, "no path"},
 		{"no port", func(c *Config) { c.Admin = "127.0.0.1" }, "--admin"},

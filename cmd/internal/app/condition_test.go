@@ -166,9 +166,9 @@ func TestASetIsNotDeadOnceItIsRemoved(t *testing.T) {
 func TestFrontsAskForTheirSecrets(t *testing.T) {
 	n, ctx := nodetest.Start(t, 1).Node(0), t.Context()
 	cfg := Config{
-		RESP: "127.0.0.1:0", Password: "of-redis", Admin: "127.0.0.1:0", AdminToken: "of-admin", Revoke: []string{"sess"}, Logger: slog.New(slog.DiscardHandler),
+		RESP: "127.0.0.1:0", Admin: "127.0.0.1:0", Revoke: []string{"sess"}, Logger: slog.New(slog.DiscardHandler), Files: Files{Passwords: "x", Tokens: "y"},
 	}
-	f, err := openFronts(cfg, n, nil)
+	f, err := openFronts(cfg, n, newWatcher(cfg, contents{passwords: []string{"of-redis"}, admin: []string{"of-admin"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

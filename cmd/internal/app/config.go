@@ -26,16 +26,12 @@ type Config struct {
 	Files Files
 	// RESP is where the Redis protocol is spoken: "host:port" or "unix:/path". Empty: nowhere.
 	RESP string
-	// Password is asked of clients of RESP. Empty: none.
-	Password string
 	// Revoke are prefixes of the keys whose DEL is final for the retention; "" is that of every key. Empty: DEL is final nowhere.
 	Revoke []string
 	// Miss answers reads that are not certain as absent; else they wait.
 	Miss bool
 	// Admin is where the admin interface listens, "host:port". Empty: nowhere.
 	Admin string
-	// AdminToken is asked of changes. Empty: none.
-	AdminToken string
 	// LeaveTimeout bounds the hand-over at the end.
 	LeaveTimeout time.Duration
 	// Version is shown by status and metrics.
@@ -102,7 +98,7 @@ func (cfg Config) Check() error {
 	if cfg.Files.RESPCert != "" && tcpOnly(cfg.RESP) == "" {
 		return usagef("--resp-tls-cert is for a --resp of host:port")
 	}
-	if addr := tcpOnly(cfg.RESP); addr != "" && !transport.Loopback(addr) && cfg.Password == "" && !cfg.Node.Insecure {
+	if addr := tcpOnly(cfg.RESP); addr != "" && !transport.Loopback(addr) && cfg.Files.Passwords == "" && !cfg.Node.Insecure {
 		return usagef("--resp %s can be reached from other machines, so it needs a password: give --resp-password-file FILE, "+
 			"or say --insecure", addr)
 	}

@@ -19,6 +19,8 @@ type Files struct {
 	Key               string // of the cluster; see package keyfile
 	Cert, CertKey, CA string // own certificates between nodes, PEM
 	RESPCert, RESPKey string // certificate of the Redis protocol front, PEM
+	Passwords         string // asked of clients of the Redis protocol front; see parseSecrets
+	Tokens            string // asked of changes over the admin interface
 }
 
 // contents are what the files hold.
@@ -27,6 +29,8 @@ type contents struct {
 	tokens   []byte           // nil: follows from the key
 	resp     *tls.Certificate // nil: none
 	identity string           // differs when a file does
+
+	passwords, admin []string // nil: none are asked
 }
 
 // load reads all files. Its errors are *UsageError, and hold nothing of what is in them.
@@ -56,6 +60,17 @@ func (f Files) load() (c contents, err error) {
 		}
 		return &cert
 	}
+	lines := func(flag, path string) []string {
+		data := read(flag, path, "")
+		if data == nil || err != nil {
+			return nil
+		}
+		list, parseErr := parseSecrets(data)
+		if parseErr != nil {
+			err = usagef("%s %s is not usable: %v", flag, path, parseErr)
+		}
+		return list
+	}
 	const advice = `; make one with "huddle keygen FILE"`
 	key := read("--key-file", f.Key, advice)
 	cert, certKey, authorities := read("--tls-cert", f.Cert, ""), read("--tls-key", f.CertKey, ""), read("--tls-ca", f.CA, "")
@@ -67,6 +82,7 @@ func (f Files) load() (c contents, err error) {
 		}
 		c.secrets.Key, c.secrets.SecondaryKeys, c.tokens = keys.Key, keys.Secondary, keys.Tokens
 	}
+	c.passwords, c.admin = lines("--resp-password-file", f.Passwords), lines("--admin-token-file", f.Tokens)
 	c.secrets.Certificate = pair("--tls", cert, certKey)
 	c.resp = pair("--resp-tls", respCert, respKey)
 	if authorities != nil && err == nil {

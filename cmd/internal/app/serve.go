@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -59,7 +58,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	}
 	cfg.Node.Key, cfg.Node.SecondaryKeys, cfg.Node.TokenKey = files.secrets.Key, files.secrets.SecondaryKeys, files.tokens
 	cfg.Node.Certificate, cfg.Node.Authorities = files.secrets.Certificate, files.secrets.Authorities
-	watch := &watcher{cfg: cfg, now: files}
+	watch := newWatcher(cfg, files)
 	watch.begin()
 	boundMemory(cfg.Node.MaxBytes)
 	// A signal during the start ends it: the node is not part of anything yet.
@@ -90,7 +89,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	case err != nil:
 		return explainListen("--listen", cfg.Node.Listen, err)
 	}
-	fronts, err := openFronts(cfg, n, watch.respTLS())
+	fronts, err := openFronts(cfg, n, watch)
 	if err != nil {
 		return errors.Join(err, n.Close())
 	}
@@ -225,17 +224,17 @@ type fronts struct {
 	failed chan error
 }
 
-func openFronts(cfg Config, n *node.Node, respTLS *tls.Config) (*fronts, error) {
+func openFronts(cfg Config, n *node.Node, watch *watcher) (*fronts, error) {
 	f := &fronts{state: &adminBackend{Node: n}, failed: make(chan error, 2)}
 	if cfg.RESP != "" {
 		server, err := resp.Listen(resp.Config{
 			Addr:          cfg.RESP,
-			Password:      cfg.Password,
+			CheckPassword: watch.checkPassword(),
 			Backend:       &respBackend{node: n, final: cfg.Revoke},
 			WhenUnsure:    whenUnsure(cfg.Miss),
 			MaxValueBytes: cfg.Node.MaxValueBytes,
 			MaxMemory:     cfg.Node.MaxBytes,
-			TLS:           respTLS,
+			TLS:           watch.respTLS(),
 			Logger:        cfg.Logger.With("part", "resp"),
 			Version:       cfg.Version,
 		})
@@ -252,7 +251,7 @@ func openFronts(cfg Config, n *node.Node, respTLS *tls.Config) (*fronts, error) 
 	if cfg.Admin != "" {
 		server, err := admin.Listen(admin.Config{
 			Addr:          cfg.Admin,
-			Token:         cfg.AdminToken,
+			CheckToken:    watch.checkToken(),
 			Backend:       f.state,
 			Metrics:       metrics.Handler(n, cfg.Version),
 			About:         admin.About{Cluster: cfg.Node.Cluster, RESP: f.respAddr(), Version: cfg.Version, Replicas: cfg.Node.Replicas},

@@ -27,6 +27,41 @@ type watcher struct {
 	resp atomic.Pointer[tls.Certificate]
 	told string // the last error, so that it is logged once
 	read string // what the last look has found, if it differs from what is in use
+
+	passwords, tokens accepted
+}
+
+// newWatcher returns a watcher of a node that starts with what has been read.
+func newWatcher(cfg Config, files contents) *watcher {
+	w := &watcher{cfg: cfg}
+	w.use(files)
+	return w
+}
+
+// use makes the fronts go by what has been read. Who has given a password, or is connected by a certificate, from before stays.
+func (w *watcher) use(c contents) {
+	w.now = c
+	if c.resp != nil {
+		w.resp.Store(c.resp)
+	}
+	w.passwords.use(c.passwords)
+	w.tokens.use(c.admin)
+}
+
+// checkPassword tells whether a client of the Redis protocol front has given one of the passwords; nil: none is asked.
+func (w *watcher) checkPassword() func([]byte) bool {
+	if w.cfg.Files.Passwords == "" {
+		return nil
+	}
+	return w.passwords.has
+}
+
+// checkToken is the same for the admin interface.
+func (w *watcher) checkToken() func([]byte) bool {
+	if w.cfg.Files.Tokens == "" {
+		return nil
+	}
+	return w.tokens.has
 }
 
 // respTLS is the configuration of the Redis protocol front; nil: none.
@@ -34,7 +69,6 @@ func (w *watcher) respTLS() *tls.Config {
 	if w.now.resp == nil {
 		return nil
 	}
-	w.resp.Store(w.now.resp)
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.resp.Load(), nil },
@@ -74,7 +108,7 @@ func (w *watcher) look(n *node.Node, asked bool) bool {
 	if err == nil && next.identity == w.now.identity {
 		w.told, w.read = "", ""
 		if asked {
-			w.cfg.Logger.Info("keys and certificates have been read again, nothing has changed; passwords and tokens are read at the start only", w.names(next)...)
+			w.cfg.Logger.Info("secrets have been read again, nothing has changed", w.names(next)...)
 		}
 		return true
 	}
@@ -100,10 +134,7 @@ func (w *watcher) look(n *node.Node, asked bool) bool {
 	if w.cfg.Node.HashTokens && tokensOf(next) != tokensOf(w.now) {
 		w.cfg.Logger.Error("what tokens are hashed with has changed in the key file; this takes effect only when all nodes are started anew")
 	}
-	w.now = next
-	if next.resp != nil {
-		w.resp.Store(next.resp)
-	}
+	w.use(next)
 	w.cfg.Logger.Info("secrets have been read again and are in use", w.names(next)...)
 	w.warn()
 	return true
@@ -128,6 +159,9 @@ func tokensOf(c contents) string {
 func (w *watcher) begin() {
 	w.warn()
 	if w.cfg.Files.Key == "" {
+		if names := w.names(w.now); names != nil {
+			w.cfg.Logger.Info("passwords and tokens have been read", names...)
+		}
 		return
 	}
 	w.cfg.Logger.Info("the key file has been read", w.names(w.now)...)
@@ -136,14 +170,20 @@ func (w *watcher) begin() {
 	}
 }
 
-// names tells keys apart in the log.
-func (w *watcher) names(c contents) []any {
-	if len(c.secrets.Key) == 0 {
-		return nil
+// names tells keys apart in the log, and counts passwords and tokens: a fingerprint would let who reads it guess them.
+func (w *watcher) names(c contents) (names []any) {
+	if len(c.secrets.Key) > 0 {
+		also := []string{}
+		for _, key := range c.secrets.SecondaryKeys {
+			also = append(also, transport.Fingerprint(key))
+		}
+		names = append(names, "key", transport.Fingerprint(c.secrets.Key), "also_accepted", also)
 	}
-	also := []string{}
-	for _, key := range c.secrets.SecondaryKeys {
-		also = append(also, transport.Fingerprint(key))
+	if len(c.passwords) > 0 {
+		names = append(names, "resp_passwords", len(c.passwords))
 	}
-	return []any{"key", transport.Fingerprint(c.secrets.Key), "also_accepted", also}
+	if len(c.admin) > 0 {
+		names = append(names, "admin_tokens", len(c.admin))
+	}
+	return names
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/huddle-cache/huddle/transport"
 )
 
-// newWatcher watches a new key file for a node that uses it, and writes its log to the buffer.
-func newWatcher(t *testing.T) (w *watcher, n *node.Node, keys keyfile.Keys, log *bytes.Buffer) {
+// watchKeyFile watches a new key file for a node that uses it, and writes its log to the buffer.
+func watchKeyFile(t *testing.T) (w *watcher, n *node.Node, keys keyfile.Keys, log *bytes.Buffer) {
 	t.Helper()
 	keys, err := keyfile.New()
 	if err != nil {
@@ -32,16 +32,17 @@ func newWatcher(t *testing.T) (w *watcher, n *node.Node, keys keyfile.Keys, log 
 	}
 	t.Cleanup(func() { _ = n.Close() })
 	log = new(bytes.Buffer)
-	w = &watcher{cfg: Config{Files: Files{Key: path}, Logger: slog.New(slog.NewTextHandler(log, nil))}}
-	if w.now, err = w.cfg.Files.load(); err != nil {
+	cfg := Config{Files: Files{Key: path}, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	files, err := cfg.Files.load()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return w, n, keys, log
+	return newWatcher(cfg, files), n, keys, log
 }
 
 // A key file that is being written is not put to use before two looks have found the same, and nothing is said of it.
 func TestAFileHalfWrittenIsNotPutToUse(t *testing.T) {
-	w, n, keys, log := newWatcher(t)
+	w, n, keys, log := watchKeyFile(t)
 	added, err := keys.Add()
 	if err != nil {
 		t.Fatal(err)
@@ -78,17 +79,17 @@ func TestAFileHalfWrittenIsNotPutToUse(t *testing.T) {
 	}
 }
 
-// Who has changed a password and asks the node to read its files again is not told that nothing has changed, and no more.
-func TestWhatIsReadAtTheStartOnly(t *testing.T) {
-	w, n, _, log := newWatcher(t)
-	if !w.look(n, true) || !strings.Contains(log.String(), "passwords and tokens are read at the start only") {
+// Who asks the node to read its files again is answered, also when nothing has changed.
+func TestWhoAsksIsAnswered(t *testing.T) {
+	w, n, _, log := watchKeyFile(t)
+	if !w.look(n, true) || !strings.Contains(log.String(), "nothing has changed") {
 		t.Errorf("logged is %q", log)
 	}
 }
 
 // The start says which keys there are, and when everybody may read them.
 func TestTheStartNamesTheKeys(t *testing.T) {
-	w, _, keys, log := newWatcher(t)
+	w, _, keys, log := watchKeyFile(t)
 	w.begin()
 	if text := log.String(); !strings.Contains(text, transport.Fingerprint(keys.Key)) || strings.Contains(text, "everybody") {
 		t.Errorf("logged is %q", text)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huddle-cache/huddle/cmd/internal/app"
 	"github.com/huddle-cache/huddle/cmd/internal/bench"
 	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
 )
@@ -24,7 +25,7 @@ type benchCmd struct {
 	Warm     time.Duration `default:"1s" placeholder:"TIME" help:"How long each run goes on before anything counts. Default: ${default}."`
 
 	Resp         []string `placeholder:"LIST" help:"Redis protocol ports of the nodes of a cluster that runs, host:port or unix:/path; calls go to one after the other. Default: 127.0.0.1:7379."`
-	PasswordFile string   `placeholder:"FILE" help:"File whose first line is the password of --resp. Default: none."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of --resp; of several, one in each line, the first. Default: none."`
 
 	SelfContained bool     `help:"Start a cluster of real processes on loopback instead of --resp. Default: no."`
 	Nodes         *int     `placeholder:"N" help:"With --self-contained: how many nodes, 1 to 20. Default: 3."`
@@ -48,7 +49,7 @@ func (c *benchCmd) Run(io *streams) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Password, err = readSecret("--password-file", c.PasswordFile); err != nil {
+	if cfg.Password, err = app.Secret("--password-file", c.PasswordFile); err != nil {
 		return err
 	}
 	cfg.Out, cfg.Err = io.out, io.err

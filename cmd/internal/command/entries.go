@@ -22,7 +22,7 @@ import (
 // target names the node that a command speaks to.
 type target struct {
 	Admin          string `default:"127.0.0.1:7480" placeholder:"HOST:PORT" help:"Admin address of any node of the cluster. Default: ${default}."`
-	AdminTokenFile string `placeholder:"FILE" help:"File whose first line is the admin token. Default: none."`
+	AdminTokenFile string `placeholder:"FILE" help:"File with the admin token; of several, one in each line, the first. Default: none."`
 	JSON           bool   `name:"json" help:"Print JSON. Default: no."`
 }
 
@@ -31,7 +31,7 @@ func (t *target) dial() (*client.Client, error) {
 	if !app.HostPort(addr) {
 		return nil, usage("--admin %q is not usable: it must be host:port, where a node serves its --admin", t.Admin)
 	}
-	token, err := readSecret("--admin-token-file", t.AdminTokenFile)
+	token, err := app.Secret("--admin-token-file", t.AdminTokenFile)
 	if err != nil {
 		return nil, err
 	}

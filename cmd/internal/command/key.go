@@ -113,20 +113,3 @@ func compare(before, after keyfile.Keys) string {
 	}
 	return b.String()
 }
-
-// readSecret reads a password or token: the first line of a file.
-func readSecret(flag, path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", usage("%s: %v", flag, err)
-	}
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	secret := string(bytes.TrimRight(line, "\r"))
-	if secret == "" {
-		return "", usage("%s %s is empty: its first line is taken", flag, path)
-	}
-	return secret, nil
-}

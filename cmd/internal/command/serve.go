@@ -37,11 +37,11 @@ type serveCmd struct {
 	Insecure   bool   `help:"Allow addresses outside loopback without a key or password. Default: no."`
 
 	Resp             string `name:"resp" default:"127.0.0.1:7379" placeholder:"ADDR" help:"Where the Redis protocol is spoken: host:port, unix:/path, or off. Default: ${default}."`
-	RespPasswordFile string `placeholder:"FILE" help:"File whose first line is the password asked of Redis clients. Read at the start only. Default: none, on loopback only."`
+	RespPasswordFile string `placeholder:"FILE" help:"File with the password asked of Redis clients, one in each line; any is accepted. Read again when it changes, or at SIGHUP. Default: none, on loopback only."`
 	RespTLSCert      string `name:"resp-tls-cert" placeholder:"FILE" help:"Certificate (PEM) with which Redis clients are served over TLS. Default: none, in clear."`
 	RespTLSKey       string `name:"resp-tls-key" placeholder:"FILE" help:"Private key (PEM) of --resp-tls-cert. Default: none."`
 	Admin            string `default:"127.0.0.1:7480" placeholder:"ADDR" help:"Where the status page, metrics, health and the commands of this binary are served over HTTP: host:port or off. Default: ${default}."`
-	AdminTokenFile   string `placeholder:"FILE" help:"File whose first line is the token asked of who reads or changes entries through --admin. Read at the start only. Default: none; outside loopback entries are then closed."`
+	AdminTokenFile   string `placeholder:"FILE" help:"File with the token asked of who reads or changes entries through --admin, one in each line; any is accepted. Read again like --resp-password-file. Default: none; outside loopback entries are then closed."`
 
 	Replicas     int           `default:"2" placeholder:"N" help:"Copies of each entry in all, the owner's included (a number), 1 to 16; equal on all nodes. Default: ${default}."`
 	MaxMemory    byteSize      `default:"256MB" placeholder:"SIZE" help:"Memory for entries on this node, in bytes with KB, MB or GB: at least 1MB. Default: ${default}."`
@@ -129,6 +129,7 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 		},
 		Files: app.Files{
 			Key: c.KeyFile, Cert: c.TLSCert, CertKey: c.TLSKey, CA: c.TLSCA, RESPCert: c.RespTLSCert, RESPKey: c.RespTLSKey,
+			Passwords: c.RespPasswordFile, Tokens: c.AdminTokenFile,
 		},
 		RESP:         unlessOff(c.Resp),
 		Revoke:       revoke,
@@ -141,12 +142,6 @@ func (c *serveCmd) config(logTo io.Writer) (cfg app.Config, err error) {
 	cfg.Node.Logger = cfg.Logger
 	if c.ForgetAfter == 0 {
 		cfg.Node.ForgetAfter = -1 // the node's zero is its default
-	}
-	if cfg.Password, err = readSecret("--resp-password-file", c.RespPasswordFile); err != nil {
-		return cfg, err
-	}
-	if cfg.AdminToken, err = readSecret("--admin-token-file", c.AdminTokenFile); err != nil {
-		return cfg, err
 	}
 	if err := cfg.Check(); err != nil {
 		return cfg, err

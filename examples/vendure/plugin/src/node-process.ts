@@ -69,9 +69,8 @@ export class NodeProcess extends EventEmitter {
         if (this.supervised) return;
         this.stopping = false;
         this.dir = mkdtempSync(join(tmpdir(), 'huddle-')); // for this user only
-        const given = this.settings.adminTokenFile;
-        if (given) {
-            this.token = readFileSync(given, 'utf8').split('\n')[0].trim();
+        if (this.settings.adminTokenFile) {
+            this.readToken(this.settings.adminTokenFile);
         } else {
             this.token = randomBytes(32).toString('hex');
             writeFileSync(join(this.dir, 'token'), `${this.token}\n`, { mode: 0o600 });
@@ -160,6 +159,21 @@ export class NodeProcess extends EventEmitter {
         return end;
     }
 
+    /** Takes the token that commands take from such a file too: the first of it. The node accepts each. */
+    private readToken(file: string): void {
+        const lines = readFileSync(file, 'utf8').split('\n');
+        this.token = lines.map(line => line.trim()).find(line => line && !line.startsWith('#')) ?? '';
+    }
+
+    /** Reads the token again when the node has. One that cannot be read stays what it was, and the node says so too. */
+    private readTokenAgain(): void {
+        try {
+            if (this.settings.adminTokenFile) this.readToken(this.settings.adminTokenFile);
+        } catch (e) {
+            this.log.error(`the admin token could not be read again: ${reason(e)}`);
+        }
+    }
+
     /** Takes a line of the node's log. Some are read when it has ended: they tell nothing of what runs now. */
     private said(line: string, by: ChildProcess): void {
         let entry: Record<string, unknown>;
@@ -172,7 +186,10 @@ export class NodeProcess extends EventEmitter {
         const { time: _, level, msg, ...rest } = entry;
         if (by !== this.child) {
             // only told
+        } else if (msg === 'secrets have been read again and are in use') {
+            this.readTokenAgain();
         } else if (msg === 'node started') {
+            this.readTokenAgain(); // this node's is perhaps not that of the one before
             this.admin = reachable(String(rest.admin));
             this.emit('up');
         } else if (msg === 'in sync' && !this.synced) {

@@ -192,3 +192,28 @@ test('what is set in the environment for other uses of the binary does not keep 
     // HUDDLE_BINARY, which these tests are run with, is no flag of the node.
     assert.ok(!replica.log.has('that of no flag'));
 });
+
+test('the admin token may change while the shop runs', async t => {
+    const dir = mkdtempSync(join(tmpdir(), 'huddle-test-'));
+    t.after(() => rmSync(dir, { recursive: true }));
+    const adminTokenFile = join(dir, 'token');
+    writeFileSync(adminTokenFile, 'one\n');
+    const [a] = await replicas(t, 1, { adminTokenFile, timeout: 5000 }); // longer than a busy machine takes
+    for (const [lines, tokens] of [
+        ['two\none\n', 2],
+        ['# the first is gone\n\n  two\n', 1],
+        ['three\n', 1], // at once: without a time in which both are accepted
+    ] as const) {
+        const before = a.log.lines.length;
+        writeFileSync(adminTokenFile, lines);
+        await until('the node has read it', () =>
+            a.log.lines.slice(before).some(line => line.includes(`are in use admin_tokens=${tokens}`)),
+        );
+        const s = session(1);
+        await a.sessions.set(s);
+        assert.ok(await a.sessions.get(s.token), a.log.lines.join('\n'));
+        await a.sessions.delete(s.token);
+        assert.equal(a.huddle.pending, 0);
+    }
+    assert.deepEqual(a.log.errors, []);
+});
