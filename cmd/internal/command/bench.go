@@ -52,9 +52,9 @@ func (c *benchCmd) Run(io *streams) error {
 	if cfg.Password, err = app.Secret("--password-file", c.PasswordFile); err != nil {
 		return err
 	}
-	cfg.Out, cfg.Err = io.out, io.err
-	ctx, stop := interruptible()
+	ctx, stop := io.lasting()
 	defer stop()
+	cfg.Out, cfg.Err = io.out, io.err
 	return bench.Run(ctx, cfg)
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/app"
+	"github.com/huddle-cache/huddle/cmd/internal/term"
 )
 
 // Exit codes.
@@ -251,6 +252,44 @@ func interruptible() (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
+}
+
+// lasting is interruptible for commands that leave something behind unless they end in order: processes, folders, networks, keys. They do
+// so as well when the terminal is closed, and when who reads the output has gone: tee, at ^C, goes first.
+func (s *streams) lasting() (context.Context, context.CancelFunc) {
+	ctx, stop := interruptible()
+	ctx, cancel := context.WithCancel(ctx)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // or it would end the process
+	if !signal.Ignored(syscall.SIGHUP) {                    // as nohup has it
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP) // for good: the shell and the system send one each
+		go func() {
+			select {
+			case <-hup:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	if !term.IsTerminal(s.out) {
+		s.out = toReader{s.out, cancel}
+	}
+	return ctx, func() { cancel(); stop() }
+}
+
+// toReader writes to who may go, and tells when he has.
+type toReader struct {
+	io.Writer
+	gone func()
+}
+
+// Write implements io.Writer.
+func (w toReader) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		w.gone()
+	}
+	return n, err
 }
 
 type versionCmd struct{}

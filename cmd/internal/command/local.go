@@ -36,7 +36,7 @@ func (c *demoCmd) Run(io *streams) error {
 	if c.For < 0 || c.For > 0 && c.For < demo.MinFor {
 		return usage("--for %v is too short to see anything: at least %v, or 0 for no end", c.For, demo.MinFor)
 	}
-	ctx, stop := interruptible()
+	ctx, stop := io.lasting()
 	defer stop()
 	return demo.Run(ctx, demo.Config{Nodes: c.Nodes, For: c.For, Open: c.opens(io.out, runtime.GOOS, os.Getenv), Out: io.out})
 }
@@ -79,12 +79,12 @@ func (c *chaosCmd) Run(io *streams) error {
 	if c.Seed == 0 {
 		c.Seed = 1 + rand.Uint64N(1_000_000)
 	}
+	ctx, stop := io.lasting()
+	defer stop()
 	cfg := chaos.Config{Seed: c.Seed, For: c.For, Nodes: c.Nodes, Replicas: c.Replicas, Faults: faults, Logs: c.Logs, Out: io.out}
 	if err := cfg.Check(); err != nil {
 		return usage("%v", err)
 	}
-	ctx, stop := interruptible()
-	defer stop()
 	err = chaos.Run(ctx, cfg)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the first fault: nothing was checked")
