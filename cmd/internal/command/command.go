@@ -105,10 +105,13 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		return ended
 	case err != nil:
 		fmt.Fprintf(errOut, "huddle: %s\n%s\n", mistake(err), hint(err))
+		if asksForJSON(err, args) {
+			_ = (&target{JSON: true}).fail(io, usage("%s", mistake(err))) // it has been said above
+		}
 		return exitUsage
 	}
 	err = kctx.Run()
-	if t, ok := kctx.Selected().Target.Addr().Interface().(interface{ fail(*streams, error) error }); ok && err != nil {
+	if t, ok := kctx.Selected().Target.Addr().Interface().(failer); ok && err != nil {
 		if said := t.fail(io, err); said != nil && said.Error() != err.Error() { // a full disk is told of once
 			err = errors.Join(err, said)
 		}
@@ -187,6 +190,25 @@ func missingUnit(err error) string {
 	}
 	return ""
 }
+
+// asksForJSON tells whether a command line that cannot be used asks for an answer in JSON. The parser may not have come so far.
+func asksForJSON(err error, args []string) bool {
+	var parseErr *kong.ParseError
+	if !errors.As(err, &parseErr) || parseErr.Context == nil || parseErr.Context.Selected() == nil {
+		return false
+	}
+	if _, ok := parseErr.Context.Selected().Target.Addr().Interface().(failer); !ok {
+		return false
+	}
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	on := []string{"true", "1", "yes"} // as the parser has it
+	return slices.Contains(args, "--json") || slices.Contains(on, strings.ToLower(os.Getenv("HUDDLE_JSON")))
+}
+
+// failer is a command that tells what has failed in the form that it was asked for.
+type failer interface{ fail(*streams, error) error }
 
 // hint says where to read on after a mistake on the command line.
 func hint(err error) string {

@@ -44,9 +44,29 @@ func TestFailuresInJSON(t *testing.T) {
 			t.Errorf("%s, and no node: code %d, %+v", args, code, f.Error)
 		}
 	}
-	for _, args := range []string{"clear", "forget n1", "touch k 876001h", "top --every 1ms"} {
+	for _, args := range []string{
+		"clear", "forget n1", "touch k 876001h", "top --every 1ms",
+		"get", "get k l", "touch k 5", "touch k -5s", "set k v --ttl 5", "status --nothing", "ring --view 3",
+	} {
 		if code, f := run("127.0.0.1:1", args); code != exitUsage || f.Code != api.CodeInvalid || f.Text == "" {
 			t.Errorf("%s: code %d, %+v", args, code, f.Error)
+		}
+	}
+}
+
+// It may be in the environment that JSON is asked for, and what begins after -- is no flag.
+func TestMistakesInJSONOnlyWhereAsked(t *testing.T) {
+	for _, c := range []struct {
+		json, args string
+		want       bool
+	}{{"1", "get", true}, {"Yes", "touch k 5", true}, {"0", "get", false}, {"", "get k -- --json", false}, {"1", "serve --nothing", false}, {"1", "nothing", false}} {
+		t.Setenv("HUDDLE_JSON", c.json)
+		if c.json == "" {
+			_ = os.Unsetenv("HUDDLE_JSON")
+		}
+		var out bytes.Buffer
+		if code := Main(strings.Fields(c.args), strings.NewReader(""), &out, io.Discard); code != exitUsage || json.Valid(out.Bytes()) != c.want {
+			t.Errorf("HUDDLE_JSON=%s %s: code %d, %q", c.json, c.args, code, out.String())
 		}
 	}
 }
