@@ -152,6 +152,14 @@ func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
 // mistake tells what is wrong with the command line.
 func mistake(err error) string {
 	var parseErr *kong.ParseError
+	if _, ok := commandOf(err).(failer); ok && errors.As(err, &parseErr) { // what is not in its place may be a key, which is a token: it is not repeated
+		if strings.HasPrefix(err.Error(), "unexpected argument ") {
+			return fmt.Sprintf("an argument too many: the command is \"huddle %s\"", parseErr.Context.Command())
+		}
+		if strings.HasPrefix(err.Error(), "<ttl>: expected ") {
+			return "<ttl> is no time: give one such as 30m or 90s, or 0 for no end"
+		}
+	}
 	if name, rest, ok := strings.Cut(err.Error(), ": expected "); ok && errors.As(err, &parseErr) && parseErr.Context != nil {
 		_, value, _ := strings.Cut(rest, "but got \"-")
 		value, _, found := strings.Cut(value, "\"")
@@ -193,11 +201,7 @@ func missingUnit(err error) string {
 
 // asksForJSON tells whether a command line that cannot be used asks for an answer in JSON. The parser may not have come so far.
 func asksForJSON(err error, args []string) bool {
-	var parseErr *kong.ParseError
-	if !errors.As(err, &parseErr) || parseErr.Context == nil || parseErr.Context.Selected() == nil {
-		return false
-	}
-	if _, ok := parseErr.Context.Selected().Target.Addr().Interface().(failer); !ok {
+	if _, ok := commandOf(err).(failer); !ok {
 		return false
 	}
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -205,6 +209,15 @@ func asksForJSON(err error, args []string) bool {
 	}
 	on := []string{"true", "1", "yes"} // as the parser has it
 	return slices.Contains(args, "--json") || slices.Contains(on, strings.ToLower(os.Getenv("HUDDLE_JSON")))
+}
+
+// commandOf is the command in whose flags or arguments the mistake is; nil: in none.
+func commandOf(err error) any {
+	var parseErr *kong.ParseError
+	if !errors.As(err, &parseErr) || parseErr.Context == nil || parseErr.Context.Selected() == nil {
+		return nil
+	}
+	return parseErr.Context.Selected().Target.Addr().Interface()
 }
 
 // failer is a command that tells what has failed in the form that it was asked for.

@@ -248,6 +248,17 @@ func TestErrorsHoldNoKey(t *testing.T) {
 			t.Errorf("%s: code %d, %q", args, code, errOut.String())
 		}
 	}
+	for args, want := range map[string]string{
+		"get k secret":     `an argument too many: the command is "huddle get <key>"`,
+		"set k v secret":   `an argument too many: the command is "huddle set <key> <value>"`,
+		"touch 30m secret": "<ttl> is no time: give one such as 30m or 90s, or 0 for no end",
+		"touch k 5s3cret":  "<ttl> is no time",
+	} {
+		var out bytes.Buffer
+		if code := Main(append(strings.Fields(args), "--json"), strings.NewReader(""), &out, &out); code != exitUsage || !strings.Contains(out.String(), "huddle: "+want) || strings.Contains(out.String(), "cret") {
+			t.Errorf("%s: code %d, %q", args, code, out.String())
+		}
+	}
 	for n, want := range map[int]string{1: "the 1st", 3: "the 3rd", 4: "the 4th", 12: "the 12th", 21: "the 21st", 113: "the 113th"} {
 		if got := ordinal(n); got != want {
 			t.Errorf("%d is %q", n, got)
