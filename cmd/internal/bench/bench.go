@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/bench/load"
@@ -121,7 +122,7 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context) (err error) {
 	if b.cfg.Compare != "" {
-		if b.redis, err = dialURL(ctx, b.cfg.Compare, b.mostCallers()); err != nil {
+		if b.redis, err = dialURL(ctx, b.cfg.Compare, slices.Max(b.cfg.Callers)); err != nil {
 			return fmt.Errorf("--compare: %w", err)
 		}
 		defer b.redis.close()
@@ -132,7 +133,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	}
 	var targets []load.Target
 	for _, addr := range b.cfg.Addrs {
-		t, err := dialAddr(ctx, addr, b.cfg.Password, b.mostCallers())
+		t, err := dialAddr(ctx, addr, b.cfg.Password, slices.Max(b.cfg.Callers))
 		if err != nil {
 			var network *net.OpError
 			switch {
@@ -152,14 +153,6 @@ func (b *bench) run(ctx context.Context) (err error) {
 	}
 	defer first.forget(b.keys)
 	return b.sweep(ctx, RESP, b.keys, targets)
-}
-
-func (b *bench) mostCallers() int {
-	most := 0
-	for _, n := range b.cfg.Callers {
-		most = max(most, n)
-	}
-	return most
 }
 
 // sweep measures every workload with every number of callers, and Redis beside it.

@@ -110,7 +110,7 @@ func late(via Via) int {
 func (b *bench) throughPorts(ctx context.Context, c *cluster.Cluster) error {
 	var targets []load.Target
 	for _, n := range c.Nodes() {
-		t, err := dialAddr(ctx, n.RESP, "", b.mostCallers())
+		t, err := dialAddr(ctx, n.RESP, "", slices.Max(b.cfg.Callers))
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func newShow(cfg Config) *show {
 		ways = len(cfg.Via)
 	}
 	s.total = len(cfg.Workloads) * len(cfg.Callers) * ways
-	if cfg.Compare != "" && (!cfg.SelfContained || hasRESP(cfg.Via)) {
+	if cfg.Compare != "" && (!cfg.SelfContained || slices.Contains(cfg.Via, RESP)) {
 		s.total += len(cfg.Workloads) * len(cfg.Callers)
 	}
 	return s
@@ -51,40 +52,17 @@ func (s *show) start() {
 	})
 }
 
-func hasRESP(vias []Via) bool {
-	for _, v := range vias {
-		if v == RESP {
-			return true
-		}
-	}
-	return false
-}
-
 // about tells in a line what is measured.
 func (cfg Config) about() string {
 	law := "all keys alike"
 	if cfg.Skew > 0 {
 		law = fmt.Sprintf("Zipf %.4g", cfg.Skew)
 	}
-	where := counted(len(cfg.Addrs), "node") + " that " + map[bool]string{true: "runs", false: "run"}[len(cfg.Addrs) == 1]
+	where := term.Counted(len(cfg.Addrs), "node", "nodes") + " that " + map[bool]string{true: "runs", false: "run"}[len(cfg.Addrs) == 1]
 	if cfg.SelfContained {
-		where = fmt.Sprintf("%s of its own on loopback, %s of an entry", counted(cfg.Nodes, "node"), copies(cfg.Replicas))
+		where = fmt.Sprintf("%s of its own on loopback, %s of an entry", term.Counted(cfg.Nodes, "node", "nodes"), term.Counted(cfg.Replicas, "copy", "copies"))
 	}
 	return fmt.Sprintf("%s; %s keys, %s; values of %s", where, term.Count(cfg.Keys), law, term.Bytes(int64(cfg.ValueBytes)))
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func copies(n int) string {
-	if n == 1 {
-		return "1 copy"
-	}
-	return fmt.Sprintf("%d copies", n)
 }
 
 // say tells of a step before or between runs.
@@ -104,7 +82,7 @@ func (s *show) running(via Via, w load.Workload, callers int, done int64, elapse
 	}
 	rate := float64(done) / max(elapsed.Seconds(), 1e-9)
 	s.live.Block([]string{fmt.Sprintf("%s run %d of %d: %s, %s, %s: %s a second", s.bar(part, of), s.over+1, s.total, via, w,
-		counted(callers, "caller"), term.Count(int64(rate)))})
+		term.Counted(callers, "caller", "callers"), term.Count(int64(rate)))})
 }
 
 func (s *show) bar(part, of float64) string {

@@ -39,7 +39,7 @@ func statusLines(st api.Status, s term.Style) []string {
 	if st.TotalEntries != nil {
 		total = term.Count(*st.TotalEntries) + " in the cluster"
 	}
-	in := fmt.Sprintf("view %s with %s", term.Count(st.View), counted(st.Stats.Members, "member", "members"))
+	in := fmt.Sprintf("view %s with %s", term.Count(st.View), term.Counted(st.Stats.Members, "member", "members"))
 	if st.Waiting != "" {
 		in = "not in it: " + term.Clean(st.Waiting)
 	}
@@ -57,13 +57,13 @@ func statusLines(st api.Status, s term.Style) []string {
 	}
 	rows = append(
 		rows,
-		[2]string{"entries", fmt.Sprintf("%s; here %s, and %s", total, term.Count(st.Entries), counted(st.Near, "near copy", "near copies"))},
+		[2]string{"entries", fmt.Sprintf("%s; here %s, and %s", total, term.Count(st.Entries), term.Counted(st.Near, "near copy", "near copies"))},
 		[2]string{"owns", fmt.Sprintf("%s of %s partitions, %s of %s still to be pulled", term.Count(st.Owned), term.Count(st.Partitions), term.Count(st.Pending), term.Count(st.ToPull))},
 		[2]string{"memory", fmt.Sprintf("%s of %s", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes))},
 		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s from another node, %s absent, %s not sure", term.Count(reads),
 			term.Percent(float64(st.Hits), float64(reads)), term.Count(st.Remote), term.Count(st.Misses), term.Count(st.Unsure))},
-		[2]string{"writes", fmt.Sprintf("%s, %s, %s, %s not confirmed", counted(st.Sets, "set", "sets"), counted(st.Deletes, "delete", "deletes"),
-			counted(st.Cuts, "cut", "cuts"), term.Count(st.Unconfirmed))},
+		[2]string{"writes", fmt.Sprintf("%s, %s, %s, %s not confirmed", term.Counted(st.Sets, "set", "sets"), term.Counted(st.Deletes, "delete", "deletes"),
+			term.Counted(st.Cuts, "cut", "cuts"), term.Count(st.Unconfirmed))},
 		[2]string{"up", term.Duration(time.Duration(st.UptimeSeconds * float64(time.Second)).Round(time.Second))},
 		[2]string{"version", term.Clean(st.Version)},
 	)
@@ -91,13 +91,6 @@ func syncWord(st api.Status, s term.Style) string {
 	default:
 		return s.Red("without a majority")
 	}
-}
-
-func counted[T ~int | ~uint64](n T, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return term.Count(n) + " " + many
 }
 
 type membersCmd struct{ target }
@@ -192,7 +185,7 @@ func (c *ringCmd) Run(io *streams) error {
 		bar := strings.Repeat("█", min(width, int(share.Share*width+0.5)))
 		table.Row(term.Clean(share.Name), term.Percent(share.Share, 1), s.Cyan(bar))
 	}
-	head := fmt.Sprintf("view %s, %s, %s of each entry", term.Count(r.View), counted(r.Partitions, "partition", "partitions"), counted(r.Replicas, "copy", "copies"))
+	head := fmt.Sprintf("view %s, %s, %s of each entry", term.Count(r.View), term.Counted(r.Partitions, "partition", "partitions"), term.Counted(r.Replicas, "copy", "copies"))
 	return c.say(io, r, s.Dim(head)+"\n"+strings.Join(table.Lines(s), "\n"))
 }
 

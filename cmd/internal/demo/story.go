@@ -44,7 +44,7 @@ func (st *story) play(ctx context.Context, crowd *sync.WaitGroup) error {
 	}
 	switch {
 	case st.cfg.Nodes < 3:
-		st.teller.say("No node will be killed: of %s, the rest would be no majority. Take --nodes 3 to see that.", plural(st.cfg.Nodes, "node", "nodes"))
+		st.teller.say("No node will be killed: of %s, the rest would be no majority. Take --nodes 3 to see that.", term.Counted(st.cfg.Nodes, "node", "nodes"))
 		<-ctx.Done()
 		return nil
 	case st.cfg.For > 0 && st.cfg.For < 10*time.Second:
@@ -264,7 +264,7 @@ func (st *story) bringBack(ctx context.Context, n *cluster.Node) error {
 		return err
 	}
 	t.say("%s  %s is in sync after %s: view %d, %s pulled, %s held.", t.good("✓"), t.node(n.Name), term.Duration(time.Since(begun)), status.View,
-		term.Bytes(int64(status.PulledBytes)), plural(status.Entries, "entry", "entries"))
+		term.Bytes(int64(status.PulledBytes)), term.Counted(status.Entries, "entry", "entries"))
 	return nil
 }
 
@@ -276,12 +276,5 @@ func (st *story) lastLook(ctx context.Context) {
 	live, gone := s.auditVisitors(look)
 	right, of := s.auditRegulars(look, true)
 	t.say("Last look, through every node: %s of %s reads of the regulars' sessions right, %s of visitors checked, %s logged-out ones gone.",
-		t.count(right, of), term.Count(of), plural(live, "session", "sessions"), term.Count(gone))
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%s %s", term.Count(n), many)
+		t.count(right, of), term.Count(of), term.Counted(live, "session", "sessions"), term.Count(gone))
 }

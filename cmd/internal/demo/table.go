@@ -155,7 +155,7 @@ func (st *story) footer() string {
 	if st.cfg.For > 0 {
 		end = fmt.Sprintf("%.0f s to go, ^C ends", max(0, time.Until(st.begun.Add(st.cfg.For)).Seconds()))
 	}
-	return fmt.Sprintf("  %s   %s   %s   %s", plural(st.shop.live(), "session", "sessions"), plural(int(y.reads.Load()), "read", "reads"), wrong, s.Dim(end))
+	return fmt.Sprintf("  %s   %s   %s   %s", term.Counted(st.shop.live(), "session", "sessions"), term.Counted(y.reads.Load(), "read", "reads"), wrong, s.Dim(end))
 }
 
 // line tells of the replicas in one line.
@@ -171,9 +171,9 @@ func (st *story) line(rows []row) string {
 		case !r.answers || !r.status.InSync:
 			text += r.name + " " + r.outOfSync()
 		default:
-			text += fmt.Sprintf("%s view %d, %s, %s, p99 %s", r.name, r.status.View, plural(r.status.Entries, "entry", "entries"),
-				plural(int(r.rate+0.5), "read/s", "reads/s"), r.timed(r.p99))
+			text += fmt.Sprintf("%s view %d, %s, %s, p99 %s", r.name, r.status.View, term.Counted(r.status.Entries, "entry", "entries"),
+				term.Counted(int(r.rate+0.5), "read/s", "reads/s"), r.timed(r.p99))
 		}
 	}
-	return fmt.Sprintf("%s | %s, %s wrong", text, plural(int(st.shop.tally.reads.Load()), "read", "reads"), term.Count(st.shop.tally.wrong.Load()))
+	return fmt.Sprintf("%s | %s, %s wrong", text, term.Counted(st.shop.tally.reads.Load(), "read", "reads"), term.Count(st.shop.tally.wrong.Load()))
 }

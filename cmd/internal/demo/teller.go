@@ -65,7 +65,7 @@ func (t *teller) introduce(c *cluster.Cluster) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if st, err := c.Nodes()[0].Client().Status(ctx, false); err == nil {
-		what := "Every session is kept on " + plural(min(st.Replicas, len(c.Nodes())), "node", "nodes") + "."
+		what := "Every session is kept on " + term.Counted(min(st.Replicas, len(c.Nodes())), "node", "nodes") + "."
 		if len(c.Nodes()) > 1 {
 			what = fmt.Sprintf("They have found each other and agreed on who the members are: view %d, for each change of the members has a number. ", st.View) + what
 		}
@@ -90,8 +90,8 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 		wrong = t.bad(term.Count(n))
 	}
 	rows := [][2]string{
-		{"visitors", fmt.Sprintf("%s, %s, %s in %s", plural(int(y.logins.Load()), "log-in", "log-ins"), plural(int(y.updates.Load()), "cart change", "cart changes"),
-			plural(int(y.logouts.Load()), "log-out", "log-outs"), term.Duration(ran.Round(100*time.Millisecond)))},
+		{"visitors", fmt.Sprintf("%s, %s, %s in %s", term.Counted(y.logins.Load(), "log-in", "log-ins"), term.Counted(y.updates.Load(), "cart change", "cart changes"),
+			term.Counted(y.logouts.Load(), "log-out", "log-outs"), term.Duration(ran.Round(100*time.Millisecond)))},
 		{"reads", fmt.Sprintf("%s: %s found the session, %s rightly found none", term.Count(y.reads.Load()), term.Count(y.hits.Load()), term.Count(y.absent.Load()))},
 		{"wrong", wrong},
 		{"latency", y.latencies()},
@@ -99,7 +99,7 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 	if y.killed.Load() != 0 {
 		cost := "nothing that a visitor would feel"
 		if n := y.slowAfterKill.Load(); n > 0 {
-			cost = fmt.Sprintf("%s waited longer than %s, the longest %s; the last such %s after the kill", plural(int(n), "read", "reads"), term.Duration(slow),
+			cost = fmt.Sprintf("%s waited longer than %s, the longest %s; the last such %s after the kill", term.Counted(n, "read", "reads"), term.Duration(slow),
 				term.Duration(time.Duration(y.longestRead.Load())), term.Duration(time.Duration(y.longestOutage.Load())))
 		}
 		rows = append(
@@ -119,7 +119,7 @@ func (t *teller) summary(s *shop, ran time.Duration) {
 func balanced(retries, wrong uint64) string {
 	text := "each request was answered at the first try"
 	if retries > 0 {
-		text = plural(int(retries), "try", "tries") + " met a node that was dead or not sure yet, and the balancer went on to another"
+		text = term.Counted(retries, "try", "tries") + " met a node that was dead or not sure yet, and the balancer went on to another"
 	}
 	if wrong == 0 {
 		text += "; no session was lost"

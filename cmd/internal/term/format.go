@@ -16,6 +16,14 @@ func Count[T ~int | ~int64 | ~uint64](n T) string {
 	return s
 }
 
+// Counted prints n with the word for what is counted: 1 entry, 12,345 entries.
+func Counted[T ~int | ~int64 | ~uint64](n T, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Count(n) + " " + many
+}
+
 // Bytes prints n with a binary unit: 3.2 MiB.
 func Bytes(n int64) string {
 	if n < 1024 {
