@@ -3,8 +3,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/huddle-cache/huddle/cmd/internal/api"
 	"github.com/huddle-cache/huddle/cmd/internal/client"
+	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
 )
 
 // Options describes a cluster.
@@ -94,11 +93,15 @@ func (c *Cluster) prepare(opts Options, exe string) (err error) {
 	}
 	extra := opts.Args
 	if opts.Namespaces {
-		key := filepath.Join(c.dir, "key")
-		if err := writeKey(key); err != nil {
+		path := filepath.Join(c.dir, "key")
+		key, err := keyfile.New()
+		if err == nil {
+			err = key.Create(path)
+		}
+		if err != nil {
 			return err
 		}
-		extra = append([]string{"--key-file", key, "--insecure"}, extra...) // insecure: the Redis port has no password
+		extra = append([]string{"--key-file", path, "--insecure"}, extra...) // insecure: the Redis port has no password
 		if c.network, err = newNetwork(opts.Nodes); err != nil {
 			return err
 		}
@@ -150,14 +153,6 @@ func (c *Cluster) addresses(nodes int) ([][3]string, error) {
 	return out, nil
 }
 
-func writeKey(path string) error {
-	var key [32]byte
-	if _, err := rand.Read(key[:]); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key[:])+"\n"), 0o600)
-}
-
 // Cut lets the system of node from refuse to send anything to node to, both counted from 0, until Mend: the sender is told. It
 // needs Options.Namespaces.
 func (c *Cluster) Cut(from, to int) error { return c.link((*network).cut, from, to) }
@@ -189,20 +184,15 @@ func (c *Cluster) WaitReady(ctx context.Context, nodes ...*Node) error {
 	return poll(ctx, func() (bool, error) {
 		for _, n := range nodes {
 			if n.State() == Down {
-				return false, fmt.Errorf("%s has ended before it was ready; its log says:\n%s", n.Name, n.LogTail(6))
+				return true, fmt.Errorf("%s has ended before it was ready; its log says:\n%s", n.Name, n.LogTail(6))
 			}
+		}
+		for _, n := range nodes {
 			if !n.client.Ready(ctx) {
 				return false, fmt.Errorf("%s is not ready; its log says:\n%s", n.Name, n.LogTail(6))
 			}
 		}
 		return true, nil
-	}, func() bool {
-		for _, n := range nodes {
-			if n.State() == Down {
-				return true
-			}
-		}
-		return false
 	})
 }
 
@@ -229,24 +219,22 @@ func (c *Cluster) WaitSettled(ctx context.Context) error {
 			view = st.View
 		}
 		return true, nil
-	}, nil)
+	})
 }
 
 func settled(st api.Status, members int) bool {
 	return st.InSync && st.Settled && st.Pending == 0 && st.Stats.Members == members
 }
 
-// poll asks until it is true. When ctx ends, or stop says so, it returns the last reason why not.
-func poll(ctx context.Context, ask func() (bool, error), stop func() bool) error {
+// poll asks until the answer is final, and returns its error. When ctx ends first it returns the last reason why not.
+func poll(ctx context.Context, ask func() (final bool, err error)) error {
 	for {
-		ok, why := ask()
+		final, err := ask()
 		switch {
-		case ok:
-			return nil
+		case final:
+			return err
 		case ctx.Err() != nil:
-			return fmt.Errorf("%w: %w", ctx.Err(), why)
-		case stop != nil && stop():
-			return why
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 		select {
 		case <-ctx.Done():

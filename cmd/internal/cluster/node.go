@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -222,10 +221,6 @@ func (n *Node) Resume() {
 
 // LogTail is the last lines of the process's log.
 func (n *Node) LogTail(lines int) string {
-	data, err := os.ReadFile(n.log)
-	if err != nil {
-		return err.Error()
-	}
-	all := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
-	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+	all := strings.Split(strings.TrimSpace(n.Log()), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
