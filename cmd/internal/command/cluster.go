@@ -18,13 +18,11 @@ type statusCmd struct{ target }
 
 // Run shows a node's state.
 func (c *statusCmd) Run(io *streams) error {
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	st, err := cl.Status(ctx, true)
 	if err != nil {
 		return err
@@ -97,13 +95,11 @@ type membersCmd struct{ target }
 
 // Run lists the members.
 func (c *membersCmd) Run(io *streams) error {
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	m, err := cl.Members(ctx)
 	if err != nil {
 		return err
@@ -152,13 +148,11 @@ func (c *ringCmd) Run(io *streams) error {
 			return err
 		}
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	s := term.StyleFor(io.out)
 	if c.Key != nil {
 		r, err := cl.Locate(ctx, *c.Key)
@@ -213,13 +207,11 @@ func (c *forgetCmd) Run(io *streams) error {
 	if err := io.confirm(c.Yes, question); err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.Forget(ctx, c.Name); err != nil {
 		return err
 	}

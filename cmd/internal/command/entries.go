@@ -26,16 +26,19 @@ type target struct {
 	JSON           bool   `name:"json" help:"Print JSON. Default: no."`
 }
 
-func (t *target) dial() (*client.Client, error) {
+// dial returns a client of the node and a context that ends with ^C. The caller calls end when it is done with both.
+func (t *target) dial() (ctx context.Context, cl *client.Client, end func(), err error) {
 	addr := strings.TrimSuffix(strings.TrimPrefix(t.Admin, "http://"), "/")
 	if !app.HostPort(addr) {
-		return nil, usage("--admin %q is not usable: it must be host:port, where a node serves its --admin", t.Admin)
+		return nil, nil, nil, usage("--admin %q is not usable: it must be host:port, where a node serves its --admin", t.Admin)
 	}
 	token, err := app.Secret("--admin-token-file", t.AdminTokenFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	return client.New(t.Admin, token), nil
+	cl = client.New(addr, token)
+	ctx, stop := interruptible()
+	return ctx, cl, func() { stop(); cl.Close() }, nil
 }
 
 // say prints v as JSON if that was asked for, else text.
@@ -147,13 +150,11 @@ func (c *getCmd) Run(io *streams) error {
 	if err := checkKeys(c.Key); err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	e, err := cl.Get(ctx, c.Key)
 	switch {
 	case err != nil:
@@ -232,13 +233,11 @@ func (c *setCmd) Run(s *streams) error {
 	if len(value) > maxValue {
 		return usage("the value is over %s, which is the most that a node can be made to take (--max-value of serve)", sizeText(maxValue))
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.Set(ctx, c.Key, value, c.TTL, c.Tag); err != nil {
 		return err
 	}
@@ -256,13 +255,11 @@ func (c *delCmd) Run(io *streams) error {
 	if err := checkKeys(c.Keys...); err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	var failed error
 	deleted := 0
 	for i, key := range c.Keys {
@@ -300,13 +297,11 @@ func (c *touchCmd) Run(io *streams) error {
 	if err := checkTTL("a time to live of", c.TTL); err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.Touch(ctx, c.Key, c.TTL); err != nil {
 		return ofEntry(c.Key, err)
 	}
@@ -339,13 +334,11 @@ func (c *clearCmd) Run(io *streams) error {
 	if err := io.confirm(c.Yes, "Remove every entry of the cluster?"); err != nil {
 		return err
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.Clear(ctx); err != nil {
 		return err
 	}
@@ -362,13 +355,11 @@ func (c *invalidateCmd) Run(io *streams) error {
 	if slices.Contains(c.Tags, "") {
 		return usage("the tag is empty")
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.InvalidateTags(ctx, c.Tags...); err != nil {
 		return err
 	}
@@ -396,13 +387,11 @@ func (c *revokeUserCmd) Run(io *streams) error {
 	if c.User == "" {
 		return usage("the user's ID is empty")
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	if err := cl.RevokeUser(ctx, c.User); err != nil {
 		return err
 	}

@@ -27,13 +27,11 @@ func (c *topCmd) Run(io *streams) error {
 	if c.Every < 100*time.Millisecond {
 		return usage("--every %s is too short: at least 100ms", c.Every)
 	}
-	cl, err := c.dial()
+	ctx, cl, end, err := c.dial()
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, stop := interruptible()
-	defer stop()
+	defer end()
 	s := term.StyleFor(io.out)
 	live := term.NewLive(io.out)
 	defer live.Close()
