@@ -113,10 +113,7 @@ func (b *respBackend) Begin(ops []resp.Op, ended func(i int, o resp.Outcome)) {
 		case resp.OpSet:
 			o.Kind, o.Value, o.Set = node.OpSet, op.Value, setOptions(op.Value, op.Args)
 		case resp.OpRemove:
-			o.Kind = node.OpRemove
-			if b.final.has(op.Key) {
-				o.Remove = []node.DeleteOption{node.Revoke()}
-			}
+			o.Kind, o.Remove = node.OpRemove, deleteOptions(b.final.has(op.Key), 0)
 		}
 	}
 	b.node.Begin(all, func(i int, o node.Outcome) {
@@ -163,24 +160,27 @@ func setOptions(value []byte, a resp.SetArgs) []node.SetOption {
 
 // Unset implements resp.UnsetBackend.
 func (b *respBackend) Unset(ctx context.Context, key string, ifVersion uint64) (bool, error) {
-	return b.remove(ctx, key, ifVersion)
+	existed, err := b.node.Remove(ctx, key, deleteOptions(false, ifVersion)...)
+	return existed, respError(err)
 }
 
 // Remove implements resp.Backend. A set is never revoked, for it is no token: a user who logs out everywhere logs in again.
 func (b *respBackend) Remove(ctx context.Context, key string, ifVersion uint64) (bool, error) {
-	var opts []node.DeleteOption
-	if b.final.has(key) && !b.holdsSet(ctx, key) {
-		opts = append(opts, node.Revoke())
-	}
-	return b.remove(ctx, key, ifVersion, opts...)
+	final := b.final.has(key) && !b.holdsSet(ctx, key)
+	existed, err := b.node.Remove(ctx, key, deleteOptions(final, ifVersion)...)
+	return existed, respError(err)
 }
 
-func (b *respBackend) remove(ctx context.Context, key string, ifVersion uint64, opts ...node.DeleteOption) (bool, error) {
+// deleteOptions says how a key is deleted. ifVersion 0: whatever is there.
+func deleteOptions(revoke bool, ifVersion uint64) []node.DeleteOption {
+	var opts []node.DeleteOption
+	if revoke {
+		opts = append(opts, node.Revoke())
+	}
 	if ifVersion != 0 {
 		opts = append(opts, node.DeleteIfVersion(ifVersion))
 	}
-	existed, err := b.node.Remove(ctx, key, opts...)
-	return existed, respError(err)
+	return opts
 }
 
 func (b *respBackend) holdsSet(ctx context.Context, key string) bool {
@@ -313,41 +313,14 @@ func (b *adminBackend) InSync() bool { return !b.leaving.Load() && b.Node.InSync
 
 // Set implements admin.Backend. A session of a known user is tagged with that user, as from the Redis protocol.
 func (b *adminBackend) Set(ctx context.Context, key string, value []byte, a admin.SetArgs) error {
-	var opts []node.SetOption
-	switch {
-	case a.NoTTL:
-		opts = append(opts, node.WithoutTTL())
-	case a.TTL > 0:
-		opts = append(opts, node.WithTTL(a.TTL))
-	}
-	tags := a.Tags
-	if tag, ok := userTagOf(value); ok {
-		tags = append(tags[:len(tags):len(tags)], tag)
-	}
-	if len(tags) > 0 {
-		opts = append(opts, node.WithTags(tags...))
-	}
-	switch {
-	case a.If.Absent:
-		opts = append(opts, node.IfAbsent())
-	case a.If.Present:
-		opts = append(opts, node.IfPresent())
-	case a.If.Version != 0:
-		opts = append(opts, node.IfVersion(a.If.Version))
-	}
-	return b.Node.Set(ctx, key, value, opts...)
+	return b.Node.Set(ctx, key, value, setOptions(value, resp.SetArgs{
+		TTL: a.TTL, NoTTL: a.NoTTL, Tags: a.Tags, IfAbsent: a.If.Absent, IfPresent: a.If.Present, IfVersion: a.If.Version,
+	})...)
 }
 
 // Remove implements admin.Backend.
 func (b *adminBackend) Remove(ctx context.Context, key string, revoke bool, ifVersion uint64) (bool, error) {
-	var opts []node.DeleteOption
-	if revoke {
-		opts = append(opts, node.Revoke())
-	}
-	if ifVersion != 0 {
-		opts = append(opts, node.DeleteIfVersion(ifVersion))
-	}
-	return b.Node.Remove(ctx, key, opts...)
+	return b.Node.Remove(ctx, key, deleteOptions(revoke, ifVersion)...)
 }
 
 // RevokeUser implements admin.Backend.
