@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 )
 
 // The entries that are set once and must last.
@@ -31,20 +31,16 @@ func lastingValue(i int) string { return fmt.Sprintf("kept-%d", i) }
 // newLasting sets the entries. All must be acknowledged: nothing has been broken yet.
 func newLasting(ctx context.Context, l *load) (*lasting, error) {
 	s := &lasting{load: l, set: make([]Op, lastingEntries)}
-	var mu sync.Mutex
-	var failed error
-	each(lastingEntries, func(i int) {
+	err := each(lastingEntries, func(i int) error {
 		at := i % len(l.nodes)
 		op := Op{Kind: Set, Value: lastingValue(i), Node: l.nodes[at].Name, Invoke: l.now()}
 		err := l.clients[at].Set(ctx, lastingKey(i), op.Value, 0).Err()
 		op.Return = l.now()
-		mu.Lock()
-		defer mu.Unlock()
 		s.set[i] = op
-		failed = errors.Join(failed, err)
+		return err
 	})
-	if failed != nil {
-		return nil, fmt.Errorf("the first entries could not be set: %w", failed)
+	if err != nil {
+		return nil, fmt.Errorf("the first entries could not be set: %w", err)
 	}
 	return s, nil
 }
@@ -53,7 +49,7 @@ func newLasting(ctx context.Context, l *load) (*lasting, error) {
 // returns how many reads were answered, and how many were not within lookPatience.
 func (s *lasting) look(ctx context.Context, stride int) (answered, silent uint64) {
 	var yes, no atomic.Uint64
-	each((lastingEntries+stride-1)/stride, func(i int) {
+	_ = each((lastingEntries+stride-1)/stride, func(i int) error {
 		i *= stride
 		for at := range s.load.nodes {
 			op, err := s.read(ctx, at, i)
@@ -68,6 +64,7 @@ func (s *lasting) look(ctx context.Context, stride int) (answered, silent uint64
 			}
 			yes.Add(1)
 		}
+		return nil
 	})
 	return yes.Load(), no.Load()
 }
@@ -96,20 +93,12 @@ func (s *lasting) read(ctx context.Context, at, i int) (Op, error) {
 	}
 }
 
-// each calls do for 0 to n-1, some at the same time.
-func each(n int, do func(int)) {
-	var wg sync.WaitGroup
-	work := make(chan int)
-	for range lookers {
-		wg.Go(func() {
-			for i := range work {
-				do(i)
-			}
-		})
-	}
+// each calls do for 0 to n-1, lookers at a time, and returns the first error.
+func each(n int, do func(int) error) error {
+	var all errgroup.Group
+	all.SetLimit(lookers)
 	for i := range n {
-		work <- i
+		all.Go(func() error { return do(i) })
 	}
-	close(work)
-	wg.Wait()
+	return all.Wait()
 }

@@ -133,7 +133,7 @@ func (l *load) run(ctx context.Context) {
 		})
 	}
 	for _, n := range l.nodes {
-		wg.Go(func() { newProber(l, n).run(ctx) })
+		wg.Go(func() { (&prober{load: l, node: n}).run(ctx) })
 	}
 	wg.Wait()
 	l.finish()

@@ -30,8 +30,6 @@ type prober struct {
 	node *cluster.Node
 }
 
-func newProber(l *load, n *cluster.Node) *prober { return &prober{load: l, node: n} }
-
 // question is a GET under way.
 type question struct {
 	h      *history

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // How many look-ups of an audit run at the same time.
@@ -76,20 +78,15 @@ func (s *shop) auditVisitors(ctx context.Context) (live, gone int) {
 	return live, len(tokens)
 }
 
-// each calls do for every item, some at the same time.
+// each calls do for every item, auditors at a time.
 func each[T any](items []T, do func(T)) {
-	var wg sync.WaitGroup
-	work := make(chan T)
-	for range auditors {
-		wg.Go(func() {
-			for item := range work {
-				do(item)
-			}
+	var all errgroup.Group
+	all.SetLimit(auditors)
+	for _, item := range items {
+		all.Go(func() error {
+			do(item)
+			return nil
 		})
 	}
-	for _, item := range items {
-		work <- item
-	}
-	close(work)
-	wg.Wait()
+	_ = all.Wait()
 }
