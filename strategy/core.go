@@ -95,18 +95,28 @@ func (c *core) RevokeUser(ctx context.Context, userID string) error {
 	if userID == "" {
 		return fmt.Errorf("session cache: revoke user: %w: empty user id", ErrInvalid)
 	}
-	if err := c.on.InvalidateTags(ctx, UserTag(userID)); err != nil {
-		return fmt.Errorf("session cache: revoke user: %w", err)
-	}
-	return nil
+	return wrap("session cache: revoke user", c.on.InvalidateTags(ctx, UserTag(userID)))
 }
 
 // remove removes a token for good.
 func (c *core) remove(ctx context.Context, key string) error {
-	if err := c.on.Delete(ctx, key, true); err != nil {
-		return fmt.Errorf("session cache: delete: %w", err)
+	return wrap("session cache: delete", c.on.Delete(ctx, key, true))
+}
+
+// put stores what is to be kept under a key, or removes the key if it is over already.
+func (c *core) put(ctx context.Context, key string, l loaded) error {
+	if l.ttl < 0 {
+		return c.on.Delete(ctx, key, false)
 	}
-	return nil
+	return c.on.Set(ctx, key, l.value, setParams{TTL: l.ttl, Tags: l.tags})
+}
+
+// wrap says what has failed, if there is an error.
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // lifetime is how long an entry that ends at expires is kept: 0 is the node's default, negative means it is over.

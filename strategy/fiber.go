@@ -49,44 +49,29 @@ func (f *FiberStorage) SetWithContext(ctx context.Context, key string, value []b
 	if key == "" || len(value) == 0 {
 		return nil
 	}
-	var err error
 	if exp < 0 {
-		err = f.remove(ctx, key, false)
-	} else {
-		err = f.save(ctx, key, value, exp)
+		return wrap("session storage: set", f.remove(ctx, key, false))
 	}
-	if err != nil {
-		return fmt.Errorf("session storage: set: %w", err)
-	}
-	return nil
+	return wrap("session storage: set", f.save(ctx, key, value, exp))
 }
 
 // DeleteWithContext removes a key, for good unless WithReusableKeys was given. An absent one is no error.
 func (f *FiberStorage) DeleteWithContext(ctx context.Context, key string) error {
-	if err := f.remove(ctx, key, !f.reusable); err != nil {
-		return fmt.Errorf("session storage: delete: %w", err)
-	}
-	return nil
+	return wrap("session storage: delete", f.remove(ctx, key, !f.reusable))
 }
 
 // ResetWithContext removes everything that was written through a storage of this prefix, on every replica.
 func (f *FiberStorage) ResetWithContext(ctx context.Context) error {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
-	if err := f.on.InvalidateTags(ctx, f.scope); err != nil {
-		return fmt.Errorf("session storage: reset: %w", err)
-	}
-	return nil
+	return wrap("session storage: reset", f.on.InvalidateTags(ctx, f.scope))
 }
 
 // RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
 // user may log in anew at once. It needs WithUserOf and fails with ErrInvalid without it. To end the user's sessions in all stores
 // and caches of the cluster, invalidate UserTag. What SCSStore.RevokeUser says of new tokens holds for Regenerate of Fiber's sessions.
 func (f *FiberStorage) RevokeUser(ctx context.Context, userID string) error {
-	if err := f.revokeUser(ctx, userID); err != nil {
-		return fmt.Errorf("session storage: revoke user: %w", err)
-	}
-	return nil
+	return wrap("session storage: revoke user", f.revokeUser(ctx, userID))
 }
 
 // Get is GetWithContext with a deadline of WithStoreWait.

@@ -96,10 +96,7 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 
 // Set stores a copy of the session. See SessionCache for its errors.
 func (c *InMemory) Set(_ context.Context, session CachedSession) error {
-	if err := c.set(session, nil); err != nil {
-		return fmt.Errorf("session cache: set: %w", err)
-	}
-	return nil
+	return wrap("session cache: set", c.set(session, nil))
 }
 
 // set stores the session; with a fill only if nothing has overtaken it.

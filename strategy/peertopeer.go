@@ -47,22 +47,14 @@ func newPeerToPeer(on backend, opts ...Option) *PeerToPeer {
 // node.ErrOverload and node.ErrClosed.
 func (p *PeerToPeer) Set(ctx context.Context, session CachedSession) error {
 	l, err := p.encode(session)
-	if err != nil {
-		return fmt.Errorf("session cache: set: %w", err)
+	var key string
+	if err == nil {
+		key, err = keyOf(p.prefix, session.Token)
 	}
-	key, err := keyOf(p.prefix, session.Token)
-	if err != nil {
-		return fmt.Errorf("session cache: set: %w", err)
+	if err == nil {
+		err = p.put(ctx, key, l)
 	}
-	if l.ttl < 0 {
-		err = p.on.Delete(ctx, key, false)
-	} else {
-		err = p.on.Set(ctx, key, l.value, setParams{TTL: l.ttl, Tags: l.tags})
-	}
-	if err != nil {
-		return fmt.Errorf("session cache: set: %w", err)
-	}
-	return nil
+	return wrap("session cache: set", err)
 }
 
 // Get returns the session of a token, unless it has ended (Expires); it is the caller's own, unless WithSharedUsers says
@@ -148,10 +140,7 @@ func (p *PeerToPeer) Delete(ctx context.Context, token string) error {
 // no mark to tell them by, and one left behind would be a stale hit. Deleted tokens stay dead.
 func (p *PeerToPeer) Clear(ctx context.Context) error {
 	p.decoded.forgetAll()
-	if err := p.on.Clear(ctx); err != nil {
-		return fmt.Errorf("session cache: clear: %w", err)
-	}
-	return nil
+	return wrap("session cache: clear", p.on.Clear(ctx))
 }
 
 // Load returns the cached session of a token, or calls load and stores what it returns.

@@ -42,15 +42,15 @@ func (s *SCSStore) FindCtx(ctx context.Context, token string) (data []byte, foun
 func (s *SCSStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	ttl := time.Until(expiry)
 	if ttl <= 0 {
-		return s.wrap("commit", s.remove(ctx, token, false))
+		return wrap("session store: commit", s.remove(ctx, token, false))
 	}
-	return s.wrap("commit", s.save(ctx, token, data, ttl))
+	return wrap("session store: commit", s.save(ctx, token, data, ttl))
 }
 
 // DeleteCtx removes a token for good. An absent one is no error. When ctx ends first it returns ErrUnconfirmed and the
 // deletion goes on by itself (see node.ErrUnconfirmed).
 func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
-	return s.wrap("delete", s.remove(ctx, token, !s.reusable))
+	return wrap("session store: delete", s.remove(ctx, token, !s.reusable))
 }
 
 // AllCtx returns the data of all tokens in the cluster. It asks for each by itself: meant for maintenance, not for requests.
@@ -58,7 +58,7 @@ func (s *SCSStore) DeleteCtx(ctx context.Context, token string) error {
 // list them, and it fails with node.ErrHashed.
 func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	all, err := s.all(ctx)
-	return all, s.wrap("all", err)
+	return all, wrap("session store: all", err)
 }
 
 // RevokeUser ends every session that one user has in this store, on every replica, also those whose requests are under way; the
@@ -68,7 +68,7 @@ func (s *SCSStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 // A request under way that gives its session another token, by RenewToken of scs, carries the values over, and this is not noticed: to the store it looks
 // as a log-in does. So renew tokens where the user has just been authenticated, and nowhere else.
 func (s *SCSStore) RevokeUser(ctx context.Context, userID string) error {
-	return s.wrap("revoke user", s.revokeUser(ctx, userID))
+	return wrap("session store: revoke user", s.revokeUser(ctx, userID))
 }
 
 // Find is FindCtx with a deadline of WithStoreWait.
@@ -86,10 +86,3 @@ func (s *SCSStore) Delete(token string) error { return s.DeleteCtx(context.Backg
 
 // All is AllCtx with a deadline of WithStoreWait.
 func (s *SCSStore) All() (map[string][]byte, error) { return s.AllCtx(context.Background()) }
-
-func (s *SCSStore) wrap(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("session store: %s: %w", what, err)
-}

@@ -69,17 +69,10 @@ func (t *Typed[T]) Set(ctx context.Context, token string, item Item[T]) error {
 	if err == nil {
 		l, err = t.encode(item)
 	}
-	switch {
-	case err != nil:
-	case l.ttl < 0:
-		err = t.on.Delete(ctx, key, false)
-	default:
-		err = t.on.Set(ctx, key, l.value, setParams{TTL: l.ttl, Tags: l.tags})
+	if err == nil {
+		err = t.put(ctx, key, l)
 	}
-	if err != nil {
-		return fmt.Errorf("session cache: set: %w", err)
-	}
-	return nil
+	return wrap("session cache: set", err)
 }
 
 // Get returns the value of token, decoded afresh: it is the caller's own. A miss is no error; see PeerToPeer.Get.
@@ -117,10 +110,7 @@ func (t *Typed[T]) Delete(ctx context.Context, token string) error {
 
 // Clear removes everything that was written through a Typed of this prefix, and nothing else.
 func (t *Typed[T]) Clear(ctx context.Context) error {
-	if err := t.on.InvalidateTags(ctx, t.scope); err != nil {
-		return fmt.Errorf("session cache: clear: %w", err)
-	}
-	return nil
+	return wrap("session cache: clear", t.on.InvalidateTags(ctx, t.scope))
 }
 
 // Load returns the value of token, or calls load and stores what it returns, as PeerToPeer.Load does. It fails with ErrInvalid, too, for a value that
