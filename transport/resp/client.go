@@ -323,10 +323,10 @@ func (c *client) send() (sent int, err error) {
 }
 
 // sendWithin sets the write deadline, for now and what is sent in the next half of WriteTimeout.
-func (c *client) sendWithin(now time.Time) error {
+func (c *client) sendWithin() error {
 	c.longer.Lock()
 	defer c.longer.Unlock()
-	c.sendBy = now.Add(c.srv.cfg.WriteTimeout + c.srv.cfg.WriteTimeout/2)
+	c.sendBy = time.Now().Add(c.srv.cfg.WriteTimeout + c.srv.cfg.WriteTimeout/2)
 	return c.SetWriteDeadline(c.sendBy)
 }
 
@@ -357,7 +357,7 @@ func (c *client) run() {
 		c.before = len(c.out)
 		c.dispatch(cmd, args)
 		if c.over != nil {
-			c.tooMuch(c.before)
+			c.tooMuch()
 		}
 		switch {
 		case c.silent:

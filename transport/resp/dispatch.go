@@ -31,7 +31,7 @@ func (c *client) dispatch(cmd *command, args [][]byte) {
 		c.reject(cmd, "NOAUTH Authentication required.")
 		return
 	case cmd.namesPart(args):
-		c.tx.broken = c.tx.broken || c.tx.open
+		c.tx.broken = c.tx.open
 		c.fail(ErrInvalid)
 		return
 	case c.tx.open && !cmd.direct:
@@ -61,7 +61,7 @@ func (c *client) reject(cmd *command, msg string) {
 		c.writeError("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR "))
 		return
 	}
-	c.tx.broken = c.tx.broken || c.tx.open
+	c.tx.broken = c.tx.open
 	c.writeError(msg)
 }
 
@@ -79,7 +79,7 @@ func (c *client) unknown(args [][]byte) {
 		c.quit = true
 		return
 	}
-	c.tx.broken = c.tx.broken || c.tx.open
+	c.tx.broken = c.tx.open
 	if strings.EqualFold(name, "cluster") { // so a Redis that is none answers, and clients of a Redis Cluster pass it on
 		if len(args) == 1 {
 			c.writeArity("cluster")

@@ -117,7 +117,7 @@ func (c *client) receiveWhileStuck() {
 	for {
 		h, more := c.receiveEarly(c.Conn.Read)
 		if more {
-			_ = c.sendWithin(time.Now()) // fails only if the connection is closed
+			_ = c.sendWithin() // fails only if the connection is closed
 		}
 		var again <-chan time.Time
 		switch h {

@@ -180,7 +180,7 @@ func (r *scriptRun) expire(command string, u unit, more bool) error {
 		r.raise(errNotInt, command)
 		return nil
 	}
-	ttl, ok := expiry{unit: u}.remaining(n, time.Now())
+	ttl, ok := u.remaining(n, time.Now())
 	if !ok {
 		r.raise("ERR invalid expire time in '"+command+"' command", command)
 		return nil

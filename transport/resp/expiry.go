@@ -40,16 +40,16 @@ type expiry struct {
 	text []byte
 }
 
-// remaining returns the time remaining, not above maxTTL; below 0 or 0, it has passed. ok is false if the number is too large for Redis.
-func (x expiry) remaining(n int64, now time.Time) (ttl time.Duration, ok bool) {
-	if x.unit == seconds || x.unit == unixSeconds {
+// remaining returns the time that n of the unit leave, not above maxTTL; below 0 or 0, it has passed. ok is false if n is too large for Redis.
+func (u unit) remaining(n int64, now time.Time) (ttl time.Duration, ok bool) {
+	if u == seconds || u == unixSeconds {
 		if n > math.MaxInt64/1000 || n < math.MinInt64/1000 {
 			return 0, false
 		}
 		n *= 1000
 	}
 	nowMillis := now.UnixMilli()
-	if x.unit == seconds || x.unit == millis {
+	if u == seconds || u == millis {
 		if n > math.MaxInt64-nowMillis {
 			return 0, false
 		}
@@ -73,7 +73,7 @@ func (x expiry) duration(command string) (ttl time.Duration, msg string) {
 	if !ok {
 		return 0, errNotInt
 	}
-	if ttl, ok = x.remaining(n, time.Now()); n <= 0 || !ok {
+	if ttl, ok = x.unit.remaining(n, time.Now()); n <= 0 || !ok {
 		return 0, "ERR invalid expire time in '" + command + "' command"
 	}
 	if ttl <= 0 {
@@ -137,7 +137,7 @@ func (c *client) expire(args [][]byte, u unit) {
 		c.writeError(errNotInt)
 		return
 	}
-	ttl, ok := expiry{unit: u}.remaining(n, time.Now())
+	ttl, ok := u.remaining(n, time.Now())
 	if !ok {
 		c.writeError("ERR invalid expire time in '" + strings.ToLower(string(args[0])) + "' command")
 		return

@@ -81,7 +81,7 @@ func TestRemaining(t *testing.T) {
 		{seconds, 1 << 40, maxTTL, true},
 		{seconds, -1 << 62, 0, false},
 	} {
-		if got, ok := (expiry{unit: tc.unit}).remaining(tc.n, now); got != tc.want || ok != tc.ok {
+		if got, ok := tc.unit.remaining(tc.n, now); got != tc.want || ok != tc.ok {
 			t.Errorf("unit %d, %d: %v, %v, want %v, %v", tc.unit, tc.n, got, ok, tc.want, tc.ok)
 		}
 	}

@@ -42,7 +42,7 @@ func (c *client) sendMade() {
 	m := &c.meanwhile
 	if c.polled != nil {
 		m.sent, _ = c.polled.sock.write(m.made)
-	} else if c.sendWithin(time.Now()) == nil {
+	} else if c.sendWithin() == nil {
 		m.sent, m.err = c.Conn.Write(m.made)
 	}
 	m.done <- struct{}{}

@@ -92,10 +92,10 @@ func (c *client) fits(n int) bool {
 	return c.over == nil
 }
 
-// tooMuch replaces the reply that begins at before, and cannot be given, by an error.
-func (c *client) tooMuch(before int) {
+// tooMuch replaces the reply to the present command, which cannot be given, by an error.
+func (c *client) tooMuch() {
 	why := c.over
-	c.over, c.out = nil, c.out[:before]
+	c.over, c.out = nil, c.out[:c.before]
 	if why == errCrowded { //nolint:errorlint // it is never wrapped
 		c.out = slices.Clone(c.out)
 		c.account()
