@@ -117,19 +117,19 @@ func commandGetKeys(c *client, args [][]byte) {
 		c.writeError("ERR The command has no key arguments")
 	case !cmd.fits(len(args)):
 		c.writeError("ERR Invalid number of arguments specified for command")
-	case cmd.counted:
-		counted, _, _ := countedKeys(args) // none if they are counted wrongly
-		keys := make([]string, 0, len(counted))
-		for _, key := range counted {
-			keys = append(keys, string(key))
-		}
-		c.writeKeys(keys)
 	default:
-		var keys []string
-		for i := cmd.first; i <= cmd.lastKey(args); i += cmd.step {
-			keys = append(keys, string(args[i]))
+		var keys [][]byte
+		if cmd.counted {
+			keys, _, _ = countedKeys(args) // none if they are counted wrongly
+		} else {
+			for i := cmd.first; i <= cmd.lastKey(args); i += cmd.step {
+				keys = append(keys, args[i])
+			}
 		}
-		c.writeKeys(keys)
+		c.writeArray(len(keys))
+		for _, key := range keys {
+			c.writeBulk(key)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -11,27 +12,26 @@ import (
 // cmdDel deletes its keys at the same time. All are tried; if one fails, that is the answer.
 func cmdDel(c *client, args [][]byte) {
 	keys := args[1:]
-	var failed atomic.Pointer[error]
 	var count atomic.Int64
 	ctx := c.context()
-	one := func(existed bool, err error) {
-		if err != nil {
-			failed.CompareAndSwap(nil, &err)
-		} else if existed {
+	one := func(existed bool, err error) error {
+		if err == nil && existed {
 			count.Add(1)
 		}
+		return err
 	}
+	var err error
 	if c.tx.running || len(keys) == 1 { // one after the other, for the sake of watched keys
 		for _, key := range keys {
-			one(c.remove(key, 0))
+			err = cmp.Or(err, one(c.remove(key, 0)))
 		}
 	} else {
-		spread(len(keys), func(i int) {
-			one(c.srv.removeBy(ctx, c.srv.cfg.Backend.Remove, keys[i], 0))
+		err = each(len(keys), func(i int) error {
+			return one(c.srv.removeBy(ctx, c.srv.cfg.Backend.Remove, keys[i], 0))
 		})
 	}
-	if err := failed.Load(); err != nil {
-		c.fail(*err)
+	if err != nil {
+		c.fail(err)
 		return
 	}
 	c.writeInt(count.Load())

@@ -178,6 +178,20 @@ func readEach[T any](c *client, keys [][]byte, of func(lookup) (T, error), take 
 	return nil
 }
 
+// each is spread for what may fail. All are tried; it returns one of the errors.
+func each(n int, do func(i int) error) error {
+	var failed atomic.Pointer[error]
+	spread(n, func(i int) {
+		if err := do(i); err != nil {
+			failed.CompareAndSwap(nil, &err)
+		}
+	})
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // spread calls do for 0 to n-1, several at the same time, and returns when all are done.
 func spread(n int, do func(i int)) {
 	switch n {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -103,27 +102,19 @@ func (t *tree) remove(key string, ifVersion uint64) error {
 	return asUnconfirmed(err)
 }
 
-// each calls do for 0 to n-1, several at the same time, and returns one of the errors.
-func each(n int, do func(i int) error) error {
-	var failed atomic.Pointer[error]
-	spread(n, func(i int) {
-		if err := do(i); err != nil {
-			failed.CompareAndSwap(nil, &err)
-		}
-	})
-	if err := failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// grouped sorts members to the parts of id.
-func grouped(id partsID, all []member) (groups [fan][]member) {
+// eachPart calls do with the key of each part of id that some of all belong to, and with these, several at the same time.
+func (t *tree) eachPart(id partsID, all []member, do func(key string, some []member) error) error {
+	var groups [fan][]member
 	for _, m := range all {
 		i := partOf(id, m.name)
 		groups[i] = append(groups[i], m)
 	}
-	return groups
+	return each(fan, func(i int) error {
+		if len(groups[i]) == 0 {
+			return nil
+		}
+		return do(partKey(id, i, t.root), groups[i])
+	})
 }
 
 // tooBig tells whether a set is to be split. What cannot be made smaller is not.
@@ -142,16 +133,12 @@ func (t *tree) pack(all []member) ([]byte, error) {
 		return stored, nil
 	}
 	id := newPartsID()
-	groups := grouped(id, all)
-	err := each(fan, func(i int) error {
-		if len(groups[i]) == 0 {
-			return nil
-		}
-		part, err := t.pack(groups[i])
+	err := t.eachPart(id, all, func(key string, some []member) error {
+		part, err := t.pack(some)
 		if err != nil {
 			return err
 		}
-		return t.set(partKey(id, i, t.root), part, SetArgs{})
+		return t.set(key, part, SetArgs{})
 	})
 	if err != nil {
 		t.s.discard(t.root, id)
@@ -198,13 +185,9 @@ func (t *tree) retry(key string, once func(t *tree) error) error {
 
 // add adds members to the parts of id, and returns how many are new, and the keys of the parts that took these.
 func (t *tree) add(id partsID, given []member) (added int, grown []string, err error) {
-	groups := grouped(id, given)
 	var mu sync.Mutex
-	err = each(fan, func(i int) error {
-		if len(groups[i]) == 0 {
-			return nil
-		}
-		n, at, err := t.addToPart(partKey(id, i, t.root), groups[i])
+	err = t.eachPart(id, given, func(key string, some []member) error {
+		n, at, err := t.addToPart(key, some)
 		mu.Lock()
 		defer mu.Unlock()
 		added += n
@@ -259,13 +242,9 @@ func (t *tree) part(key string) (k kind, body []byte, e Entry, err error) {
 
 // drop takes members out of the parts of id, and returns how many were there. emptied: a part has none any more.
 func (t *tree) drop(id partsID, given []member) (dropped int, emptied bool, err error) {
-	groups := grouped(id, given)
 	var mu sync.Mutex
-	err = each(fan, func(i int) error {
-		if len(groups[i]) == 0 {
-			return nil
-		}
-		n, last, err := t.dropFromPart(partKey(id, i, t.root), groups[i])
+	err = t.eachPart(id, given, func(key string, some []member) error {
+		n, last, err := t.dropFromPart(key, some)
 		mu.Lock()
 		defer mu.Unlock()
 		dropped += n

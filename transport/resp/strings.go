@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"sync/atomic"
@@ -88,25 +89,20 @@ func cmdMset(c *client, args [][]byte) {
 		last[string(args[i])] = i + 1
 	}
 	ctx := c.context()
-	var failed atomic.Pointer[error]
-	one := func(err error) {
-		if err != nil {
-			failed.CompareAndSwap(nil, &err)
-		}
-	}
 	value := func(i int) []byte { return wrap(args[last[string(args[i])]]) }
-	if c.tx.running {
+	var err error
+	if c.tx.running { // one after the other, for the sake of watched keys
 		for _, i := range order {
-			one(c.store(args[i], value(i), SetArgs{}))
+			err = cmp.Or(err, c.store(args[i], value(i), SetArgs{}))
 		}
 	} else {
-		spread(len(order), func(n int) {
+		err = each(len(order), func(n int) error {
 			i := order[n]
-			one(asUnconfirmed(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{})))
+			return asUnconfirmed(c.srv.cfg.Backend.Set(ctx, string(args[i]), value(i), SetArgs{}))
 		})
 	}
-	if err := failed.Load(); err != nil {
-		c.fail(*err)
+	if err != nil {
+		c.fail(err)
 		return
 	}
 	c.writeOK()
