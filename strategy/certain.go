@@ -105,13 +105,21 @@ func (c *certain) insist(ctx context.Context, read func(context.Context) error) 
 		case ctx.Err() != nil:
 			return unsure(err, ctx.Err())
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep(ctx, pause) {
 			return unsure(err, ctx.Err())
 		}
+	}
+}
+
+// sleep pauses for d and tells whether ctx still runs.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

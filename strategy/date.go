@@ -52,6 +52,8 @@ func appendDate(b []byte, t time.Time) []byte {
 	return append(b, '"')
 }
 
+var errDate = fmt.Errorf("%w: expires is no date", ErrInvalid)
+
 // parseDate reads a date leniently: an ISO 8601 string, milliseconds since 1970 as a number, or null.
 func parseDate(raw []byte) (time.Time, error) {
 	if len(raw) == 0 || raw[0] != '"' {
@@ -60,19 +62,19 @@ func parseDate(raw []byte) (time.Time, error) {
 		}
 		var ms float64
 		if json.Unmarshal(raw, &ms) != nil || ms < -maxDate*1000 || ms > maxDate*1000 {
-			return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+			return time.Time{}, errDate
 		}
 		return time.UnixMilli(int64(ms)).UTC(), nil
 	}
 	var text string
 	if json.Unmarshal(raw, &text) != nil {
-		return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+		return time.Time{}, errDate
 	}
 	shift := 0
 	if len(text) > 7 && (text[0] == '+' || text[0] == '-') {
 		year, err := strconv.Atoi(text[:7])
 		if err != nil {
-			return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+			return time.Time{}, errDate
 		}
 		base := 2000 + (year%400+400)%400 // the calendar repeats every 400 years
 		shift = year - base
@@ -86,5 +88,5 @@ func parseDate(raw []byte) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%w: expires is no date", ErrInvalid)
+	return time.Time{}, errDate
 }

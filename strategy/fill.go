@@ -166,11 +166,7 @@ func (c *core) lock(
 		case !errors.Is(err, node.ErrCondition):
 			return how, nil, false, true
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep(ctx, pause) {
 			return how, nil, false, true
 		}
 		next, value, found, sure := c.miss(ctx, key, usable)

@@ -3,6 +3,7 @@ package strategy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 func sessionFields(name string) bool {
@@ -150,20 +151,10 @@ func (c ChannelPermissions) MarshalJSON() ([]byte, error) {
 		permissions = []string{}
 	}
 	put(w, "permissions", permissions, c.Permissions == nil, true,
-		func(old, _ []string) bool { return sameStrings(old, c.Permissions) })
+		func(old, _ []string) bool {
+			return (old == nil) == (c.Permissions == nil) && slices.Equal(old, c.Permissions)
+		})
 	return w.finish(channelFields)
-}
-
-func sameStrings(a, b []string) bool {
-	if (a == nil) != (b == nil) || len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // UnmarshalJSON replaces the permissions by those in data. A permission that is null is refused.
