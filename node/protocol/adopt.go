@@ -111,7 +111,7 @@ func (m *Machine) adopt(v *pb.View) {
 	m.checkBarrier()
 	m.announce()
 	m.env.Event("view", "", describe(viewOf(old), v))
-	for _, id := range append([]uint64(nil), m.order...) {
+	for _, id := range slices.Clone(m.order) {
 		m.dropIfUseless(id)
 	}
 	m.askLeases(now)
@@ -215,11 +215,12 @@ func (m *Machine) heldInHistory(p int) bool {
 
 // quarantine keeps what an earlier tenure left here, if it can still be of use, but serves nothing of it.
 func (m *Machine) quarantine(p int) {
-	var left []*store.Entry
-	if m.heldInHistory(p) && !m.is("no-quarantine") {
-		left, _ = m.store.List(p, "", false, math.MaxInt)
-	} else if m.is("no-quarantine") {
+	if m.is("no-quarantine") {
 		return
+	}
+	var left []*store.Entry
+	if m.heldInHistory(p) {
+		left, _ = m.store.List(p, "", false, math.MaxInt)
 	}
 	// The floor of the earlier tenure goes too: tickets from before this one are refused anyway.
 	m.store.Wipe(p)
@@ -232,24 +233,17 @@ func (m *Machine) quarantine(p int) {
 // has everything, so one of them will do. After several unsettled ones only all who held it, together, are sure to.
 func (m *Machine) setSources(pt *part, p int) {
 	pt.sources = pt.sources[:0]
-	add := func(l *layout) (any bool) {
-		for _, i := range l.table.Owners(p) {
-			id := l.ids[i]
-			if id == m.self.Id || !m.lay.has(id) && !m.lay.isLeaving(id) {
+	for _, h := range m.hist {
+		for _, i := range h.table.Owners(p) {
+			id := h.ids[i]
+			if id == m.self.Id || !m.lay.has(id) && !m.lay.isLeaving(id) || slices.Contains(pt.sources, id) {
 				continue
 			}
-			any = true
-			if !contains(pt.sources, id) {
-				pt.sources = append(pt.sources, id)
-			}
+			pt.sources = append(pt.sources, id)
 			if len(m.hist) == 1 {
-				return true
+				break
 			}
 		}
-		return any
-	}
-	for _, h := range m.hist {
-		add(h)
 	}
 	if len(pt.sources) == 0 {
 		pt.written = nil
@@ -258,15 +252,6 @@ func (m *Machine) setSources(pt *part, p int) {
 		return
 	}
 	m.missing++
-}
-
-func contains(s []uint64, x uint64) bool {
-	for _, y := range s {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }
 
 // publish makes the route that reads take.
@@ -367,7 +352,7 @@ func (m *Machine) inSyncNow() bool {
 
 // unstash takes the messages that came ahead of the view.
 func (m *Machine) unstash() {
-	for _, id := range append([]uint64(nil), m.order...) {
+	for _, id := range slices.Clone(m.order) {
 		p := m.peers[id]
 		if p == nil || len(p.stash) == 0 {
 			continue

@@ -94,7 +94,7 @@ func (m *Machine) heed(d *pb.Decide) {
 	}
 	out, now := leftOut(d.View), m.now()
 	for _, f := range d.Fences {
-		if contains(out, f.GetMember()) {
+		if slices.Contains(out, f.GetMember()) {
 			m.raise(d.View, f.Member, now+min(max(0, f.Left), m.leaseLeft(now, now)))
 		}
 	}

@@ -175,7 +175,7 @@ func TestWhatIsHeldForOthersIsNotRead(t *testing.T) {
 	b := newBench(t, "")
 	p := partition(t, func(p int) bool {
 		was, is := holdersAmong(t, 3, p), holdersAmong(t, 4, p)
-		return was[1] == 1 && is[0] == was[0] && !contains(is, 1)
+		return was[1] == 1 && is[0] == was[0] && !slices.Contains(is, 1)
 	})
 	key := keyOf(p)
 	b.enter(2, 3)
@@ -245,7 +245,7 @@ func TestNearCopyOfAnOwnerThatHasComeBack(t *testing.T) {
 	b := newBench(t, "")
 	now, between := benchMembers[:3], []*pb.Member{benchMembers[0], benchMembers[1], benchMembers[3]}
 	p := partition(t, func(p int) bool {
-		return !contains(holdersIn(t, now, p), 1) && contains(holdersIn(t, between, p), 1) && holdersIn(t, now, p)[0] != holdersIn(t, between, p)[0]
+		return !slices.Contains(holdersIn(t, now, p), 1) && slices.Contains(holdersIn(t, between, p), 1) && holdersIn(t, now, p)[0] != holdersIn(t, between, p)[0]
 	})
 	b.enter(2, 3)
 	b.confirm(2, 3)

@@ -201,13 +201,13 @@ func TestALeaverThatHearsNobody(t *testing.T) {
 // Who hands over gets the writes like those who held the partition before: what others pull from it is no older than what has been confirmed.
 func TestALeaverGetsTheWrites(t *testing.T) {
 	b := newBench(t, "")
-	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && contains(holdersAmong(t, 3, p), 3) })
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && slices.Contains(holdersAmong(t, 3, p), 3) })
 	b.enter(2, 3)
 	b.confirm(2, 3)
 	b.learn(&pb.View{
 		Chain: 9, Number: 3, Members: benchMembers[:2], Leaving: benchMembers[2:3], History: []*pb.MemberSet{{Number: 2, Members: benchMembers[:3]}},
 	})
-	if got := b.m.copiesOf(p); !contains(got, 3) {
+	if got := b.m.copiesOf(p); !slices.Contains(got, 3) {
 		t.Errorf("copies %v, without c, which leaves", got)
 	}
 }
@@ -263,7 +263,7 @@ func TestALeaverServesNoNearCopies(t *testing.T) {
 	without := benchMembers[1:4]
 	p := partition(t, func(p int) bool {
 		o := holdersAmong(t, 4, p)
-		return contains(holdersAmong(t, 3, p), 1) && !contains(o, 1) && holdersIn(t, without, p)[0] == o[0]
+		return slices.Contains(holdersAmong(t, 3, p), 1) && !slices.Contains(o, 1) && holdersIn(t, without, p)[0] == o[0]
 	})
 	key, owner := keyOf(p), holdersAmong(t, 4, p)[0]
 	b.enter(2, 3)

@@ -60,10 +60,10 @@ func TestWhatACopyAnswers(t *testing.T) {
 	b.built()
 	b.confirm(2, 3, 4)
 	copied := func(p int) bool { return holdersAmong(t, 4, p)[1] == 1 }
-	of := func(p int) bool { return contains(holdersAmong(t, 3, p), 1) }
+	of := func(p int) bool { return slices.Contains(holdersAmong(t, 3, p), 1) }
 	whole := partition(t, func(p int) bool { return copied(p) && of(p) })
 	pulled := partition(t, func(p int) bool { return copied(p) && p != whole })
-	source := partition(t, func(p int) bool { return of(p) && !contains(holdersAmong(t, 4, p), 1) })
+	source := partition(t, func(p int) bool { return of(p) && !slices.Contains(holdersAmong(t, 4, p), 1) })
 	put := func(p int, e *store.Entry) { e.Key, e.Version = keyOf(p), 2<<viewShift+1; b.m.store.Put(p, e) }
 	put(pulled, &store.Entry{Value: "v", Provisional: true})
 	put(source, &store.Entry{Value: "v"})

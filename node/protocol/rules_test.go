@@ -191,7 +191,7 @@ func keyOf(p int) string {
 }
 
 func TestRules(t *testing.T) {
-	holds := func(ids []uint64, id uint64) bool { return contains(ids, id) }
+	holds := func(ids []uint64, id uint64) bool { return slices.Contains(ids, id) }
 	for _, rule := range []struct {
 		mutant, says string
 		kept         func(b *bench) bool
@@ -732,7 +732,7 @@ func TestNoWaitForWhoHasLeft(t *testing.T) {
 	for _, said := range []bool{true, false} {
 		b := newBench(t, "")
 		p := partition(t, func(p int) bool {
-			return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 2, p)[0] == 1 && !contains(holdersAmong(t, 3, p), 3)
+			return holdersAmong(t, 3, p)[0] == 1 && holdersAmong(t, 2, p)[0] == 1 && !slices.Contains(holdersAmong(t, 3, p), 3)
 		})
 		key := keyOf(p)
 		write := func() (done *bool) {
@@ -777,7 +777,7 @@ func TestNoWaitForWhoHasLeft(t *testing.T) {
 // A write that is over is remembered nowhere, however long it had to wait for whom.
 func TestNothingLeftOfAWrite(t *testing.T) {
 	b := newBench(t, "")
-	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && !contains(holdersAmong(t, 3, p), 3) })
+	p := partition(t, func(p int) bool { return holdersAmong(t, 3, p)[0] == 1 && !slices.Contains(holdersAmong(t, 3, p), 3) })
 	key := keyOf(p)
 	b.enter(2, 3)
 	b.confirm(2, 3)

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"testing"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -14,7 +15,7 @@ func TestWritesOverASkippedView(t *testing.T) {
 		b := newBench(t, mutant)
 		key := keyOf(partition(t, func(p int) bool {
 			between := holdersAmong(t, 4, p)
-			return holdersAmong(t, 2, p)[0] == 1 && !contains(between, 1) && !contains(between, 2)
+			return holdersAmong(t, 2, p)[0] == 1 && !slices.Contains(between, 1) && !slices.Contains(between, 2)
 		}))
 		b.enter(2, 2)
 		b.confirm(2)

@@ -168,8 +168,8 @@ func TestEachListIsReadFromItsBeginning(t *testing.T) {
 	b := newBench(t, "")
 	b.enter(2, 3)
 	b.confirm(2, 3)
-	p := partition(t, func(p int) bool { return contains(holdersAmong(t, 3, p), 1) })
-	q := partition(t, func(q int) bool { return q > p && contains(holdersAmong(t, 3, q), 1) && keyOf(q) < "key9" })
+	p := partition(t, func(p int) bool { return slices.Contains(holdersAmong(t, 3, p), 1) })
+	q := partition(t, func(q int) bool { return q > p && slices.Contains(holdersAmong(t, 3, q), 1) && keyOf(q) < "key9" })
 	b.m.store.Put(q, &store.Entry{Key: keyOf(q), Value: "v", Version: 2<<viewShift + 1})
 	b.from(2, b.stamp(80, &pb.Message{Body: &pb.Message_Pull{Pull: &pb.Pull{
 		Partitions: []uint32{uint32(p), uint32(q)}, After: "key9", Started: true, MaxBytes: chunkBytes,
