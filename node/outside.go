@@ -58,6 +58,8 @@ func (n *Node) tells(peer uint64) telling {
 func (n *Node) waiting(v protocol.Status) string {
 	text := "a cluster is about to be founded"
 	switch {
+	case v.Knows && v.Paused:
+		text = "the cluster has expelled this node soon after it had come in; it waits before it asks to be let in again, and longer while one of the others is out of its reach"
 	case v.Knows:
 		text = "there is a cluster, and it has not let this node in yet"
 	case v.Met < n.cfg.Expect:

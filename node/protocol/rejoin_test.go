@@ -12,17 +12,24 @@ func TestABrokenLinkDoesNotFlap(t *testing.T) {
 	}
 	number := s.procs[0].m.lay.number()
 	cut(true)
-	ids := map[uint64]bool{}
+	ids, told := map[uint64]bool{}, false
 	s.until(180*sec, func() bool {
 		ids[s.procs[2].id] = true
+		told = told || s.procs[2].m.Status().Paused
 		return false
 	})
 	if views := s.procs[0].m.lay.number() - number; len(ids) > 10 || views > 30 { // without a pause some 50, and 90
 		t.Errorf("in three minutes it has come in %d times; %d views", len(ids), views)
 	}
+	if !told {
+		t.Error("it does not say that it waits")
+	}
 	cut(false)
 	if !s.until(12*sec, func() bool { return s.atRest(5) }) {
 		t.Error("the link is mended, and it is not back")
+	}
+	if s.procs[2].m.Status().Paused {
+		t.Error("it is back, and says that it waits")
 	}
 }
 
