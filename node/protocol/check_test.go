@@ -318,6 +318,11 @@ func (c *checker) end() {
 		c.fail("not healed %.0f s after the last fault", f(c.s.cfg.quiet))
 		return
 	}
+	for _, p := range c.s.procs {
+		if m := p.m; !p.gone && m.lay == nil && c.s.now-p.born > 10*sec && m.clash.with == nil {
+			c.fail("%s is outside, and does not say that its name is in use", p.name)
+		}
+	}
 	if c.s.cfg.forget > 0 {
 		c.finality()
 	}
@@ -329,6 +334,9 @@ func (c *checker) end() {
 		token := c.token(key)
 		owner := c.s.procs[0]
 		for _, p := range c.s.procs {
+			if p.m.lay == nil {
+				continue
+			}
 			if _, own := p.m.lay.holds(p.id, partOf(token)); own {
 				owner = p
 			}

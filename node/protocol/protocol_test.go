@@ -30,7 +30,7 @@ func schedule(seed int64) simConfig {
 	cfg := simConfig{
 		seed: seed, nodes: 3 + int(seed%5), replicas: 2, duration: 20 * sec, quiet: 20 * sec, opEvery: 60 * ms,
 		mutant: *simMutant, keys: 8, tags: 2, revoked: 3, memory: 1 << 20,
-		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7, "tether": 0.7},
+		faults: map[string]float64{"crash": 1, "pause": 1.5, "oneway": 1.5, "split": 0.7, "isolate": 0.7, "break": 2, "leave": 0.7, "tether": 0.7, "twin": 0.4},
 	}
 	if *simNodes > 0 {
 		cfg.nodes = *simNodes
@@ -45,7 +45,7 @@ func schedule(seed int64) simConfig {
 		cfg.replicas = 3
 	case 2:
 		cfg.replicas = 1 + int(seed/4%2)
-		cfg.faults = map[string]float64{"pause": 1, "break": 1, "oneway": 1}
+		cfg.faults = map[string]float64{"pause": 1, "break": 1, "oneway": 1, "twin": 0.2}
 	case 3:
 		cfg.highWater = 1 + int(seed/4%4)
 	}
@@ -58,13 +58,13 @@ func careful(seed int64) simConfig {
 	cfg.replicas = 2
 	cfg.careful = true
 	cfg.duration = 40 * sec
-	cfg.faults = map[string]float64{"crash": 2, "leave": 1, "break": 1, "pause": 1, "isolate": 1}
+	cfg.faults = map[string]float64{"crash": 2, "leave": 1, "break": 1, "pause": 1, "isolate": 1, "twin": 0.5}
 	if seed%5 == 0 { // room for a tombstone or two
 		cfg.graves = 400
 	}
 	if seed%3 == 0 {
 		cfg.replicas = 1
-		cfg.faults = map[string]float64{"leave": 1, "break": 0.5}
+		cfg.faults = map[string]float64{"leave": 1, "break": 0.5, "twin": 0.2}
 	}
 	return cfg
 }
@@ -76,7 +76,7 @@ func sharp(seed int64) simConfig {
 	cfg.sharp, cfg.provoke = true, true
 	cfg.keys, cfg.tags, cfg.revoked = 3, 1, 1
 	cfg.duration, cfg.quiet = 14*sec, 22*sec
-	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5, "tether": 1}
+	cfg.faults = map[string]float64{"crash": 0.7, "pause": 1, "pair": 2, "oneway": 1, "slow": 1.5, "split": 0.5, "break": 1, "leave": 0.5, "tether": 1, "twin": 0.5}
 	if seed%2 == 0 { // hand-overs take their time
 		if cfg.repair = []int64{300, 600, 1500, 5000}[seed/2%4]; cfg.repair == 300 { // three that leave at once have been seen to need half a minute
 			cfg.quiet *= 2
@@ -221,7 +221,7 @@ func lingering(seed int64) simConfig {
 	if seed%7 == 3 {
 		cfg.late = 2
 	}
-	cfg.faults["off"], cfg.faults["rings"] = 1.5, 2
+	cfg.faults["off"], cfg.faults["rings"], cfg.faults["twin"] = 1.5, 2, 2
 	return cfg
 }
 
@@ -272,12 +272,16 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// broken are schedules with a rule switched off: of each seed one of the usual shape and a sharp one, and of each second one a careful one.
+// broken are schedules with a rule switched off: of each seed one of the usual shape and a sharp one, and of each second one a careful one. A
+// rule of clusters of two has such.
 func broken(mutant string, n int) iter.Seq[simConfig] {
 	return func(yield func(simConfig) bool) {
 		for seed := range int64(n) {
-			shapes := []func(int64) simConfig{schedule, sharp, careful}
-			for _, shape := range shapes[:2+seed%2] {
+			shapes := []func(int64) simConfig{schedule, sharp, careful}[:2+seed%2]
+			if mutant == "twin-proves" { // who decides alone is one of two
+				shapes = []func(int64) simConfig{func(seed int64) simConfig { return lingering(4 * seed) }}
+			}
+			for _, shape := range shapes {
 				cfg := shape(seed + 1)
 				cfg.mutant = mutant
 				if !yield(cfg) {
@@ -293,6 +297,6 @@ func broken(mutant string, n int) iter.Seq[simConfig] {
 var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
 	"drop-early": 40, "skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
-	"recall-unconfirmed": 200, "forget-ended": 200, "condition-again": 40, "save-is-new": 200, "made-anew": 40,
+	"recall-unconfirmed": 200, "forget-ended": 200, "condition-again": 40, "save-is-new": 200, "made-anew": 40, "twin-proves": 200,
 	"stopping-clock": 40, // leases counted on a clock that stands still while the process is paused
 }

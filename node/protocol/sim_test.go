@@ -74,8 +74,12 @@ type sim struct {
 	now, seq int64
 	q        simQueue
 	r        *rand.Rand
-	procs    []*simProc // by slot; replaced on restart
-	dead     []*simProc
+	procs    []*simProc     // by slot; replaced on restart
+	twins    map[int]string // the slots of second processes of a name
+	older    []*simProc     // those that had a successor before they ended
+	newcomer *simProc       // a second process of a name, until all have met it
+	dead     []*simProc     // all that have been replaced
+	listens  map[string]*simProc
 	links    map[[2]*simProc]*simLink
 	open     map[uint64]*simLink // by session
 	cut      map[[2]int]bool     // slot -> slot
@@ -93,8 +97,7 @@ type sim struct {
 	quietNow bool
 	expect   int
 	stats    simStats
-	doomed   map[int]bool // slots under a planned leave
-	sparedTo int64        // no fault until then, if the schedule is careful
+	sparedTo int64 // no fault until then, if the schedule is careful
 }
 
 type simStats struct {
@@ -106,6 +109,7 @@ type simProc struct {
 	s       *sim
 	slot    int
 	name    string
+	addr    string
 	id      uint64
 	m       *Machine
 	rate    float64
@@ -120,7 +124,8 @@ type simProc struct {
 	chain   uint64
 	view    uint64
 	size    int
-	leaving bool
+	leaves  bool
+	second  bool                 // when it started another had its name
 	parts   bool                 // has handed over
 	busy    int64                // further time that it takes to make a ring
 	wall    int64                // the clock on the wall less Now
@@ -144,7 +149,7 @@ func newSim(cfg simConfig) *sim {
 	s := &sim{
 		cfg: cfg, r: rand.New(rand.NewSource(cfg.seed)), links: map[[2]*simProc]*simLink{}, open: map[uint64]*simLink{},
 		cut: map[[2]int]bool{}, slow: map[[2]int]int64{},
-		views: map[[2]uint64]string{}, faults: map[string]int{}, doomed: map[int]bool{},
+		views: map[[2]uint64]string{}, faults: map[string]int{}, twins: map[int]string{}, listens: map[string]*simProc{},
 		rings: map[string]*ring.Table{}, byIDs: map[uint64]*simProc{}, slots: map[int][]*simProc{}, byPair: map[[2]*simProc][]*simLink{},
 	}
 	if cfg.ring.Partitions == 0 {
@@ -165,9 +170,9 @@ func newSim(cfg simConfig) *sim {
 			for _, p := range s.procs {
 				p.m.cfg.Expect = s.expect
 			}
-			for i := range cfg.late {
+			for range cfg.late {
 				s.procs = append(s.procs, nil)
-				s.start(cfg.nodes + i)
+				s.start(len(s.procs) - 1)
 			}
 		})
 	}
@@ -191,11 +196,25 @@ func (s *sim) logf(format string, args ...any) {
 
 func (s *sim) start(slot int) *simProc {
 	p := &simProc{
-		s: s, slot: slot, name: fmt.Sprintf("n%d", slot), rate: 1 + (s.r.Float64()*2-1)*0.01,
+		s: s, slot: slot, name: fmt.Sprintf("n%d", slot), addr: fmt.Sprintf("n%d:1", slot), rate: 1 + (s.r.Float64()*2-1)*0.01,
 		offset: s.r.Int63n(100 * sec), born: s.now, wants: map[uint64]*pb.Member{}, heard: map[*simProc]simNews{},
 	}
+	if name := s.twins[slot]; name != "" {
+		p.name = name
+	}
+	p.second = s.namesake(p) != nil
+	if before := s.procs[slot]; before != nil {
+		s.dead = append(s.dead, before)
+		if !before.gone {
+			s.older = append(s.older, before)
+			s.faults["overlap"]++
+			if before.addr == p.addr && s.chance(0.5) { // or it takes over the address
+				p.addr = fmt.Sprintf("n%d:2", slot)
+			}
+		}
+	}
 	p.id = s.r.Uint64() | 1
-	s.byIDs[p.id] = p
+	s.byIDs[p.id], s.listens[p.addr] = p, p
 	highWater, unacked := 1<<30, 1<<30
 	if s.cfg.highWater > 0 {
 		highWater, unacked = s.cfg.highWater, 40 // bytes: of some eight values
@@ -210,14 +229,14 @@ func (s *sim) start(slot int) *simProc {
 		forget, expect = s.cfg.forget, 0
 	}
 	p.m = New(Config{
-		Self: &pb.Member{Name: p.name, Id: p.id, Addr: p.name}, Replicas: s.cfg.replicas, Ring: s.cfg.ring,
+		Self: p.member(), Replicas: s.cfg.replicas, Ring: s.cfg.ring,
 		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: forget, Expect: expect, Settle: sec / 2, Retention: s.cfg.retention,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
 		MaxHolders: holders, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p
 	s.slots[slot] = append(s.slots[slot], p)
-	s.logf("%s starts, id %x", p.name, p.id>>48)
+	s.logf("%s starts at %s, id %x", p.name, p.addr, p.id>>48)
 	var tick, wait func()
 	quiet, due, late := 0, int64(0), int64(0)
 	tick = func() {
@@ -253,7 +272,7 @@ func (s *sim) start(slot int) *simProc {
 			if s.cfg.calm {
 				return
 			}
-			s.at(s.between(100*ms, 2*sec), nil, func() { delete(s.doomed, p.slot); s.start(p.slot) })
+			s.at(s.between(100*ms, 2*sec), nil, func() { s.succeed(p) })
 			return
 		}
 		due, late = p.Now()+pace, 0
@@ -275,6 +294,8 @@ func (s *sim) start(slot int) *simProc {
 	}
 	return p
 }
+
+func (p *simProc) member() *pb.Member { return &pb.Member{Name: p.name, Id: p.id, Addr: p.addr} }
 
 var simRing = ring.Params{Partitions: 7, VirtualNodes: 8, Load: 2}
 
@@ -339,7 +360,7 @@ func (p *simProc) Reincarnate(self *pb.Member) {
 	old := p.id
 	p.id = self.Id
 	p.s.byIDs[p.id] = p
-	for _, q := range p.s.procs {
+	for _, q := range p.s.running() {
 		if q != nil && q != p {
 			p.s.at(p.s.between(50*ms, sec), q, func() { q.m.Gone(old) })
 		}
@@ -355,19 +376,20 @@ func (p *simProc) Reincarnate(self *pb.Member) {
 
 // gossip makes processes that can hear each other known, and the others unknown.
 func (s *sim) gossip() {
-	for _, q := range s.procs {
+	all := append(s.older[:len(s.older):len(s.older)], s.procs...)
+	for _, q := range all {
 		if s.cfg.calm { // as a gossip library does: what changed, to all, and all to who is new
 			news := q.news()
 			changed := news != q.told
 			q.told = news
-			for _, p := range s.procs {
+			for _, p := range all {
 				if changed || !p.greeted {
 					s.tell(p, q)
 				}
 			}
 			continue
 		}
-		for _, p := range s.procs {
+		for _, p := range all {
 			if news := q.news(); p != q && (p.heard[q] != news || s.chance(0.02) || s.cfg.forget > 0 && s.cut[[2]int{q.slot, p.slot}]) { // it may repeat itself
 				s.tell(p, q)
 			}
@@ -404,7 +426,7 @@ func (s *sim) tell(p, q *simProc) {
 					p.m.Gone(before.id)
 				}
 			}
-			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.name}, chain, view, size)
+			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.addr}, chain, view, size)
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
 		p.heard[q] = q.news()
@@ -415,20 +437,24 @@ func (s *sim) tell(p, q *simProc) {
 	}
 }
 
+// allInSync tells whether there is one settled view, of one process of each name, and all of these are in sync.
 func (s *sim) allInSync() bool {
-	var v uint64
+	var first *pb.View
+	in := 0
 	for _, p := range s.procs {
-		if p.gone || p.paused || p.m.lay == nil || !p.m.inSyncNow() || len(p.m.lay.ids) != len(s.procs) || len(p.m.lay.view.History) > 0 {
+		if p.gone || p.paused || p.m.lay == nil {
+			continue // none is missed that is a second one of its name
+		}
+		v := p.m.lay.view
+		if first == nil {
+			first = v
+		}
+		if !p.m.inSyncNow() || v.Chain != first.Chain || v.Number != first.Number || len(v.History) > 0 {
 			return false
 		}
-		if v == 0 {
-			v = p.m.lay.number()
-		}
-		if v != p.m.lay.number() {
-			return false
-		}
+		in++
 	}
-	return true
+	return in == len(s.procs)-len(s.twins) && in == len(first.Members)
 }
 
 // run plays the schedule and returns what went wrong, or nil.
@@ -444,6 +470,7 @@ func (s *sim) run() error {
 			}
 		}
 	})
+	s.at(s.cfg.duration+s.cfg.quiet/2-2*sec, nil, s.again)
 	s.play(s.cfg.duration+s.cfg.quiet, func() bool {
 		if s.events++; s.events > 3_000_000 {
 			s.check.fail("a storm: %d events by %.3f", s.events, f(s.now))

@@ -68,15 +68,16 @@ func (s *sim) fault() {
 			break
 		}
 	}
-	s.do(kind, s.procs[s.r.Intn(len(s.procs))])
+	all := s.running()
+	s.do(kind, all[s.r.Intn(len(all))])
 }
 
 // faultKinds are all there are, in the order that a seed means.
-var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether", "off", "rings"}
+var faultKinds = []string{"crash", "pause", "oneway", "split", "break", "leave", "isolate", "pair", "slow", "tether", "off", "rings", "twin"}
 
 // do does one mischief to a process, be it one that is leaving.
 func (s *sim) do(kind string, p *simProc) {
-	if p.gone || s.doomed[p.slot] && kind == "leave" || s.quietNow || (s.cfg.careful || s.cfg.forget > 0) && !s.allInSync() {
+	if p.gone || p.leaves && kind == "leave" || s.quietNow || !s.met() || (s.cfg.careful || s.cfg.forget > 0) && !s.allInSync() {
 		return
 	}
 	if s.cfg.careful && s.now < s.sparedTo {
@@ -84,7 +85,9 @@ func (s *sim) do(kind string, p *simProc) {
 	}
 	n := len(s.procs)
 	o := s.r.Intn(n)
-	s.faults[kind]++
+	if kind != "twin" { // which may wait in vain
+		s.faults[kind]++
+	}
 	switch kind {
 	case "crash":
 		s.kill(p, false)
@@ -107,10 +110,15 @@ func (s *sim) do(kind string, p *simProc) {
 			s.pause(p, s.between(100*ms, 6*sec))
 		}
 	case "leave":
-		s.logf("%s leaves", p.name)
-		s.doomed[p.slot] = true
-		s.dead = append(s.dead, p)
-		s.at(0, p, func() { p.m.Leave() })
+		s.leave(p)
+	case "twin":
+		s.twin(p)
+	case "beside": // cut off from all but its twin
+		rest := map[int]bool{}
+		for i, q := range s.procs {
+			rest[i] = q.name != p.name
+		}
+		s.part(map[int]bool{p.slot: true}, rest, true, s.between(2*sec, 9*sec))
 	case "oneway":
 		if o != p.slot {
 			s.part(map[int]bool{p.slot: true}, map[int]bool{o: true}, false, s.between(200*ms, 8*sec))
@@ -157,11 +165,7 @@ func (s *sim) do(kind string, p *simProc) {
 
 // replace starts another process, within a time, where one has ended without a word.
 func (s *sim) replace(p *simProc, within int64) {
-	if !s.doomed[p.slot] {
-		s.dead = append(s.dead, p)
-	}
-	delete(s.doomed, p.slot)
-	s.at(s.between(50*ms, within), nil, func() { s.start(p.slot) })
+	s.at(s.between(50*ms, within), nil, func() { s.succeed(p) })
 }
 
 // spare has a careful schedule wait for what a fault of so long entails: who was out of reach may be about to be expelled as that ends, and
@@ -214,7 +218,7 @@ func (s *sim) provoke(p *simProc, v *pb.View, chance float64) {
 			for i := range len(s.procs) {
 				rest[i] = !side[i]
 			}
-			if !s.quietNow {
+			if !s.quietNow && s.met() {
 				s.faults["with"]++
 				s.part(side, rest, true, s.between(sec, 6*sec))
 			}

@@ -165,7 +165,7 @@ func (s *sim) redial(l *simLink) {
 }
 
 func (s *sim) byID(id uint64) *simProc {
-	if p := s.byIDs[id]; p != nil && p.id == id && s.procs[p.slot] == p {
+	if p := s.byIDs[id]; p != nil && p.id == id {
 		return p
 	}
 	return nil
@@ -182,7 +182,7 @@ func (s *sim) dial(p *simProc, id uint64) {
 		}
 		q := s.byID(id)
 		switch {
-		case q == nil || q.gone:
+		case q == nil || q.gone || s.listens[q.addr] != q: // nobody listens, or another
 			p.m.Unreachable(id, true)
 			s.dial(p, id)
 		case s.cut[[2]int{p.slot, q.slot}] || s.cut[[2]int{q.slot, p.slot}]:
@@ -213,8 +213,9 @@ func (s *sim) connect(p, q *simProc) {
 				e.down(old, true)
 			}
 			l.up[i] = true
-			e.m.Up(&pb.Member{Name: o.name, Id: l.peerID[1-i], Addr: o.name}, l.session)
-			e.wants[l.peerID[1-i]] = &pb.Member{Name: o.name, Id: l.peerID[1-i], Addr: o.name}
+			with := &pb.Member{Name: o.name, Id: l.peerID[1-i], Addr: o.addr}
+			e.m.Up(with, l.session)
+			e.wants[with.Id] = with
 			l.opened[i] = true
 			for _, fn := range l.early[i] {
 				fn()

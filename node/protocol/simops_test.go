@@ -14,9 +14,6 @@ import (
 func (s *sim) client(p *simProc) {
 	var next func()
 	next = func() {
-		if p.leaving {
-			return
-		}
 		s.check.operate(p)
 		every := s.cfg.opEvery
 		if s.cfg.sharp && !s.quietNow {
@@ -244,7 +241,7 @@ func (c *checker) clear(p *simProc, tags ...string) {
 		c.freed[""] = append(c.freed[""], w)
 	}
 	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) {
-		if c.ended(p, w, r); r.Status == pb.Status_OK && len(tags) == 1 && c.s.chance(0.5) && !p.leaving { // and logs in
+		if c.ended(p, w, r); r.Status == pb.Status_OK && len(tags) == 1 && c.s.chance(0.5) { // and logs in
 			c.revise(p, c.s.r.Intn(c.s.cfg.keys))
 		}
 	})
