@@ -12,8 +12,9 @@ const askOutsideEvery = 100 * ms
 
 // founding is what a node in no cluster has to do with the founding of one.
 type founding struct {
-	chain uint64 // that this node would found; 0: not chosen yet
-	asked int64  // when the others were last asked
+	chain  uint64 // that this node would found; 0: not chosen yet
+	asked  int64  // when the others were last asked
+	called int64  // when those were last asked to be heard that gossip does not know
 
 	// What this node has promised: it enters no chain but this one.
 	to, only uint64
@@ -32,6 +33,7 @@ func (m *Machine) tickOutside(now int64) {
 	chains, alone, smallest := false, true, true
 	with, barred := 1, 0
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
+	m.callOut(now)
 	for _, id := range m.order {
 		p := m.peers[id]
 		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) || m.hung(p, now) {
@@ -78,9 +80,28 @@ func (m *Machine) tickOutside(now int64) {
 	m.learn(v)
 }
 
-// hung tells whether a peer neither answers nor gossips, though its session stands: a process that is stopped, whose kernel still is there.
+// callOut asks the peers with a session that gossip does not know to be heard. After a cut gossip may take long to find them again, and members of a cluster
+// say nothing to who is in none: that must not pass for a process that is stopped. The answer tells in which cluster they are, too.
+func (m *Machine) callOut(now int64) {
+	if now-m.found.called < askOutsideEvery || m.is("hung-unasked") {
+		return
+	}
+	m.found.called = now
+	for _, id := range m.order {
+		if p := m.peers[id]; p.session != 0 && !p.gossiped {
+			p.calls++
+			m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: now}}})
+		}
+	}
+}
+
+// hung tells whether a peer neither answers nor gossips, though its session stands: a process that is stopped, whose kernel still is there. What counts is how
+// often it was asked: in a pause of this node nobody is.
 func (m *Machine) hung(p *peer, now int64) bool {
-	return p.session != 0 && !p.gossiped && now-p.heard > m.cfg.ExpelAfter
+	if m.is("hung-unasked") {
+		return p.session != 0 && !p.gossiped && now-p.heard > m.cfg.ExpelAfter
+	}
+	return p.session != 0 && !p.gossiped && int64(p.calls)*askOutsideEvery > m.cfg.ExpelAfter
 }
 
 // allOutside tells whether all peers within reach are known to be in no cluster, and to enter none but this node's for long enough.

@@ -113,6 +113,32 @@ func TestAHungProcessHoldsUpNoFounding(t *testing.T) {
 	}
 }
 
+// Who is there and has not been asked says nothing for long, as after a cut, when gossip does not know of it again: nobody founds a cluster beside it,
+// whether or not there are addresses to join, nor after a pause of its own, when the answers are still to be read.
+func TestWhoHasNotBeenAskedDoesNotHang(t *testing.T) {
+	for _, solo := range []bool{true, false} {
+		for mutant, want := range map[string]bool{"": false, "hung-unasked": true} {
+			b := newOutside(t, mutant)
+			b.m.cfg.Expect, b.m.cfg.Solo, b.m.foundAfter = 0, solo, b.now+b.m.cfg.Settle+b.m.cfg.ExpelAfter
+			b.m.Gone(2)
+			b.m.Gone(3)
+			for range 100 {
+				for _, l := range b.take(func(m *pb.Message) bool { return m.GetAlive() != nil && !m.GetAlive().Answer }) {
+					b.from(l.to, &pb.Message{Chain: 9, View: 5, Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: l.msg.GetAlive().Asked, Answer: true}}})
+				}
+				b.pass(askOutsideEvery)
+			}
+			if b.founded() != want {
+				t.Errorf("%q, Solo %t: founded beside a cluster: %t", mutant, solo, !want)
+			}
+			b.now += 10 * sec
+			if b.pass(20 * ms); b.founded() != want {
+				t.Errorf("%q, Solo %t: founded after a pause, before anybody could answer: %t", mutant, solo, !want)
+			}
+		}
+	}
+}
+
 // Of several that ask the smallest has its turn before those that renew.
 func TestTheSmallestHasItsTurn(t *testing.T) {
 	b := newOutside(t, "")

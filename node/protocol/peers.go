@@ -8,6 +8,7 @@ type peer struct {
 	session   uint64 // 0: none
 	proven    bool   // a message has come on the session: the other side has dropped what it held under earlier ones
 	heard     int64  // when the last message came
+	calls     int    // how often it was asked to be heard since (found.go)
 	answers   int64  // when it was asked what it has answered last
 	metAt     int64  // when we first heard of it
 	aliveAt   int64  // when it was last asked whether it runs, and has answered; 0: never
@@ -112,7 +113,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 	}
 	p := m.meet(member)
 	p.session, p.proven, p.barred, p.refused, p.outsideAt = session, false, false, 0, 0
-	p.heard = m.now()
+	p.heard, p.calls = m.now(), 0
 	m.askAlive(member.Name)
 	if len(m.byPeer[member.Id]) > 0 && p.adopted < m.lay.number() { // before what it can only keep until it knows the view
 		p.decidedAt = 0

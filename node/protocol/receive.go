@@ -20,7 +20,7 @@ func (m *Machine) receive(id, session uint64, msg *pb.Message) {
 	if p == nil || p.session != session {
 		return
 	}
-	p.heard = m.now()
+	p.heard, p.calls = m.now(), 0
 	if m.lay == nil && p.chain == 0 { // sooner than gossip does
 		p.chain = msg.Chain
 	}
