@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 
 	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
@@ -31,16 +32,39 @@ type contents struct {
 	identity string           // differs when a file does
 
 	passwords, admin []string // nil: none are asked
+
+	pipes map[string][]byte // what has come out of those that are pipes, by their paths
 }
 
 // load reads all files. Its errors are *UsageError, and hold nothing of what is in them.
-func (f Files) load() (c contents, err error) {
+func (f Files) load() (contents, error) { return f.reload(contents{}) }
+
+// reload reads all files again but the pipes, such as those of <(command) in a shell: they give what they have once, and who opens one may wait
+// for ever.
+func (f Files) reload(before contents) (c contents, err error) {
+	c.pipes = map[string][]byte{}
+	maps.Copy(c.pipes, before.pipes)
+	once := func(path string) ([]byte, error) {
+		if data, ok := c.pipes[path]; ok {
+			return data, nil
+		}
+		info, err := os.Stat(path)
+		isPipe := err == nil && info.Mode()&fs.ModeNamedPipe != 0
+		if isPipe && before.identity != "" {
+			return nil, fmt.Errorf("%s is a pipe now; one is read at the start only", path)
+		}
+		data, err := os.ReadFile(path)
+		if isPipe && err == nil {
+			c.pipes[path] = data
+		}
+		return data, err
+	}
 	sum := sha256.New()
 	read := func(flag, path, advice string) (data []byte) {
 		if path == "" || err != nil {
 			return nil
 		}
-		if data, err = os.ReadFile(path); err != nil {
+		if data, err = once(path); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				advice = "" // there is one, which another would not replace
 			}

@@ -52,8 +52,8 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	files, err := cfg.Files.load()
-	if err != nil {
+	files, interrupted, err := loadUnless(cfg.Files, signals)
+	if err != nil || interrupted {
 		return err
 	}
 	cfg.Node.Key, cfg.Node.SecondaryKeys, cfg.Node.TokenKey = files.secrets.Key, files.secrets.SecondaryKeys, files.tokens
@@ -77,7 +77,7 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	}()
 	n, err := node.Start(ctx, cfg.Node)
 	close(started)
-	if interrupted := <-watched; interrupted {
+	if interrupted = <-watched; interrupted {
 		if n != nil {
 			return n.Close()
 		}
@@ -103,6 +103,21 @@ func Serve(cfg Config, signals <-chan os.Signal) error {
 	defer watching.Wait()
 	defer stopWatch()
 	return run(cfg, n, fronts, signals)
+}
+
+// loadUnless reads the files unless a signal comes first: one that is a pipe may have nobody who writes to it.
+func loadUnless(f Files, signals <-chan os.Signal) (files contents, interrupted bool, err error) {
+	loaded := make(chan func() (contents, bool, error), 1)
+	go func() {
+		files, err := f.load()
+		loaded <- func() (contents, bool, error) { return files, false, err }
+	}()
+	select {
+	case done := <-loaded:
+		return done()
+	case <-signals:
+		return contents{}, true, nil
+	}
 }
 
 // boundMemory makes the collector work harder as the process comes near twice the memory for entries and 64 MiB, rather than let

@@ -104,7 +104,7 @@ func (w *watcher) run(ctx context.Context, n *node.Node, hup <-chan os.Signal) {
 // look reads the files, and is false when it has found them changed since it looked last: then it is to be called again soon. If
 // they are not as they should be, all stays as it was.
 func (w *watcher) look(n *node.Node, asked bool) bool {
-	next, err := w.cfg.Files.load()
+	next, err := w.cfg.Files.reload(w.now)
 	if err == nil && next.identity == w.now.identity {
 		w.told, w.read = "", ""
 		if asked {
