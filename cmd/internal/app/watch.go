@@ -106,8 +106,9 @@ func (w *watcher) run(ctx context.Context, n *node.Node, hup <-chan os.Signal) {
 func (w *watcher) look(n *node.Node, asked bool) bool {
 	next, err := w.cfg.Files.reload(w.now)
 	if err == nil && next.identity == w.now.identity {
+		mended := w.told != ""
 		w.told, w.read = "", ""
-		if asked {
+		if asked || mended {
 			w.cfg.Logger.Info("secrets have been read again, nothing has changed", w.names(next)...)
 		}
 		return true

@@ -87,6 +87,28 @@ func TestWhoAsksIsAnswered(t *testing.T) {
 	}
 }
 
+// Who has mended a file that could not be read is told that it can be, though it holds what it held before.
+func TestAMendedFileIsReported(t *testing.T) {
+	w, n, keys, log := watchKeyFile(t)
+	if err := os.Truncate(w.cfg.Files.Key, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.look(n, false)
+	if !w.look(n, false) || !strings.Contains(log.String(), "could not be read again") {
+		t.Fatalf("logged is %q", log)
+	}
+	log.Reset()
+	if err := os.WriteFile(w.cfg.Files.Key, keys.Format(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.look(n, false)
+	}
+	if strings.Count(log.String(), "have been read again, nothing has changed") != 1 {
+		t.Errorf("logged is %q", log)
+	}
+}
+
 // The start says which keys there are, and when everybody may read them.
 func TestTheStartNamesTheKeys(t *testing.T) {
 	w, _, keys, log := watchKeyFile(t)
