@@ -102,6 +102,13 @@ func TestListenErrorsSayWhatToDo(t *testing.T) {
 	if got := explainListen("--listen", "127.0.0.1:0", err).Error(); !strings.HasPrefix(got, "--advertise nowhere.invalid: ") {
 		t.Errorf("the command says %q", got)
 	}
+	_, err = resp.Listen(resp.Config{Addr: "unix:" + t.TempDir(), Backend: &respBackend{node: n}})
+	if err == nil {
+		t.Fatal("a folder is listened on")
+	}
+	if got := explainListen("--resp", "unix:x", err).Error(); !strings.HasPrefix(got, "--resp unix:x: /") || !strings.HasSuffix(got, " exists and is no socket") {
+		t.Errorf("the command says %q", got)
+	}
 	denied := fmt.Errorf("listen: %w", &net.OpError{Op: "listen", Err: syscall.EACCES})
 	if got := explainListen("--resp", "127.0.0.1:79", denied).Error(); !strings.Contains(got, "above 1023") {
 		t.Error(got)

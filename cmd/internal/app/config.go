@@ -179,7 +179,8 @@ func explainListen(flag, addr string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s %s: that is no address of this machine", flag, addr)
 	case !errors.As(err, &op):
-		return fmt.Errorf("%s %s: %s", flag, addr, strings.TrimPrefix(err.Error(), "huddle: "))
+		text := strings.TrimPrefix(err.Error(), "huddle: ")
+		return fmt.Errorf("%s %s: %s", flag, addr, strings.TrimPrefix(text, "resp: listen: "))
 	}
 	return fmt.Errorf("%s %s cannot be listened on: %w", flag, addr, op.Err)
 }
