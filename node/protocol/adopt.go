@@ -294,38 +294,24 @@ func (m *Machine) checkBarrier() {
 		return
 	}
 	now := m.now()
-	over := now >= m.barrier
-	m.barrierOff = m.barrierOff || over
 	if !m.barrierOff {
 		m.barrierOff = true
 		for id := range m.behind {
-			m.barrierOff = m.barrierOff && m.ended(id, now)
+			m.barrierOff = m.barrierOff && (now >= m.barrier || m.ended(id, now))
 		}
 	}
-	if len(m.waiting) > 0 {
-		rest := m.waiting[:0]
-		for _, p := range m.waiting {
-			ok := over || m.barrierOff
-			if !ok {
-				ok = true
-				for _, h := range m.hist {
-					if id := h.owner(p); !m.adopted(id) && !m.ended(id, now) {
-						ok = false
-						break
-					}
-				}
-			}
-			if ok {
-				m.parts[p].acting = true
-			} else {
-				rest = append(rest, p)
-			}
-		}
-		if len(rest) != len(m.waiting) {
-			m.waiting = rest
-			m.publish()
-			m.unpark()
-		}
+	n := len(m.waiting)
+	m.waiting = slices.DeleteFunc(m.waiting, func(p int) bool {
+		acting := m.barrierOff || !slices.ContainsFunc(m.hist, func(h *layout) bool {
+			id := h.owner(p)
+			return !m.adopted(id) && !m.ended(id, now)
+		})
+		m.parts[p].acting = acting
+		return acting
+	})
+	if len(m.waiting) != n {
+		m.publish()
+		m.unpark()
 	}
 	if m.barrierOff {
 		for p := range m.parts {
