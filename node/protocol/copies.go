@@ -92,7 +92,7 @@ func (m *Machine) endRevocation(part int, e *store.Entry) {
 	}
 }
 
-func (m *Machine) onCopyReply(p *peer, msg *pb.Message, _ *pb.CopyReply) {
+func (m *Machine) onCopyReply(p *peer, msg *pb.Message) {
 	p.confirmed = m.now()
 	if w := m.writes[msg.Id]; w != nil {
 		if i := slices.Index(w.copies, p.member.Id); i >= 0 {

@@ -53,16 +53,14 @@ func (m *Machine) startCut(c *cut) {
 		return
 	}
 	c.round, c.tried, c.told = 1, true, m.now()
-	m.sendCut(c, func() *pb.Message {
-		return &pb.Message{Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}}
-	})
+	m.sendRound(c)
 	if len(c.waiting) == 0 {
 		m.secondRound(c)
 	}
 }
 
-// sendCut sends a round's message to every other member, and to those that still hand over.
-func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
+// sendRound sends the message of the present round to every other member, and to those that still hand over.
+func (m *Machine) sendRound(c *cut) {
 	c.waiting = c.waiting[:0]
 	delete(m.cutBy, c.number)
 	c.number, c.asked = m.nextID(), m.now()
@@ -78,9 +76,7 @@ func (m *Machine) sendCut(c *cut, msg func() *pb.Message) {
 		}
 	}
 	for _, id := range c.waiting {
-		x := msg()
-		x.Id = c.number
-		m.send(m.peers[id], x)
+		m.sendCut(c, m.peers[id])
 	}
 }
 
@@ -95,17 +91,22 @@ func (m *Machine) onCutClock(p *peer, msg *pb.Message) {
 	}
 }
 
-func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
+// answeredRound returns the cut whose present round a member has answered, if it is still of this view, and does not wait for it any more.
+func (m *Machine) answeredRound(p *peer, msg *pb.Message) *cut {
 	c := m.cutBy[msg.Id]
 	if c == nil || msg.View != m.lay.number() {
-		return
-	}
-	if c.round == 2 { // its version is too low
-		m.startCut(c)
-		return
+		return nil
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
-	if len(c.waiting) == 0 {
+	return c
+}
+
+func (m *Machine) onCutClockReply(p *peer, msg *pb.Message) {
+	switch c := m.answeredRound(p, msg); {
+	case c == nil:
+	case c.round == 2: // its version is too low
+		m.startCut(c)
+	case len(c.waiting) == 0:
 		m.secondRound(c)
 	}
 }
@@ -120,7 +121,7 @@ func (m *Machine) secondRound(c *cut) {
 	}
 	c.round = 2
 	version := m.nextVersion()
-	c.records = c.records[:0:0]
+	c.records = nil
 	if c.tags == nil {
 		c.records = append(c.records, &pb.CutRecord{All: true, Version: version})
 	}
@@ -128,9 +129,7 @@ func (m *Machine) secondRound(c *cut) {
 		c.records = append(c.records, &pb.CutRecord{Tag: tag, Version: version})
 	}
 	m.applyCuts(c.records)
-	m.sendCut(c, func() *pb.Message {
-		return &pb.Message{Body: &pb.Message_Cut{Cut: &pb.Cut{Cuts: c.records}}}
-	})
+	m.sendRound(c)
 	m.finishCut(c)
 }
 
@@ -146,13 +145,10 @@ func (m *Machine) onCut(p *peer, msg *pb.Message, b *pb.Cut) {
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_CutReply{CutReply: &pb.CutReply{}}})
 }
 
-func (m *Machine) onCutReply(p *peer, msg *pb.Message, _ *pb.CutReply) {
-	c := m.cutBy[msg.Id]
-	if c == nil || msg.View != m.lay.number() {
-		return
+func (m *Machine) onCutReply(p *peer, msg *pb.Message) {
+	if c := m.answeredRound(p, msg); c != nil {
+		m.finishCut(c)
 	}
-	c.waiting = slices.DeleteFunc(c.waiting, func(id uint64) bool { return id == p.member.Id })
-	m.finishCut(c)
 }
 
 // finishCut: every member has confirmed, and whoever was in an earlier view has adopted this one or lost its leases.
@@ -204,12 +200,13 @@ func (m *Machine) restartCuts() {
 func (m *Machine) resendCuts(p *peer) {
 	for _, c := range m.sortedCuts() {
 		if slices.Contains(c.waiting, p.member.Id) {
-			m.resendCut(c, p)
+			m.sendCut(c, p)
 		}
 	}
 }
 
-func (m *Machine) resendCut(c *cut, p *peer) {
+// sendCut sends one member the message of the present round.
+func (m *Machine) sendCut(c *cut, p *peer) {
 	if c.round == 1 {
 		m.send(p, &pb.Message{Id: c.number, Body: &pb.Message_CutClock{CutClock: &pb.CutClock{}}})
 	} else {
@@ -225,7 +222,7 @@ func (m *Machine) tickCuts(now int64) {
 		case c.round == 1 && now-c.asked >= m.cfg.Lease/LeasesRenewed && (m.inTouch() || m.is("ask-in-vain")): // some may have had no lease
 			c.asked = now
 			for _, id := range c.waiting {
-				m.resendCut(c, m.peers[id])
+				m.sendCut(c, m.peers[id])
 			}
 		}
 		if now >= c.deadline && c.done != nil {

@@ -132,17 +132,17 @@ func (m *Machine) handleReply(p *peer, msg *pb.Message) bool {
 	case *pb.Message_ScanReply:
 		m.onScanReply(p, msg, b.ScanReply)
 	case *pb.Message_CopyReply:
-		m.onCopyReply(p, msg, b.CopyReply)
+		m.onCopyReply(p, msg)
 	case *pb.Message_InvalidateReply:
 		m.onInvalidateReply(p, msg)
 	case *pb.Message_PullReply:
 		m.onPullReply(p, msg, b.PullReply)
 	case *pb.Message_PullKeyReply:
-		m.onPullKeyReply(p, msg, b.PullKeyReply)
+		m.onPullKeyReply(msg, b.PullKeyReply)
 	case *pb.Message_CutClockReply:
 		m.onCutClockReply(p, msg)
 	case *pb.Message_CutReply:
-		m.onCutReply(p, msg, b.CutReply)
+		m.onCutReply(p, msg)
 	default:
 		return false
 	}

@@ -317,7 +317,7 @@ func (m *Machine) onPullKey(p *peer, msg *pb.Message, b *pb.PullKey) {
 	m.reply(p, msg, &pb.Message{Body: &pb.Message_PullKeyReply{PullKeyReply: r}})
 }
 
-func (m *Machine) onPullKeyReply(_ *peer, msg *pb.Message, b *pb.PullKeyReply) {
+func (m *Machine) onPullKeyReply(msg *pb.Message, b *pb.PullKeyReply) {
 	kp := m.keyPulls[b.Key]
 	if kp == nil {
 		return
