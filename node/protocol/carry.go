@@ -19,8 +19,8 @@ const carriedAtOnce = 1024
 // carried are the revocations still to be issued anew, in the order in which they were made: should there be no room for all, the oldest goes, as ever. The
 // store bounds the room for revocations, and so their number.
 type carried struct {
-	left  []revocation
-	under int // way: issued, and not answered
+	left     []revocation
+	underWay int // issued, and not answered yet
 }
 
 type revocation struct {
@@ -51,14 +51,14 @@ func (m *Machine) carry() {
 // revokeAgain issues some of them, until they would have ended.
 func (m *Machine) revokeAgain() {
 	c := &m.carried
-	for range min(len(c.left), carriedAtOnce-c.under, mostOps-m.operations()) {
+	for range min(len(c.left), carriedAtOnce-c.underWay, mostOps-m.operations()) {
 		r := c.left[0]
 		c.left = c.left[1:]
-		c.under++
+		c.underWay++
 		m.submit(&op{
-			write: &pb.Write{Key: r.key, Kind: pb.Kind_REVOKED}, part: ring.PartitionOf(r.key, len(m.parts)), deadline: r.until, giveUp: r.until,
+			write: &pb.Write{Key: r.key, Kind: pb.Kind_REVOKED}, part: ring.PartitionOf(r.key, len(m.parts)), deadline: r.until,
 			done: func(res Result) {
-				if c.under--; res.Status == pb.Status_FULL {
+				if c.underWay--; res.Status == pb.Status_FULL {
 					c.left = append(c.left, r)
 				}
 			},

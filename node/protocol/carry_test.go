@@ -85,7 +85,7 @@ func TestRevocationsOutliveTheirChain(t *testing.T) {
 	}
 	s.write(t, s.procs[3], &pb.Write{Key: "deleted", Value: []byte("later")})
 	s.sever(2, false)
-	carries := func(p *simProc) bool { return len(p.m.carried.left)+p.m.carried.under > 0 }
+	carries := func(p *simProc) bool { return len(p.m.carried.left)+p.m.carried.underWay > 0 }
 	if !s.until(60*sec, func() bool { return s.atRest(5) && !slices.ContainsFunc(s.procs, carries) }) {
 		t.Fatal("they do not become one cluster, or do not carry over all they revoked")
 	}

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -176,12 +178,7 @@ func (m *Machine) endCut(c *cut, r Result) {
 }
 
 func (m *Machine) sortedCuts() []*cut {
-	out := make([]*cut, 0, len(m.cuts))
-	for _, c := range m.cuts {
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b *cut) int { return int(int64(a.id - b.id)) })
-	return out
+	return slices.SortedFunc(maps.Values(m.cuts), func(a, b *cut) int { return cmp.Compare(a.id, b.id) })
 }
 
 func (m *Machine) finishCuts() {

@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -38,7 +40,7 @@ type op struct {
 	write    *pb.Write
 	scan     *pb.Scan
 	deadline int64 // the caller's
-	giveUp   int64 // when the work itself ends: later than the caller's for revocations
+	giveUp   int64 // when the work itself ends: later than the deadline for deletions
 	begun    int64
 	asked    int64 // when it was last sent
 	to       uint64
@@ -99,12 +101,12 @@ func (m *Machine) tellGivenUp(why string) {
 // Get asks for the entry of a key that Read could not tell. done is called once, at the latest at the deadline, by the
 // driver's goroutine.
 func (m *Machine) Get(get *pb.Get, deadline int64, done func(Result)) {
-	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, giveUp: deadline, done: done})
+	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, done: done})
 }
 
 // GetAgain is Get of a key that Read has just called absent, and counted: its owner is asked for a ticket.
 func (m *Machine) GetAgain(get *pb.Get, deadline int64, done func(Result)) {
-	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, giveUp: deadline, done: done, counted: true})
+	m.submit(&op{get: get, part: ring.PartitionOf(get.Key, len(m.parts)), deadline: deadline, done: done, counted: true})
 }
 
 // Write submits a Set, Touch or Delete. A revocation goes on until giveUp, also after the caller's deadline.
@@ -114,7 +116,7 @@ func (m *Machine) Write(w *pb.Write, deadline, giveUp int64, done func(Result)) 
 	} else {
 		m.Counters.Deletes.Add(1)
 	}
-	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: max(giveUp, deadline), done: done})
+	m.submit(&op{write: w, part: ring.PartitionOf(w.Key, len(m.parts)), deadline: deadline, giveUp: giveUp, done: done})
 }
 
 func (m *Machine) submit(o *op) {
@@ -122,7 +124,7 @@ func (m *Machine) submit(o *op) {
 		defer m.endStep()
 	}
 	o.id, o.begun = m.nextID(), m.now()
-	o.first = o.id
+	o.first, o.giveUp = o.id, max(o.giveUp, o.deadline)
 	if o.write != nil && m.operations() >= mostOps { // of deletions whose callers have given up
 		m.finish(o, Result{Status: pb.Status_FULL})
 		return
@@ -428,18 +430,13 @@ func (m *Machine) moveOps() {
 }
 
 func (m *Machine) sortedOps() []*op {
-	out := make([]*op, 0, m.operations())
-	for _, ops := range []map[uint64]*op{m.ops, m.orphans} {
-		for _, o := range ops {
-			out = append(out, o)
-		}
-	}
+	out := slices.AppendSeq(slices.Collect(maps.Values(m.ops)), maps.Values(m.orphans))
 	sortOps(out)
 	return out
 }
 
 func sortOps(ops []*op) {
-	slices.SortFunc(ops, func(a, b *op) int { return int(int64(a.first - b.first)) })
+	slices.SortFunc(ops, func(a, b *op) int { return cmp.Compare(a.first, b.first) })
 }
 
 // tickOps ends what is over its time and tries the parked again.
@@ -467,12 +464,11 @@ func (m *Machine) tickOps(now int64) {
 	sortOps(due)
 	for _, o := range due {
 		if now >= o.deadline && o.done != nil {
-			status := pb.Status_UNSURE
 			if o.write != nil {
 				m.Counters.Unconfirmed.Add(1)
 			}
 			m.unlist(o)
-			m.finish(o, Result{Status: status})
+			m.finish(o, Result{Status: pb.Status_UNSURE})
 			m.list(o)
 		}
 		if now >= o.giveUp {

@@ -5,7 +5,7 @@ import pb "github.com/huddle-cache/huddle/transport/peerpb"
 // Scan lists or counts the keys of partitions. They ascend and should have one owner (see ByOwner). The owner of the first answers for as
 // many of those that follow as it owns and as fit into one answer, at least for the first.
 func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {
-	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, giveUp: deadline, done: done})
+	m.submit(&op{scan: s, part: int(s.Partition) % len(m.parts), deadline: deadline, done: done})
 }
 
 func (m *Machine) onScanReply(p *peer, msg *pb.Message, b *pb.ScanReply) {

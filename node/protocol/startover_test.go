@@ -177,8 +177,8 @@ func TestRevocationsGoAlongTwice(t *testing.T) {
 		b.written(&pb.Write{Key: fmt.Sprint("key", i), Kind: pb.Kind_REVOKED})
 	}
 	b.m.dissolve("")
-	if n := len(b.m.carried.left); n != many-carriedAtOnce || b.m.carried.under != carriedAtOnce {
-		t.Fatalf("%d wait, %d are under way", n, b.m.carried.under)
+	if n := len(b.m.carried.left); n != many-carriedAtOnce || b.m.carried.underWay != carriedAtOnce {
+		t.Fatalf("%d wait, %d are under way", n, b.m.carried.underWay)
 	}
 	b.again(8)
 	b.confirm(2, 3)
@@ -193,9 +193,9 @@ func TestRevocationsGoAlongTwice(t *testing.T) {
 	if n := len(b.m.carried.left); full == 0 || n != many-carriedAtOnce+full {
 		t.Errorf("%d were refused, %d wait", full, n)
 	}
-	left := len(b.m.carried.left) + b.m.carried.under
+	left := len(b.m.carried.left) + b.m.carried.underWay
 	b.m.dissolve("")
-	if n := len(b.m.carried.left) + b.m.carried.under; n != left {
+	if n := len(b.m.carried.left) + b.m.carried.underWay; n != left {
 		t.Errorf("%d of %d are left", n, left)
 	}
 }

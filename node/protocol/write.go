@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -302,12 +304,7 @@ func (m *Machine) proved(p *peer) {
 }
 
 func sortedWrites(ws map[uint64]*write) []*write {
-	out := make([]*write, 0, len(ws))
-	for _, w := range ws {
-		out = append(out, w)
-	}
-	slices.SortFunc(out, func(a, b *write) int { return int(int64(a.id - b.id)) })
-	return out
+	return slices.SortedFunc(maps.Values(ws), func(a, b *write) int { return cmp.Compare(a.id, b.id) })
 }
 
 // rewrite carries the writes under way into a new view: where this node owns the partition still, the new copies get
