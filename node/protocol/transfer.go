@@ -18,10 +18,10 @@ const (
 
 // pull is one chunk asked for: several partitions of one source.
 type pull struct {
-	parts         []int
-	cuts          bool // and its remembered cuts, before any entry
-	peer, session uint64
-	asked         int64
+	parts []int
+	cuts  bool // and its remembered cuts, before any entry
+	peer  uint64
+	asked int64
 }
 
 // keyPull is one key asked for at all who held its partition, because somebody waits for it.
@@ -106,7 +106,7 @@ func (m *Machine) pull(first int, q *peer) {
 	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
 		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
 	}
-	pl := &pull{peer: q.member.Id, session: q.session, asked: m.now()}
+	pl := &pull{peer: q.member.Id, asked: m.now()}
 	if c := m.cutsOf(pl.peer); !c.done {
 		pl.cuts, b.Cuts, b.CutsAfter = true, true, c.last
 	}
@@ -218,9 +218,6 @@ func (m *Machine) pulled(pl *pull, b *pb.PullReply) {
 
 // merge takes an entry that another node held. It is not served before all that could overrule it has been seen.
 func (m *Machine) merge(p int, x *pb.Entry, now int64) {
-	if ring.PartitionOf(x.Key, len(m.parts)) != p {
-		return
-	}
 	size := len(x.Key) + len(x.Value)
 	m.Counters.Pulled.Add(uint64(size))
 	m.Counters.PulledEntries.Add(1)
@@ -274,32 +271,23 @@ func (m *Machine) withKey(p int, key string, then func(ok bool)) {
 		then(true)
 		return
 	}
-	pt := &m.parts[p]
-	kp := m.keyPulls[key]
-	if kp != nil {
+	if kp := m.keyPulls[key]; kp != nil {
 		kp.waiters = append(kp.waiters, then)
 		return
 	}
-	kp = &keyPull{part: p, waiting: map[uint64]uint64{}, waiters: []func(bool){then}}
-	for _, id := range pt.sources {
-		q := m.peers[id]
-		if q == nil || q.session == 0 {
+	sources := m.parts[p].sources // at least one: else the partition would be complete
+	for _, id := range sources {
+		if q := m.peers[id]; q == nil || q.session == 0 {
 			then(false) // it may be the one that knows: not sure
 			return
 		}
-		kp.waiting[m.nextID()] = id
 	}
+	kp := &keyPull{part: p, waiting: map[uint64]uint64{}, waiters: []func(bool){then}}
 	m.keyPulls[key] = kp
-	ids := make([]uint64, 0, len(kp.waiting))
-	for n := range kp.waiting {
-		ids = append(ids, n)
-	}
-	slices.Sort(ids)
-	for _, n := range ids {
-		m.send(m.peers[kp.waiting[n]], &pb.Message{Id: n, Body: &pb.Message_PullKey{PullKey: &pb.PullKey{Key: key}}})
-	}
-	if len(ids) == 0 {
-		m.endKeyPull(key, true)
+	for _, id := range sources {
+		n := m.nextID()
+		kp.waiting[n] = id
+		m.send(m.peers[id], &pb.Message{Id: n, Body: &pb.Message_PullKey{PullKey: &pb.PullKey{Key: key}}})
 	}
 }
 

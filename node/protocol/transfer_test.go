@@ -52,7 +52,7 @@ func TestASlowSource(t *testing.T) {
 	if lacking < 2 {
 		t.Fatal("nothing to pull from each of b and c")
 	}
-	b.m.pulls = map[uint64]*pull{900: {peer: 2, session: 2, asked: b.now}, 901: {peer: 2, session: 2, asked: b.now}}
+	b.m.pulls = map[uint64]*pull{900: {peer: 2, asked: b.now}, 901: {peer: 2, asked: b.now}}
 	asked := func() map[uint64]int {
 		b.m.tickTransfer(b.now)
 		n := map[uint64]int{}
