@@ -51,8 +51,8 @@ func (m *Machine) watchMajority(now int64) {
 	if m.lostAt == 0 {
 		m.lostAt = now
 	}
-	for_ := now - m.lostAt
-	if !m.lost && for_ > m.cfg.ExpelAfter+m.cfg.Lease {
+	without := now - m.lostAt
+	if !m.lost && without > m.cfg.ExpelAfter+m.cfg.Lease {
 		m.lost = true
 		m.announce()
 		m.env.Event("lost-majority", "", "no majority of the last view within reach: reads are unsure, writes refused")
@@ -63,15 +63,15 @@ func (m *Machine) watchMajority(now int64) {
 			dead++
 		}
 	}
-	if for_ > m.cfg.ExpelAfter && !m.enough(len(m.lay.ids)-dead) {
+	if without > m.cfg.ExpelAfter && !m.enough(len(m.lay.ids)-dead) {
 		m.dissolve("a majority of the view has died")
 		return
 	}
-	if m.cfg.ForgetAfter > 0 && for_ > m.cfg.ForgetAfter {
+	if m.cfg.ForgetAfter > 0 && without > m.cfg.ForgetAfter {
 		m.dissolve("no majority for ForgetAfter")
 		return
 	}
-	if len(m.forgotten) > 0 && for_ > m.cfg.ExpelAfter {
+	if len(m.forgotten) > 0 && without > m.cfg.ExpelAfter {
 		counted, alive := 0, 0
 		for i, id := range m.lay.ids {
 			name := m.lay.view.Members[i].Name

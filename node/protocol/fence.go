@@ -64,14 +64,14 @@ type fence struct {
 // raise keeps what is known of a member that v leaves out. Each is a bound of its own, so the earliest counts; but what was said when it was
 // left out before says nothing of the time since it was let in again: an id may be, if its process has learned of none of that.
 func (m *Machine) raise(v *pb.View, id uint64, end int64) {
-	if old, ok := m.fences[id]; ok && old.chain == v.Chain && !m.is("fence-for-good") {
-		if old.view > v.Number {
-			return
-		}
-		if old.view > lastSet(v, id) {
-			end = min(end, old.end)
-		}
-	} else if ok && m.is("fence-for-good") {
+	switch old, ok := m.fences[id]; {
+	case !ok:
+	case m.is("fence-for-good"):
+		end = min(end, old.end)
+	case old.chain != v.Chain:
+	case old.view > v.Number:
+		return
+	case old.view > lastSet(v, id):
 		end = min(end, old.end)
 	}
 	m.fences[id] = fence{v.Chain, v.Number, end}

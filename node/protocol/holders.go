@@ -9,10 +9,7 @@ type holder struct {
 
 // mayKeep notes the asker as a holder of a near copy. A copy of the partition needs no note: every write goes there.
 func (m *Machine) mayKeep(from *peer, pt *part, p int, key string, until int64) bool {
-	if holder, _ := m.lay.holds(from.member.Id, p); holder {
-		return true
-	}
-	if m.is("forget-holders") {
+	if holder, _ := m.lay.holds(from.member.Id, p); holder || m.is("forget-holders") {
 		return true
 	}
 	if until != 0 { // on this clock; the copy ends by the asker's, which may be slower by 3 %

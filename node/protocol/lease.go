@@ -70,12 +70,8 @@ func (m *Machine) onLeaseGrant(p *peer, msg *pb.Message, b *pb.LeaseGrant) {
 	}
 	if b.Pair > 0 {
 		until := b.Asked + min(b.Pair, m.cfg.Lease) - b.Pair/driftShare
-		if until > p.lease.until.Load() {
-			p.lease.until.Store(until)
-		}
-		if until > p.near.until.Load() {
-			p.near.until.Store(until)
-		}
+		p.lease.extend(until)
+		p.near.extend(until)
 	}
 	if b.Confirm && b.Asked > p.confirm {
 		if p.confirm <= m.countFrom && b.Asked > m.countFrom {
@@ -172,10 +168,6 @@ func (m *Machine) endNear(p *peer) {
 			}
 		}
 	}
-	m.publishNear(p)
-}
-
-func (m *Machine) publishNear(p *peer) {
 	if m.lay.has(p.member.Id) {
 		m.publish()
 	}

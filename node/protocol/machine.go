@@ -115,6 +115,9 @@ type Config struct {
 // Lease is a permission to serve until an instant of the node's clock.
 type Lease struct{ until atomic.Int64 }
 
+// extend lets it run until a time, unless it runs for longer already. It is called by the driver only.
+func (l *Lease) extend(until int64) { l.until.Store(max(l.until.Load(), until)) }
+
 // never is the lease of partitions that must not be served.
 var never = &Lease{}
 

@@ -248,10 +248,8 @@ func (m *Machine) prospect(v *pb.View) {
 // keepsAll tells whether a view expels nobody: who joins or goes by itself can wait for others that do.
 func (m *Machine) keepsAll(v *pb.View) bool {
 	in := make(map[uint64]bool, len(v.Members)+len(v.Leaving))
-	for _, ms := range [][]*pb.Member{v.Members, v.Leaving} {
-		for _, mem := range ms {
-			in[mem.Id] = true
-		}
+	for _, mem := range slices.Concat(v.Members, v.Leaving) {
+		in[mem.Id] = true
 	}
 	return !slices.ContainsFunc(m.lay.ids, func(id uint64) bool { return !in[id] })
 }
@@ -309,18 +307,15 @@ func (m *Machine) desired(now int64) *pb.View {
 	}
 	for _, id := range m.order {
 		j := m.joiners[id]
-		if j == nil || now-j.at > joinLife || m.peers[id].session == 0 {
-			continue
+		switch {
+		case !synced: // one reshuffle at a time (rule 8)
+		case j == nil || now-j.at > joinLife || m.peers[id].session == 0:
+		case slices.ContainsFunc(members, func(mem *pb.Member) bool { return mem.Name == j.member.Name }):
+			// The present holder of the name goes first: it is silent soon, or else the name is taken.
+		default:
+			members = append(members, j.member)
+			changed = true
 		}
-		if !synced {
-			continue // one reshuffle at a time (rule 8)
-		}
-		i := slices.IndexFunc(members, func(mem *pb.Member) bool { return mem.Name == j.member.Name })
-		if i >= 0 {
-			continue // the present holder of the name goes first: it is silent soon, or else the name is taken
-		}
-		members = append(members, j.member)
-		changed = true
 	}
 	if !m.carries(members, now) {
 		return nil

@@ -123,11 +123,9 @@ func (m *Machine) onPromise(from uint64, b *pb.Promise) {
 // consent is all there is.
 func (m *Machine) staying(c *campaign) int {
 	n := 0
-	for _, ms := range [][]*pb.Member{c.value.Members, c.value.Leaving} {
-		for _, mem := range ms {
-			if c.promises[mem.Id] {
-				n++
-			}
+	for _, mem := range slices.Concat(c.value.Members, c.value.Leaving) {
+		if c.promises[mem.Id] {
+			n++
 		}
 	}
 	return n
@@ -175,17 +173,11 @@ func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
 	decide := m.decided(v)
 	// Chosen. Tell the old members, the new ones and those that leave; then go on in it.
 	told := map[uint64]bool{m.self.Id: true}
-	tell := func(ms []*pb.Member) {
-		for _, mem := range ms {
-			if !told[mem.Id] {
-				told[mem.Id] = true
-				m.send(m.meet(mem), &pb.Message{Body: &pb.Message_Decide{Decide: decide}})
-			}
+	for _, mem := range slices.Concat(v.Members, v.Leaving, m.lay.view.Members, m.lay.view.Leaving) {
+		if !told[mem.Id] {
+			told[mem.Id] = true
+			m.send(m.meet(mem), &pb.Message{Body: &pb.Message_Decide{Decide: decide}})
 		}
 	}
-	tell(v.Members)
-	tell(v.Leaving)
-	tell(m.lay.view.Members)
-	tell(m.lay.view.Leaving)
 	m.learn(v)
 }

@@ -39,7 +39,7 @@ func (m *Machine) Status() Status {
 		return s
 	}
 	s.Chain, s.View, s.Members = m.lay.view.Chain, m.lay.number(), len(m.lay.ids)
-	s.Acting = m.lay.has(m.self.Id) && m.now() < m.lease.until.Load()
+	s.Acting = m.lay.has(m.self.Id) && m.leased()
 	s.Settled = len(m.lay.view.History) == 0
 	for p := range m.parts {
 		if m.parts[p].owner {
@@ -51,7 +51,7 @@ func (m *Machine) Status() Status {
 
 // InSync tells whether this node is an acting member that holds all it should hold, and does not leave.
 func (m *Machine) InSync() bool {
-	return m.lay != nil && !m.leaving && m.inSyncNow() && m.now() < m.lease.until.Load()
+	return m.lay != nil && !m.leaving && m.inSyncNow() && m.leased()
 }
 
 // MemberStatus is one member as this node sees it.

@@ -79,12 +79,7 @@ func (m *Machine) report(now int64) {
 	}
 	m.reportedAt = now
 	var ids []uint64
-	for _, id := range m.lay.ids {
-		if id != m.self.Id && (m.silent(id, now) || m.stuck(id, now)) {
-			ids = append(ids, id)
-		}
-	}
-	for _, mem := range m.lay.view.Leaving {
+	for _, mem := range slices.Concat(m.lay.view.Members, m.lay.view.Leaving) {
 		if mem.Id != m.self.Id && (m.silent(mem.Id, now) || m.stuck(mem.Id, now)) {
 			ids = append(ids, mem.Id)
 		}

@@ -181,22 +181,20 @@ func (m *Machine) staleFill(p int, b *pb.Write, live bool) bool {
 // waitFor collects who else may serve an older value of the key, and tells the holders of near copies to drop theirs.
 func (m *Machine) waitFor(w *write, pt *part) {
 	now := m.now()
-	if hs := pt.holders[w.entry.Key]; len(hs) > 0 {
-		for _, h := range hs {
-			q := m.peers[h.peer]
-			if q == nil || q.session != h.session && q.proven {
-				continue // its session was replaced
-			}
-			// Told in any case: the next lease, on the same stream, comes after it. Waited for only while it has one.
-			if q.session == h.session {
-				m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
-			}
-			if q.grantEnd <= now {
-				continue
-			}
-			w.waits = append(w.waits, waitHolder{peer: h.peer, session: h.session, until: q.grantEnd})
-			m.await(h.peer, w)
+	for _, h := range pt.holders[w.entry.Key] {
+		q := m.peers[h.peer]
+		if q == nil || q.session != h.session && q.proven {
+			continue // its session was replaced
 		}
+		// Told in any case: the next lease, on the same stream, comes after it. Waited for only while it has one.
+		if q.session == h.session {
+			m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
+		}
+		if q.grantEnd <= now {
+			continue
+		}
+		w.waits = append(w.waits, waitHolder{peer: h.peer, session: h.session, until: q.grantEnd})
+		m.await(h.peer, w)
 	}
 	m.waitEarlier(w)
 }
