@@ -20,7 +20,7 @@ import (
 func (n *Node) found(p gossip.Peer) {
 	n.lock()
 	defer n.unlock()
-	n.m.Found(p.Member, p.Chain, p.View, p.Size)
+	n.m.Found(p.Member, p.Chain, p.Size)
 }
 
 func (n *Node) gone(id uint64) {

@@ -36,7 +36,7 @@ func TestTicksOfANodeAtRest(t *testing.T) {
 		eventually(t, "without a lease", locked(n, func() bool { return !n.m.InSync() })) // for want of ticks
 		stranger := &pb.Member{Name: fmt.Sprint("stranger", i), Id: uint64(i) + 1, Addr: "127.0.0.1:1"}
 		n.lock()
-		n.m.Found(stranger, 0, 0, 0)
+		n.m.Found(stranger, 0, 0)
 		n.unlock()
 		eventually(t, "ticking again", locked(n, n.m.InSync))
 		n.lock()

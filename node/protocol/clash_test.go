@@ -26,7 +26,7 @@ func TestANameInUseIsTold(t *testing.T) {
 	b.m.env = heard{b, &said}
 	other := &pb.Member{Name: "a", Id: 77, Addr: "10.0.0.9:7400"}
 	b.m.Up(other, 77)
-	b.m.Found(other, 9, 4, 3)
+	b.m.Found(other, 9, 3)
 	b.pass(2 * b.m.cfg.ExpelAfter)
 	b.pass(20 * ms)
 	if len(said) != 1 || !strings.Contains(said[0], "a: the name a ") || !strings.Contains(said[0], "10.0.0.9:7400") || !strings.Contains(said[0], "--name") {
@@ -55,18 +55,18 @@ func TestARestartIsNoClash(t *testing.T) {
 	for _, id := range []uint64{77, 78} { // restarted twice in a row
 		before := &pb.Member{Name: "a", Id: id}
 		b.m.Up(before, id)
-		b.m.Found(before, 9, 4, 3)
+		b.m.Found(before, 9, 3)
 		b.pass(2 * sec)
 		b.m.Down(id, id)
 	}
-	b.m.Found(benchMembers[1], 9, 4, 3)
+	b.m.Found(benchMembers[1], 9, 3)
 	b.m.Up(&pb.Member{Name: "a", Id: 79}, 79)
 	b.pass(2 * tellClash)
 	if len(said) != 0 {
 		t.Errorf("said %q", said)
 	}
 	b.enter(5, 3)
-	b.m.Found(&pb.Member{Name: "a", Id: 79}, 9, 5, 3) // this one is in, the other is not
+	b.m.Found(&pb.Member{Name: "a", Id: 79}, 9, 3) // this one is in, the other is not
 	if b.pass(tellClash, 2, 3); len(said) != 0 || b.m.Status().NameHeldBy != nil {
 		t.Errorf("as a member: said %q", said)
 	}

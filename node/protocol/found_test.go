@@ -12,7 +12,7 @@ func newOutside(t *testing.T, mutant string) *bench {
 	b := newBench(t, mutant)
 	b.m.cfg.Expect, b.m.reached = 3, true
 	for _, p := range benchMembers[1:3] {
-		b.m.Found(p, 0, 0, 0)
+		b.m.Found(p, 0, 0)
 	}
 	b.m.Down(4, 4)
 	b.pass(2 * sec)
@@ -91,7 +91,7 @@ func TestFoundingIsAgreed(t *testing.T) {
 func TestNoFoundingBesideAClusterThatSpeaks(t *testing.T) {
 	b := newOutside(t, "found-unasked")
 	b.from(3, &pb.Message{Chain: 9, View: 5, Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: 1}}})
-	b.m.Found(benchMembers[2], 0, 0, 0) // of before
+	b.m.Found(benchMembers[2], 0, 0) // of before
 	if b.pass(2 * sec); b.founded() {
 		t.Error("founded beside a cluster that has spoken")
 	}
@@ -201,7 +201,7 @@ func TestWhoAgreedToAFoundingStaysOutside(t *testing.T) {
 	}
 
 	b = newOutside(t, "")
-	b.m.Found(benchMembers[2], 9, 5, 1)
+	b.m.Found(benchMembers[2], 9, 1)
 	if ask(2) {
 		t.Error("agreed to a founding though it knows of a cluster")
 	}
@@ -214,7 +214,7 @@ func TestWhoDoesNotFitFoundsNoCluster(t *testing.T) {
 		b := newBench(t, "")
 		b.m.cfg.Expect, b.m.reached = 1, true
 		for _, p := range benchMembers[1:3] {
-			b.m.Found(p, 0, 0, 0)
+			b.m.Found(p, 0, 0)
 		}
 		b.m.Down(4, 4)
 		for id := range barred {

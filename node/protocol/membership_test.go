@@ -14,13 +14,13 @@ func TestExpectCountsNames(t *testing.T) {
 		b.m.Down(p.Id, p.Id)
 	}
 	b.m.cfg.Expect, b.m.reached = 3, true
-	b.m.Found(&pb.Member{Name: "b", Id: 20, Addr: "b"}, 0, 0, 0)
-	b.m.Found(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 0, 0, 0)
+	b.m.Found(&pb.Member{Name: "b", Id: 20, Addr: "b"}, 0, 0)
+	b.m.Found(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 0, 0)
 	if b.pass(5 * sec); b.m.lay != nil || b.m.chosen != nil {
 		t.Fatal("founded with two of three nodes")
 	}
 	b.m.Up(&pb.Member{Name: "b", Id: 21, Addr: "b"}, 21)
-	b.m.Found(benchMembers[2], 0, 0, 0)
+	b.m.Found(benchMembers[2], 0, 0)
 	if b.pass(5 * sec); b.m.lay != nil || b.m.chosen != nil {
 		t.Fatal("founded while one is out of reach")
 	}

@@ -31,21 +31,21 @@ type peer struct {
 	inSync  uint64 // highest view of our chain it is known to be in sync in
 
 	// What it announced by gossip.
-	gossiped    bool
-	chain, view uint64
-	size        int
-	suspects    []uint64
-	suspectsAt  int64
-	decidedAt   int64 // when we last sent it our view, or a hint of it
-	stash       []*pb.Message
-	stashed     int // bytes of the stash
+	gossiped   bool
+	chain      uint64
+	size       int
+	suspects   []uint64
+	suspectsAt int64
+	decidedAt  int64 // when we last sent it our view, or a hint of it
+	stash      []*pb.Message
+	stashed    int // bytes of the stash
 
 	backlog   []*write // that this copy is to confirm, and that wait for their turn
 	confirmed int64    // when it last confirmed one
 }
 
 // Found tells of a process that gossip knows, and of the cluster it says it is in.
-func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
+func (m *Machine) Found(member *pb.Member, chain uint64, size int) {
 	m.stirred = true
 	if member.Id == m.self.Id || member.Id == 0 {
 		return
@@ -54,7 +54,7 @@ func (m *Machine) Found(member *pb.Member, chain, view uint64, size int) {
 	if chain == 0 { // gossip is behind what the peer has told us itself: who leaves a chain goes on under another id
 		chain = p.chain
 	}
-	p.gossiped, p.chain, p.view, p.size = true, chain, view, size
+	p.gossiped, p.chain, p.size = true, chain, size
 }
 
 // Gone tells that gossip no longer knows a process.

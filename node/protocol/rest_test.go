@@ -83,7 +83,7 @@ func TestAtRest(t *testing.T) {
 	all()
 	rests("all are heard again", true)
 
-	b.m.Found(&pb.Member{Name: "e", Id: 5, Addr: "e"}, 0, 0, 0)
+	b.m.Found(&pb.Member{Name: "e", Id: 5, Addr: "e"}, 0, 0)
 	busy("somebody new is there", true)
 	rests("somebody new is there", false)
 	b.m.Gone(5)
@@ -108,7 +108,7 @@ func TestAtRest(t *testing.T) {
 func TestPeerUnderAGrantIsForgotten(t *testing.T) {
 	b := newBench(t, "")
 	b.enter(6, 4)
-	b.m.Found(benchMembers[3], 9, 6, 4)
+	b.m.Found(benchMembers[3], 9, 4)
 	for range 3 {
 		b.pass(300*ms, 2, 3, 4)
 		b.from(4, b.stamp(0, &pb.Message{Body: &pb.Message_LeaseAsk{LeaseAsk: &pb.LeaseAsk{Asked: 1, InSync: true}}}))
@@ -129,7 +129,7 @@ func TestPeerUnderAGrantIsForgotten(t *testing.T) {
 // That another process had this one's name, as it came in, is no matter once it is gone.
 func TestRestAfterAClash(t *testing.T) {
 	b := newBench(t, "")
-	b.m.Found(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 9, 5, 4)
+	b.m.Found(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 9, 4)
 	b.m.Up(&pb.Member{Name: "a", Id: 99, Addr: "x"}, 99)
 	b.m.Tick(20 * ms)
 	if b.m.clash.with == nil {

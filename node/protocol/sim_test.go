@@ -417,7 +417,7 @@ func (s *sim) tell(p, q *simProc) {
 	}
 	switch {
 	case !q.gone && !q.paused && !s.cut[[2]int{q.slot, p.slot}] && !s.cut[[2]int{p.slot, q.slot}]:
-		id, chain, view, size, news := q.id, q.chain, q.view, q.size, q.news()
+		id, chain, size, news := q.id, q.chain, q.size, q.news()
 		s.at(s.between(ms, 100*ms), p, func() {
 			p.heard[q] = news
 			for _, before := range s.slots[q.slot] { // it takes the place of those that had the name before
@@ -426,7 +426,7 @@ func (s *sim) tell(p, q *simProc) {
 					p.m.Gone(before.id)
 				}
 			}
-			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.addr}, chain, view, size)
+			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.addr}, chain, size)
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
 		p.heard[q] = q.news()
