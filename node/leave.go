@@ -83,11 +83,16 @@ func (n *Node) HandOver(ctx context.Context) error {
 }
 
 func (n *Node) leaveWithin(ctx context.Context) (context.Context, context.CancelFunc) {
+	transfer := float64(n.cfg.MaxBytes) / float64(n.cfg.RepairRate) * float64(time.Second)
+	return within(ctx, leaveAtLeast+time.Duration(min(transfer, float64(maxTTL))))
+}
+
+// within returns ctx, with an end after d if it has none of its own.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded {
 		return ctx, func() {}
 	}
-	transfer := float64(n.cfg.MaxBytes) / float64(n.cfg.RepairRate) * float64(time.Second)
-	return context.WithTimeout(ctx, leaveAtLeast+time.Duration(min(transfer, float64(maxTTL))))
+	return context.WithTimeout(ctx, d)
 }
 
 // attain waits until done, which is called under the lock, is true; not is what the error says otherwise.

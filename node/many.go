@@ -86,7 +86,7 @@ func (n *Node) SetMany(ctx context.Context, items []SetItem) []error {
 	for i := range items {
 		writes[i], out[i] = n.newSet(items[i].Key, items[i].Value, items[i].Options)
 	}
-	n.writeMany(ctx, "set", writes, out)
+	n.setMany(ctx, writes, out)
 	return out
 }
 
@@ -99,9 +99,8 @@ type group struct {
 	ready     chan struct{} // closed with the last end
 }
 
-// writeMany submits the writes that are not nil, waits for all of them, and puts their errors where they belong. None is a deletion: those
-// go on after their caller has given up.
-func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, out []error) {
+// setMany submits the writes of Sets that are not nil, waits for all of them, and puts their errors where they belong.
+func (n *Node) setMany(ctx context.Context, writes []*pb.Write, out []error) {
 	g := &group{
 		results: make([]protocol.Result, len(writes)), submitted: make([]bool, len(writes)), ended: make([]bool, len(writes)), ready: make(chan struct{}),
 	}
@@ -115,11 +114,9 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 	}
 	err := ctx.Err()
 	if err == nil {
-		if _, bounded := ctx.Deadline(); !bounded { // the wait for room counts
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, n.cfg.WriteTimeout)
-			defer cancel()
-		}
+		var cancel context.CancelFunc
+		ctx, cancel = within(ctx, n.cfg.WriteTimeout) // the wait for room counts
+		defer cancel()
 		err = n.submitMany(ctx, writes, g)
 	}
 	if err == nil {
@@ -135,17 +132,15 @@ func (n *Node) writeMany(ctx context.Context, what string, writes []*pb.Write, o
 		switch {
 		case w == nil:
 		case g.ended[i]:
-			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, g.results[i], nil)
-		case !g.submitted[i] && errors.Is(err, ErrOverload):
-			out[i] = fmt.Errorf("%s: %w", what, err)
-		case g.submitted[i] && errors.Is(err, ErrClosed): // others were not; Close is about to end this one
-			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{Closed: true, Tried: true}, nil)
+			out[i] = writeError("set", false, g.results[i], nil)
+		case !g.submitted[i]: // nothing has been tried
+			out[i] = fmt.Errorf("set: %w", err)
+		case errors.Is(err, ErrClosed): // others were not submitted; Close is about to end this one
+			out[i] = writeError("set", false, protocol.Result{Closed: true, Tried: true}, nil)
 		case errors.Is(err, ErrOverload): // others had no room; this one was under way
-			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, ctx.Err())
-		case !g.submitted[i] && w.Kind == pb.Kind_LIVE: // nothing has been tried
-			out[i] = fmt.Errorf("%s: %w", what, err)
+			out[i] = writeError("set", false, protocol.Result{}, ctx.Err())
 		default:
-			out[i] = writeError(what, w.Kind != pb.Kind_LIVE, protocol.Result{}, err)
+			out[i] = writeError("set", false, protocol.Result{}, err)
 		}
 	}
 }

@@ -155,13 +155,9 @@ func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 	}
 	n.log = cfg.Logger.With("node", n.cfg.Name)
 	self := n.transport.Self()
-	forget := int64(cfg.ForgetAfter)
-	if forget < 0 {
-		forget = 0
-	}
 	n.m = protocol.New(protocol.Config{
 		Self: self, Solo: len(cfg.Join) == 0, Expect: cfg.Expect, Replicas: cfg.Replicas, Ring: params,
-		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: forget, Settle: int64(cfg.Settle),
+		Lease: int64(cfg.Lease), ExpelAfter: int64(cfg.ExpelAfter), ForgetAfter: int64(max(cfg.ForgetAfter, 0)), Settle: int64(cfg.Settle),
 		Retention: int64(cfg.Retention), Tombstone: int64(min(time.Minute, cfg.Retention)), RepairRate: cfg.RepairRate, MaxHolders: int(max(cfg.MaxBytes/1024, 1024)), MaxPending: 1 << 16, MaxUnacked: int(max(cfg.MaxBytes/4, 2*int64(cfg.MaxValueBytes))), HighWater: highWater, Log: n.log,
 	}, (*env)(n), n.store)
 	n.meta = gossip.Peer{Member: self}

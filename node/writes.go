@@ -121,11 +121,9 @@ func (n *Node) write(ctx context.Context, what string, w *pb.Write) (protocol.Re
 	}
 	room := n.roomFor(w)
 	if room.of != nil {
-		if _, bounded := ctx.Deadline(); !bounded { // the wait for room counts
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, n.cfg.WriteTimeout)
-			defer cancel()
-		}
+		var cancel context.CancelFunc
+		ctx, cancel = within(ctx, n.cfg.WriteTimeout) // the wait for room counts
+		defer cancel()
 		if err := room.take(ctx); err != nil {
 			return protocol.Result{}, fmt.Errorf("%s: %w", what, err)
 		}
