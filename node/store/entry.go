@@ -220,9 +220,7 @@ func (e *Entry) Size() int {
 }
 
 // Expired tells whether the entry has ended at the time now of the store's clock.
-func (e *Entry) Expired(now int64) bool { return e.expired(now) }
-
-func (e *Entry) expired(now int64) bool { return e.Expires != 0 && now >= e.Expires }
+func (e *Entry) Expired(now int64) bool { return e.Expires != 0 && now >= e.Expires }
 
 // class is the list an entry belongs to, and the budget it is accounted in.
 type class uint8

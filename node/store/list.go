@@ -75,7 +75,7 @@ func (s *Store) walk(p int, f func(*Entry)) {
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	pt.index.load().each(func(e *Entry) bool {
-		if !e.expired(now) && !s.cuts.voids(e) {
+		if !e.Expired(now) && !s.cuts.voids(e) {
 			f(e)
 		}
 		return true

@@ -35,7 +35,7 @@ func (o *oracle) void(e *Entry) bool {
 
 func (o *oracle) get(p int, key string) *Entry {
 	e := o.parts[p][key]
-	if e == nil || e.expired(o.now) || o.void(e) {
+	if e == nil || e.Expired(o.now) || o.void(e) {
 		return nil
 	}
 	return e
@@ -49,7 +49,7 @@ func (o *oracle) put(p int, e *Entry) (*Entry, bool) {
 	if cur != nil {
 		same := e.Version == cur.Version
 		switch {
-		case cur.Kind == Revoked && e.Kind != Revoked && !cur.expired(o.now):
+		case cur.Kind == Revoked && e.Kind != Revoked && !cur.Expired(o.now):
 			return old, false
 		case e.Kind == Revoked && cur.Kind != Revoked:
 		case same && (o.prov[cur] || cur.Near) && !e.Provisional && !e.Near:

@@ -136,7 +136,7 @@ func (s *Store) judge(cur, e *Entry) verdict {
 		return refuse
 	case cur == nil:
 		return accept
-	case cur.Kind == Revoked && e.Kind != Revoked && !cur.expired(s.now()):
+	case cur.Kind == Revoked && e.Kind != Revoked && !cur.Expired(s.now()):
 		return refuse
 	case e.Kind == Revoked && cur.Kind != Revoked:
 		return accept

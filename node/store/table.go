@@ -210,35 +210,32 @@ func (l *place) find(hash uint64, key string) *Entry {
 // set stores e in the place of the entry with its key, if there is one.
 func (x *index) set(hash uint64, e *Entry, hashOf func(string) uint64) {
 	t := x.load()
-	if t.first != nil {
-		if g, slot := t.locate(hash, e.Key); g != nil {
-			g.slots[slot].Store(e)
-			return
-		}
-	}
-	switch {
-	case t.first == nil:
+	if t.first == nil {
 		t = newTable(1)
 		t.insert(hash, e)
 		x.full, x.taken = 1, 1
 		x.store(t)
 		return
-	case int(x.taken) >= t.capacity():
-		n := t.groups()
-		if int(x.full) >= t.capacity()*3/4 {
-			n *= 2
-		}
-		t = t.rebuilt(n, hashOf)
-		t.insert(hash, e)
-		x.full++
-		x.taken = x.full
-		x.store(t)
+	}
+	if g, slot := t.locate(hash, e.Key); g != nil {
+		g.slots[slot].Store(e)
 		return
 	}
 	x.full++
-	if t.insert(hash, e) {
-		x.taken++
+	if int(x.taken) < t.capacity() {
+		if t.insert(hash, e) {
+			x.taken++
+		}
+		return
 	}
+	n := t.groups()
+	if int(x.full) > t.capacity()*3/4 {
+		n *= 2
+	}
+	t = t.rebuilt(n, hashOf)
+	t.insert(hash, e)
+	x.taken = x.full
+	x.store(t)
 }
 
 // remove takes out the entry with the key.
