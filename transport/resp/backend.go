@@ -28,7 +28,7 @@ type SetArgs struct {
 	IfVersion uint64        // not 0: only if the present entry has this version
 	Ticket    Ticket        // not zero: only if the key has not been written, removed or cleared since LookupOrTicket gave it
 	Tags      []string      // those of the entry that the value comes from
-	Age       uint64        // that of the entry that the value comes from, if that has another key: what ends it by a tag ends this one
+	Age       uint64        // of a value that comes from the entry of another key: that entry's Age. A cut that ends that entry ends this one too
 }
 
 // InfoSection is one section of the answer to INFO.
@@ -73,23 +73,22 @@ type FastBackend interface {
 // PrefetchBackend is a FastBackend that takes a hint.
 type PrefetchBackend interface {
 	FastBackend
-	// Prefetch is told keys that LookupNow will be asked for at once, the first PrefetchMost of which are of interest. It does not keep them.
+	// Prefetch is told the keys that LookupNow is about to be asked for. It need look at the first PrefetchMost only, and must not keep them.
 	Prefetch(keys []string)
 }
 
 // PrefetchMost is how many keys a PrefetchBackend is told at a time.
 const PrefetchMost = 32
 
-// FillBackend is a Backend that can tell whether something happened to a key that was absent before and is absent again. Lookup may still
-// find, for a while, what whoever judges the conditions of writes has lost for want of room.
+// FillBackend is a Backend that can tell whether anything has happened to a key between a look at it, when it was absent, and a write. The conditions
+// of writes are judged by the owner of the key, which may have evicted an entry that Lookup still finds elsewhere for a while.
 type FillBackend interface {
 	Backend
-	// LookupOrTicket is Lookup as the conditions of writes are judged. Of an absent key it returns a ticket, not zero, for SetArgs.Ticket; of one that is
-	// there it may be zero.
-	// The Set is also ErrCondition if that cannot be told any more.
+	// LookupOrTicket is Lookup that asks the owner. With an absent key it returns a ticket, which is not zero, for SetArgs.Ticket: the Set is
+	// ErrCondition if anything has happened to the key since, or if that cannot be told any more. With a key that is there the ticket may be zero.
 	LookupOrTicket(ctx context.Context, key string) (e Entry, found bool, ticket Ticket, err error)
-	// RemoveAbsent makes sure that no Lookup finds a key any more that LookupOrTicket called absent. Like a Set with the ticket it is
-	// ErrCondition if something has happened to the key since.
+	// RemoveAbsent makes sure that no Lookup finds a key any more that LookupOrTicket called absent. It is ErrCondition where a Set with that
+	// ticket would be.
 	RemoveAbsent(ctx context.Context, key string, ticket Ticket) error
 }
 

@@ -27,8 +27,8 @@ func (c *client) store(key, stored []byte, a SetArgs) error {
 	return err
 }
 
-// conflict is the error of a write to a watched key that has changed. If all that has changed is that it was lost for want of room, memory
-// may hold it for long: without its removal, the same would happen to each further WATCH.
+// conflict is the error of a write to a watched key that has changed. Perhaps its owner has only evicted it, and this node goes on serving it from
+// memory: it is then removed here too, or each further WATCH would end in the same way.
 func (c *client) conflict(key []byte) error {
 	_ = c.srv.removeAbsent(c.context(), string(key), Ticket{}) // another time, if not now
 	return errConflict
@@ -87,8 +87,8 @@ func (c *client) removeAsSeen(key []byte, e Entry, found bool) (bool, error) {
 	return false, err
 }
 
-// removeAbsent deletes a key that was found absent: whoever said so may have lost for want of room what is served elsewhere. It is
-// ErrCondition if the key is there by now, or something has happened to it since ticket; without one it is asked for.
+// removeAbsent deletes a key that was found absent, for its owner may have evicted what other nodes still serve. It is ErrCondition if the
+// key is there by now, or something has happened to it since the ticket was given. Without a ticket it asks for one.
 func (s *Server) removeAbsent(ctx context.Context, key string, ticket Ticket) error {
 	if ticket == (Ticket{}) {
 		l := s.askTicket(ctx, key)
@@ -137,8 +137,8 @@ func (c *client) change(key []byte, update func(e Entry, found bool) error) erro
 	})
 }
 
-// retry calls once, which changes something on condition, until it returns no ErrCondition, or ctx has ended. judged, after the first time: entries
-// are to be read as conditions are judged, for memory may hold for long what they are not judged by.
+// retry calls once, which changes something on condition, until it returns no ErrCondition, or ctx has ended. From the second time on judged is
+// true: entries are to be read from the owner, which judges the conditions, for memory may hold for long what the owner has evicted.
 func retry(ctx context.Context, once func(judged bool) error) error {
 	const longest = 20 * time.Millisecond
 	judged := false
@@ -151,7 +151,7 @@ func retry(ctx context.Context, once func(judged bool) error) error {
 	}
 }
 
-// entry reads an entry with certainty, or as conditions are judged.
+// entry reads an entry with certainty; judged: from the owner, which judges the conditions of writes.
 func (c *client) entry(key []byte, judged bool) (Entry, bool, error) {
 	if judged {
 		return c.judged(key)

@@ -29,7 +29,7 @@ type client struct {
 	batch  [][][]byte // its commands
 	out    []byte     // replies not yet sent
 	sendBy time.Time  // the write deadline of Conn
-	longer sync.Mutex // of sendBy, between who sends meanwhile and who receives early; the client's own goroutine waits for both
+	longer sync.Mutex // of sendWithin, which sendMade and receiveWhileStuck call; the client's own goroutine waits for both
 	early  early      // what was received while replies had to wait
 	over   error      // why the present reply cannot be given: errOver or errCrowded
 	dead   bool       // sending failed
@@ -437,8 +437,7 @@ func (c *client) endContext() {
 	}
 }
 
-// timeout is what a command may take. There may be thousands in a batch: once one has needed all of its time, it is not waited so long for each of
-// those after it.
+// timeout is what a command may take. There may be thousands in a batch: once one has used up its time, those after it get less.
 func (c *client) timeout() time.Duration {
 	if c.late {
 		return min(c.srv.cfg.Timeout, lateTimeout)
@@ -446,7 +445,7 @@ func (c *client) timeout() time.Duration {
 	return c.srv.cfg.Timeout
 }
 
-// noteLate notes that a command has needed all of its time. Of an EXEC none is begun any more but a deletion, which goes on by itself.
+// noteLate notes that a command has used up its time. In an EXEC nothing is begun any more then but deletions, which go on by themselves.
 func (c *client) noteLate() { c.late, c.tx.late = true, c.tx.running }
 
 // sleep pauses for d and tells whether ctx still runs.

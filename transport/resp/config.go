@@ -59,15 +59,16 @@ type Config struct {
 	// when one of a pipeline has, those after it are given 100 ms each. Default 5 s.
 	Timeout time.Duration
 	// WriteTimeout bounds the sending of replies. A client that does not read for so long, or half as long again, is
-	// disconnected. What it sends meanwhile is received, as far as the limits of memory below let it, and gives it so much time
-	// anew for each MiB: most clients send all of a pipeline before they read. Default 10 s.
+	// disconnected. What it sends meanwhile is received, within the limits of memory below, and with each MiB of that its time
+	// begins anew: most clients send all of a pipeline before they read. Default 10 s.
 	WriteTimeout time.Duration
 	// MaxValueBytes bounds one argument of a command, and thereby a value; a set or a hash in its stored form too. A whole command
 	// is bounded by four times that and 1 MiB more, and so is what a MULTI keeps; a reply by 64 MiB, over which it is an error. Default 1 MiB.
 	MaxValueBytes int
-	// MaxMemory is how many bytes of entries the process keeps. All that clients have sent and have yet to take is bounded together, but for
-	// 16 KiB of each, by half of that and 24 MiB, at most 256 MiB. Who sends more is cut off, and so is who then does not take its replies within
-	// 200 ms. From three quarters of that on a reply of more than 128 KiB is an error, and so is what a MULTI would keep. Default 1 GiB.
+	// MaxMemory is how many bytes of entries the process keeps. What all clients together have sent and have yet to take, less 16 KiB of each,
+	// is bounded by half of that and 24 MiB, at most 256 MiB. While it is over this bound, a client that sends more is cut off, and so is one that
+	// does not take its replies within 200 ms. From three quarters of the bound on a reply of more than 128 KiB is an error, and so is a command
+	// that a MULTI would keep. Default 1 GiB.
 	MaxMemory int64
 	// MaxConns bounds the number of connections. One too many gets an error and is closed, unless one that owes the password
 	// can be closed in favour of it. Default 10,000.

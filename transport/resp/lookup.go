@@ -85,7 +85,7 @@ func (c *client) present(key []byte) (Entry, bool, error) {
 	return c.unlessChanged(key, c.certain(key))
 }
 
-// judged is present, with the entry that the conditions of a write are judged by.
+// judged is present, but asks the owner, which judges the conditions of writes.
 func (c *client) judged(key []byte) (Entry, bool, error) {
 	return c.unlessChanged(key, c.srv.askTicket(c.context(), string(key)))
 }

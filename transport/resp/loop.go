@@ -16,8 +16,8 @@ var errSlowReader = errors.New("not taken in time")
 // whose next command is of another sort and may take time, or that does not take its replies, gets a goroutine until that is over. So
 // a read of what lies in local memory costs no change of goroutines, and a client at rest has none.
 //
-// A client belongs to one of the two at a time, and only who owns it touches it. News of a client that has a goroutine are noted in
-// its state, and the goroutine looks after them before it gives the client back.
+// A client belongs to the loop or to a goroutine, one at a time, and only its owner touches it. News of a client that has a goroutine are
+// noted in its state, and the goroutine looks after them before it gives the client back.
 type loop struct {
 	srv  *Server
 	poll *poller

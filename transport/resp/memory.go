@@ -13,8 +13,8 @@ import (
 const (
 	// What a client takes in any case, and is not counted.
 	smallBuffers = 16 << 10
-	// A reply of no more is counted but never refused: by then a command has been carried out, and who is told otherwise is misled. What
-	// is larger is the answer to a read. More than half as much is never collected of several replies.
+	// A reply up to this size is counted but never refused: it may answer a write that has been carried out, and an error would say that it has
+	// not. A larger one is the answer to a read. Several replies are sent as soon as they have half of this together.
 	largeReply = 128 << 10
 	// What the values that are read ahead are taken to have at first.
 	firstReadSize = 32 << 10
@@ -68,9 +68,9 @@ func (c *client) patience() time.Duration {
 	return timeout
 }
 
-// mayKeep returns how large a buffer may be that is kept for what comes next. It is most, so that the buffer is not made anew each time;
-// but little once clients hold a quarter of what they may have together, so that those at rest leave room for others, and of who owes
-// the password. What is little in all comes to less than smallBuffers.
+// mayKeep returns up to which size a buffer is kept for what comes next: most, so that it is not made anew each time; but little while the
+// client owes the password, and once all clients hold a quarter of what they may have together, so that those at rest leave room for others.
+// What is little of each buffer comes to less than smallBuffers for all buffers of a client.
 func (c *client) mayKeep(most, little int) int {
 	if !c.authed || c.srv.buffered.Load() > c.srv.cfg.maxBuffered/4 {
 		return little

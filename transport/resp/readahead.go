@@ -55,8 +55,9 @@ const aheadBytes = 8 << 20
 // errDropped stands for a value that was read ahead and let go, for there were too many bytes of them.
 var errDropped = errors.New("dropped")
 
-// kept returns l, or what stands for it if it is not to be kept: there are too many bytes of them, or too many of what all clients have. size
-// counts the bytes of reads made together, of which this is the one at i. The first is always kept. It may be called by several goroutines.
+// kept counts the value of a read that was made ahead, and returns l; or errDropped in its place, if there is no room for the value among the
+// reads made together, whose bytes size counts, or among what all clients have. i is its place among these reads: the first is always kept. It
+// may be called by several goroutines.
 func (c *client) kept(l lookup, i int, size *atomic.Int64) lookup {
 	n := len(l.entry.Value)
 	c.srv.readSize.Add((int64(n) - c.srv.readSize.Load()) / 16)
@@ -74,8 +75,8 @@ func (s *Server) aheadRoom() int {
 	return int(max(0, s.cfg.maxBuffered/4*3-s.buffered.Load()) / max(1, s.readSize.Load()))
 }
 
-// untilDropped returns the lookups before the first that was let go. So many are read the next time, and twice as many after a time
-// when all were kept: what is let go is read once more.
+// untilDropped returns the lookups before the first that was let go. The next time only so many are read ahead, for what is let go has to be
+// read once more; after a time when all were kept, twice as many.
 func (c *client) untilDropped(all []lookup) []lookup {
 	for i, l := range all {
 		if errors.Is(l.err, errDropped) {

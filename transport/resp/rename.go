@@ -133,8 +133,8 @@ func (r *renaming) once(judged bool) error {
 	return err
 }
 
-// place writes e under the new key, if that is still as it was seen before e was read. Its ticket tells whether everything was cleared since, or what
-// has one of the tags of e: e too, then. If that is under way, the age of e tells.
+// place writes e under the new key, if that is still as it was seen before e was read. The write fails by the ticket if everything, or a tag of e, was
+// cut since then, for e is void too then; and by the age of e if such a cut is still under way.
 func (r *renaming) place(at lookup, e Entry) error {
 	a := unchangedSince(at.entry, at.found)
 	a.TTL, a.NoTTL, a.Ticket, a.Tags, a.Age = e.TTL, e.TTL == 0, at.ticket, e.Tags, e.Age
@@ -152,8 +152,8 @@ func (r *renaming) place(at lookup, e Entry) error {
 	return err
 }
 
-// takeBack gives the new key what it held before. ErrCondition: it was changed since. What it held may have been ended meanwhile: its age tells, and where
-// there is none, what had tags does not come back. The key is absent then.
+// takeBack gives the new key what it held before. ErrCondition: it was changed since. What it held may have been cut meanwhile: by its age the write
+// then fails. An entry with tags that has no age is not brought back at all. The key is absent then.
 func (r *renaming) takeBack() error {
 	e, err := r.replaced.entry, ErrCondition
 	if r.replaced.found && (e.Age != 0 || len(e.Tags) == 0) {

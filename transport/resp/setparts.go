@@ -62,8 +62,8 @@ type tree struct {
 	ctx  context.Context
 	root string
 	slot chan struct{} // bounds the calls to the backend under way
-	// judged: entries are read as the conditions of writes are judged.
-	judged bool
+
+	judged bool // entries are read from the owner, which judges the conditions of writes
 }
 
 func (s *Server) tree(ctx context.Context, root string) *tree {
