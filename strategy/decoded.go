@@ -23,7 +23,7 @@ type decoded struct {
 	left node.Notes // those in the line whose entries have been replaced or have gone
 }
 
-// decodedSession is what a memo holds. Of is the item that it is the value of, and Left tells who bounds it.
+// decodedSession is what a memo holds. Its Note.Of is the item whose value it is, and its Note.Left is that of the decoded that bounds it.
 type decodedSession struct {
 	node.Note
 	packed

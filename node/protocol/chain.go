@@ -137,10 +137,10 @@ func (m *Machine) size() int {
 
 func (m *Machine) announce() { m.env.Announce(m.lay.view.Chain, m.lay.number(), m.size()) }
 
-// betterChain tells whether a peer belongs to another cluster that ours must dissolve into: the smaller one does, then
-// the younger. Nobody does into one that has lost its majority: it can let nobody in. Who has lost its own, and is not the smaller one by its members, first
-// waits for as long as it took to notice that: where a network comes back piece by piece, those of another cluster may be within reach before its own. Not
-// where one of its own has come into the other.
+// betterChain tells whether a peer belongs to another cluster that ours must dissolve into. Of two the smaller one dissolves, of equal ones the
+// younger, and none into one that has lost its majority, which can let nobody in. Ours counts as empty while it has lost its majority; but if it is the
+// smaller one only by that, it waits first, for as long as it took to notice the loss: a network may come back piece by piece, and another cluster be within
+// reach before our own members. It does not wait if one of these is in the other cluster already.
 func (m *Machine) betterChain(now int64) bool {
 	v, size, waits := m.lay.view, len(m.lay.ids), false
 	for _, id := range m.order {

@@ -8,26 +8,27 @@ import (
 	"github.com/huddle-cache/huddle/node/store"
 )
 
-// A save is a write on condition that the entry is there: what it stores was made of what was there. A cut has a version above the clocks that the
-// members told in its round one; a save that its owner makes after that, and before round two, has a higher one, and the condition holds still. So a
-// cut judges a save by the age of what it replaces, as it does a touch (rule 10), or else a session that is saved just then would outlive RevokeUser. A ticket is
-// such a condition where the entry is there, and does not make the save younger: it may have been given between the two rounds.
+// A save is a write on condition that the entry is there (IfPresent, IfVersion, or a ticket that was given with the entry): what it stores was made of
+// what was there. So that it carries no session past a cut, a cut judges it by the age of what it replaces, as it does a touch (rule 10). Its version
+// would not do. The owner may make it between the two rounds of a cut, when it has told its clock and does not know of the cut yet: its version is then
+// above the cut's, and its condition still holds. Nor does a ticket make it younger, for that may have been given between the two rounds as well.
 //
-// What is stored under another key than that of what it was made of, as by RENAME, is as old as that in the same way: the write tells the age. What was cut
-// already at this owner, though not yet where it was read, is refused.
+// What is stored under another key than that of what it was made of, as by RENAME, is as old as that: the write tells the age. It is refused where this
+// owner knows already of a cut of that age, though the node that read the entry did not yet.
 //
-// How old it may be is bounded: what was told to a cut that is confirmed is no older than keepClock. Members are not waited for that long within one view, and
-// a cut starts over in the next; where it takes longer all the same, as that of a guest does which cannot reach one of them, or one during which all
-// machines slept, it starts over, too. So an entry that is saved again and again is of a recent age to the cuts that are remembered.
+// An entry that is saved again and again would keep its age for ever. So the age is raised, and there are two bounds that it need not be below:
 //
-// Nor is either older than the view. A cut that is confirmed in this view has a version of it, and one that was confirmed in an earlier one has ended what it
-// was to at all who could be asked for it. Others were left half done, so that some copies refuse what the owner takes; and one of a tag that is new there may
-// not have come yet to who is new in this view.
+//   - What this node's clock was keepClock ago. No clock that is older was told to a cut that is still to be confirmed: members are not waited for that
+//     long within one view, and a cut starts over in the next. Where it takes longer all the same, as that of a guest that cannot reach one of the members,
+//     or one during which all machines slept, it starts over, too.
+//   - The view. A cut that is confirmed in this view has a version of it, and one that was confirmed in an earlier view has ended what it was to at all
+//     who could be asked for it. Others were left half done: copies that know of such a cut would refuse what the owner, which does not, has taken. And one
+//     of a tag that is new to the entry may not have come yet to a node that is new in this view.
 //
-// A tag that is new there, as of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest cut of
-// that tag. That one may be later than round one of another cut that is under way, and whose version is then below the age: who gave that age has
-// such a cut begin anew. Not one of a tag that the value has not: or a user who is ended from afar would be ended anew for as long as others log in.
-// Nor are such ages given for a lease after that: such saves wait, and the cut comes round.
+// A tag that is new to the entry, as that of the user who has just logged in, is for the cuts after this write: it makes the value younger than the latest
+// cut of that tag. So the age may be above the version of another cut that is between its rounds just now, and the node that gave the age has such a
+// cut begin anew; but only a cut of one of the tags of the value, or of everything. Else a RevokeUser from afar would begin anew for as long as other
+// users log in. And for a lease after that no such age is given: those saves wait, so that the cut gets through.
 
 // keepClock is for how long a clock that this node has had counts as one that a cut under way may have been told.
 func (m *Machine) keepClock() int64 { return max(int64(time.Minute), 8*m.cfg.ExpelAfter) }

@@ -9,8 +9,8 @@ import (
 
 // cutPull is how far the remembered cuts of a source have come, in the present view (rule 10). They come once, before the first entry from
 // there: a partition is complete only when its sources have been read, so nothing pulled is served before their cuts are here. A cut that a
-// source learns of after it has sent its last is under way in this view, and is not confirmed before this node has it too, or was pulled by
-// the source, from one that this node reads as well or that held nothing of what is read here.
+// source learns of after it has sent its last one is not missed. Either it is under way in this view, and is not confirmed before this node has
+// it too; or the source has pulled it, from a node that this one reads as well, or that held nothing of what is read here.
 type cutPull struct {
 	last *pb.CutRecord // of a tag; nil: none yet
 	done bool
