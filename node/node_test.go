@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,23 +20,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
 }
 
-// start starts a node with a small ring, closed at the end of the test.
-func start(t testing.TB, cfg node.Config) *node.Node {
-	t.Helper()
-	if cfg.Partitions == 0 {
-		cfg.Partitions, cfg.VirtualNodes = 257, 40
-	}
-	cfg.Settle = 200 * time.Millisecond
-	if os.Getenv("HUDDLE_TEST_LOG") != "" {
-		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
-	n, err := node.Start(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	return n
-}
+var (
+	start      = node.StartInTest
+	ctxT       = node.ContextInTest
+	eventually = node.EventuallyInTest
+)
 
 // cluster starts count nodes with a small ring, and waits until all are in sync in one view.
 func cluster(t testing.TB, count int, cfg node.Config) *nodetest.Cluster {
@@ -46,27 +32,6 @@ func cluster(t testing.TB, count int, cfg node.Config) *nodetest.Cluster {
 	return nodetest.Start(t, count, nodetest.WithConfig(func(_ int, c *node.Config) {
 		c.Key, c.Replicas, c.NoNearCopies = cfg.Key, cfg.Replicas, cfg.NoNearCopies
 	}))
-}
-
-func ctxT(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// eventually waits until ok holds.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within 20 s: %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func TestZeroConfig(t *testing.T) {

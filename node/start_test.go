@@ -12,7 +12,12 @@ import (
 	"time"
 )
 
-// For the tests that look inside a node. The others use nodetest, which imports this package.
+// For the tests that look inside a node. The others, of package node_test, use nodetest too, which imports this package.
+var (
+	StartInTest      = start
+	ContextInTest    = ctxT
+	EventuallyInTest = eventually
+)
 
 // start starts a node with a small ring, closed at the end of the test.
 func start(t testing.TB, cfg Config) *Node {
@@ -48,7 +53,7 @@ func cluster(t testing.TB, count int, cfg Config) []*Node {
 	return ns
 }
 
-// eventually polls a condition of the outside world.
+// eventually waits until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -76,6 +81,7 @@ func settled(t testing.TB, ns ...*Node) {
 	})
 }
 
+// ctxT is a context for the calls of a test, which must not take longer.
 func ctxT(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)

@@ -119,24 +119,19 @@ type process struct {
 // port binds an address for a process, without gossip yet.
 func port(t *testing.T, id uint64, listen string) *transport.Transport {
 	t.Helper()
-	tr, err := transport.Listen(t.Context(), transport.Config{
-		Listen: listen, Self: &peerpb.Member{Name: "node", Id: id}, Handler: silent{}, Logger: discard(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr.Start()
-	t.Cleanup(func() { _ = tr.Close() })
-	return tr
+	return bind(t, id, transport.Config{Listen: listen})
 }
 
 // securePort is port with a key, which may be nil, and a label.
 func securePort(t *testing.T, id uint64, key []byte, cluster string) *transport.Transport {
 	t.Helper()
-	tr, err := transport.Listen(t.Context(), transport.Config{
-		Self: &peerpb.Member{Name: "node", Id: id}, Handler: silent{}, Logger: discard(), Cluster: cluster,
-		Secrets: transport.Secrets{Key: key},
-	})
+	return bind(t, id, transport.Config{Cluster: cluster, Secrets: transport.Secrets{Key: key}})
+}
+
+func bind(t *testing.T, id uint64, cfg transport.Config) *transport.Transport {
+	t.Helper()
+	cfg.Self, cfg.Handler, cfg.Logger = &peerpb.Member{Name: "node", Id: id}, silent{}, discard()
+	tr, err := transport.Listen(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 }
 
+// eventually waits until ok holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)

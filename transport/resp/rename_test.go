@@ -296,7 +296,7 @@ func TestRenameOfSets(t *testing.T) {
 			t.Errorf("%s: %q", tc[0], got)
 		}
 	}
-	until(t, "the parts of what was written over are removed", func() bool { return f.parts() == 0 })
+	eventually(t, "the parts of what was written over are removed", func() bool { return f.parts() == 0 })
 }
 
 // TestRenameAndDelete: of a RENAME and a DEL of the old key at the same time, at different nodes, one finds it and the other does not; and

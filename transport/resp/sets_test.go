@@ -36,16 +36,6 @@ func (f *fake) parts() (n int) {
 	return n
 }
 
-// until waits for a condition.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
 // TestSetInParts compares a set that is split early with a map.
 func TestSetInParts(t *testing.T) {
 	t.Parallel()
@@ -180,7 +170,7 @@ func TestBigSet(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tc[0], got, tc[1])
 		}
 	}
-	until(t, "the parts are removed", func() bool { return f.parts() == 0 })
+	eventually(t, "the parts are removed", func() bool { return f.parts() == 0 })
 }
 
 func TestConcurrentSet(t *testing.T) {
