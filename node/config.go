@@ -77,8 +77,8 @@ type Config struct {
 	// ExpelAfter: a member silent for so long is expelled from the view. It is no shorter than Lease. Default: two leases, and at
 	// least 2 s.
 	ExpelAfter time.Duration
-	// ForgetAfter: a node without a majority for so long starts over, empty but for its revocations. 0 means the default, 10 min;
-	// negative means never.
+	// ForgetAfter: a node without a majority for so long starts over, empty but for its revocations. One that was expelled, and meets nobody of
+	// that cluster for so long, may found one of its own. 0 means the default, 10 min; negative means never.
 	ForgetAfter time.Duration
 	// Settle: on a cold start with Join, a node founds the cluster once it has met no new node for this long. Default 1 s.
 	Settle time.Duration

@@ -132,7 +132,7 @@ func launch(ctx context.Context, cfg Config, logs *logs) (*Node, error) {
 		return nil, err
 	}
 	n.store = store.New(store.Config{Partitions: cfg.Partitions, MaxBytes: cfg.MaxBytes, Now: n.clock.Now})
-	id := rand.Uint64() | 1
+	id := protocol.NewID(rand.Uint64())
 	name := cfg.Name
 	if name == "" {
 		name = "starting"

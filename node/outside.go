@@ -62,6 +62,11 @@ func (n *Node) waiting(v protocol.Status) string {
 		text = "the cluster has expelled this node soon after it had come in; it waits before it asks to be let in again, and longer while one of the others is out of its reach"
 	case v.Knows:
 		text = "there is a cluster, and it has not let this node in yet"
+	case v.Exiled:
+		text = "this node was left out by a cluster that may still be there, and meets nobody of it; it founds one only together with a node that is started anew"
+		if n.cfg.ForgetAfter > 0 {
+			text += fmt.Sprintf(", or when this has lasted for %v", n.cfg.ForgetAfter)
+		}
 	case v.Met < n.cfg.Expect:
 		text = fmt.Sprintf("%d of the %d nodes that are expected are there", v.Met, n.cfg.Expect)
 	case !v.Reached:

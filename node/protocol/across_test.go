@@ -10,7 +10,12 @@ import (
 // rested is a cluster of n nodes at rest, on a network without faults.
 func rested(t *testing.T, n int) *sim {
 	t.Helper()
-	s := newSim(simConfig{seed: 1, nodes: n, replicas: 2, memory: 16 << 20, calm: true})
+	return restedBy(t, 1, n)
+}
+
+func restedBy(t *testing.T, seed int64, n int) *sim {
+	t.Helper()
+	s := newSim(simConfig{seed: seed, nodes: n, replicas: 2, memory: 16 << 20, calm: true})
 	s.at(0, nil, s.gossip)
 	if !s.until(60*sec, func() bool { return s.atRest(n) }) {
 		t.Fatal("not at rest")

@@ -59,7 +59,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	if old == nil {
-		m.cameIn, m.cameAt = v.Number<<viewShift, now
+		m.cameIn, m.cameAt, m.exiled = v.Number<<viewShift, now, false
 	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()

@@ -179,6 +179,7 @@ func (m *Machine) expelled(why string) {
 		pause = min(max(2*m.pause, m.cfg.ExpelAfter), longest)
 		again = fmt.Sprintf("in up to %v, for it was not in for long", time.Duration(pause))
 	}
+	m.exiled = true
 	m.startOver(why + "; joining again " + again)
 	m.expelledAt, m.pause = now, pause
 }
@@ -223,7 +224,10 @@ func (m *Machine) startOver(why string) {
 	m.lostAt, m.lost, m.betterAt, m.forgotten = 0, false, 0, map[string]bool{}
 	m.clash.with, m.found = nil, founding{}
 	old := m.order
-	m.self = &pb.Member{Name: m.self.Name, Id: m.env.Random() | 1, Addr: m.self.Addr}
+	m.self = &pb.Member{Name: m.self.Name, Id: NewID(m.env.Random()), Addr: m.self.Addr}
+	if m.exiled {
+		m.self.Id &^= notExiled
+	}
 	for _, id := range slices.Clone(old) {
 		p := m.peers[id]
 		p.session, p.proven, p.stash, p.stashed, p.adopted, p.inSync, p.confirm, p.suspects, p.outsideAt = 0, false, nil, 0, 0, 0, 0, nil, 0
@@ -237,7 +241,8 @@ func (m *Machine) startOver(why string) {
 	m.revokeAgain()
 	m.parked = append(m.parked, waited...)
 	m.failAllOps()
-	m.foundAfter = m.now() + m.cfg.Settle + m.cfg.ExpelAfter
+	m.knewAt = m.now()
+	m.foundAfter = m.knewAt + m.cfg.Settle + m.cfg.ExpelAfter
 	m.env.Reincarnate(m.self)
 	m.env.Announce(0, 0, 0)
 }

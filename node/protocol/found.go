@@ -49,7 +49,7 @@ func (m *Machine) tickOutside(now int64) {
 		}
 		if p.chain != 0 {
 			chains = true
-		} else if id < m.self.Id {
+		} else if foundsBefore(id, m.self.Id) {
 			smallest = false
 		}
 	}
@@ -61,7 +61,10 @@ func (m *Machine) tickOutside(now int64) {
 			}
 		}
 	}
-	if chains || now < m.foundAfter || m.chosen != nil {
+	if chains {
+		m.knewAt = now
+	}
+	if chains || now < m.foundAfter || m.chosen != nil || m.inExile(now) {
 		return
 	}
 	if m.found.chain == 0 {
@@ -78,6 +81,23 @@ func (m *Machine) tickOutside(now int64) {
 		return
 	}
 	m.learn(v)
+}
+
+// notExiled is set in the ids of all processes but those that started over because another cluster stands. Their ids are below all others, for of two
+// processes the one with the smaller id dials: it is they who have to find the others.
+const notExiled = 1 << 63
+
+// NewID makes the id of a process that starts of a random number.
+func NewID(random uint64) uint64 { return random | notExiled | 1 }
+
+// foundsBefore is the order in which those outside found: by their ids, and exiles last.
+func foundsBefore(id, other uint64) bool { return id^notExiled < other^notExiled }
+
+// inExile tells whether this node founds no cluster because it was in one that expelled it, or gave its own up for one, which may be there though nobody
+// of it is within reach. It waits for that as long as a part without a majority does for the others. It holds nobody up, for who has been started since
+// knows of no cluster, and may found one with this node in it.
+func (m *Machine) inExile(now int64) bool {
+	return m.exiled && (m.cfg.ForgetAfter == 0 || now-m.knewAt <= m.cfg.ForgetAfter) && !m.is("exile-founds")
 }
 
 // callOut asks the peers with a session that gossip does not know to be heard. After a cut gossip may take long to find them again, and members of a cluster
@@ -138,8 +158,8 @@ func (m *Machine) promiseOutside(p *peer, chain uint64) bool {
 		}
 	}
 	id, waits := p.member.Id, now-f.nextAt < m.cfg.Lease
-	if now < f.until && f.to != id || waits && f.next < id {
-		if !waits || id <= f.next {
+	if now < f.until && f.to != id || waits && foundsBefore(f.next, id) {
+		if !waits || !foundsBefore(f.next, id) {
 			f.next, f.nextAt = id, now
 		}
 		return false

@@ -230,6 +230,8 @@ type Machine struct {
 	found       founding
 	expelledAt  int64 // when others last expelled this node,
 	pause       int64 // and how long it then stays outside, see mayComeBack
+	exiled      bool  // outside, because another cluster stands, see inExile;
+	knewAt      int64 // and when one was last known of
 	reached     bool
 	leaving     bool // Leave has been called,
 	parting     bool // and Part

@@ -157,6 +157,7 @@ func (m *Machine) tickMembership(now int64) {
 		return
 	}
 	if m.betterChain(now) {
+		m.exiled = true
 		m.dissolve("another cluster is larger; joining it")
 		return
 	}

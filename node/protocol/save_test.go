@@ -20,7 +20,7 @@ const savedKey = "session"
 
 func newSaving(t *testing.T, mutant string, on func(w *pb.Write, version uint64)) *saving {
 	t.Helper()
-	s := &saving{sim: rested(t, 3), on: on, tags: func(int) []string { return []string{"user", "store"} }}
+	s := &saving{sim: restedBy(t, 2, 3), on: on, tags: func(int) []string { return []string{"user", "store"} }}
 	s.owner, s.other = s.ownerOf(savedKey), s.procs[0]
 	if s.other == s.owner {
 		s.other = s.procs[1]

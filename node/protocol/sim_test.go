@@ -213,7 +213,7 @@ func (s *sim) start(slot int) *simProc {
 			}
 		}
 	}
-	p.id = s.r.Uint64() | 1
+	p.id = NewID(s.r.Uint64())
 	s.byIDs[p.id], s.listens[p.addr] = p, p
 	highWater, unacked := 1<<30, 1<<30
 	if s.cfg.highWater > 0 {

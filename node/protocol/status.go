@@ -16,6 +16,7 @@ type Status struct {
 	Met                        int        // outside: processes within reach by their names, this one among them
 	Knows                      bool       // outside: of a process that is in a cluster
 	Paused                     bool       // outside: it was expelled soon after it had come in, and does not ask to be let in yet
+	Exiled                     bool       // outside: it founds no cluster, for it was left out by one that may be there
 	Reached                    bool       // outside: somebody at an address to join, or nobody is to be met
 	NameHeldBy                 *pb.Member // another live process of this one's name, which keeps this one out
 }
@@ -27,7 +28,7 @@ func (m *Machine) Status() Status {
 		s.NameHeldBy = m.clash.with
 	}
 	if m.lay == nil {
-		s.Reached, s.Paused = m.reached || m.cfg.Solo, !m.mayComeBack(m.now())
+		s.Reached, s.Paused, s.Exiled = m.reached || m.cfg.Solo, !m.mayComeBack(m.now()), m.inExile(m.now())
 		met := map[string]bool{m.self.Name: true}
 		for _, p := range m.peers {
 			if p.session != 0 {
