@@ -19,7 +19,7 @@ type founding struct {
 	// What this node has promised: it enters no chain but this one.
 	to, only uint64
 	until    int64
-	// The smallest process that has asked in vain, and when: its turn is next.
+	// Of the processes that have asked in vain the first by foundsBefore, and when: its turn is next.
 	next   uint64
 	nextAt int64
 }
@@ -30,7 +30,7 @@ func (m *Machine) tickOutside(now int64) {
 		return
 	}
 	m.watchName(now)
-	chains, alone, smallest := false, true, true
+	chains, alone, first := false, true, true
 	with, barred := 1, 0
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	m.callOut(now)
@@ -50,7 +50,7 @@ func (m *Machine) tickOutside(now int64) {
 		if p.chain != 0 {
 			chains = true
 		} else if foundsBefore(id, m.self.Id) {
-			smallest = false
+			first = false
 		}
 	}
 	if now-m.joinedAt >= joinEvery && m.mayComeBack(now) {
@@ -77,7 +77,7 @@ func (m *Machine) tickOutside(now int64) {
 	case m.cfg.Solo && alone:
 	case barred > with, barred > 0 && now-m.metAt < m.cfg.Settle+2*m.cfg.ExpelAfter: // it is this node that does not fit; or a cluster may be there
 		return
-	case !m.reached && alone, !smallest, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect, !m.allOutside(now):
+	case !m.reached && alone, !first, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect, !m.allOutside(now):
 		return
 	}
 	m.learn(v)
@@ -146,7 +146,7 @@ func (m *Machine) allOutside(now int64) bool {
 }
 
 // promiseOutside answers who asks: true only if this node is in no cluster, knows of none, and has promised nobody else. Of several that ask
-// the smallest has the next turn, so that none is kept waiting by others that found nothing.
+// the first by foundsBefore has the next turn, so that none is kept waiting by others that found nothing.
 func (m *Machine) promiseOutside(p *peer, chain uint64) bool {
 	now, f := m.now(), &m.found
 	if m.lay != nil || m.chosen != nil || m.left {
