@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"testing"
 
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -46,17 +47,21 @@ func (s *sim) exile(t *testing.T, k int) (exiles []*simProc) {
 // Who has been expelled knows that there is a cluster. Is it cut off again before it is let in, it must not found one of its own beside that: what either
 // confirmed would not be so in the other. Nor must several.
 func TestWhoWasExpelledFoundsNoCluster(t *testing.T) {
+	found := func(exiles []*simProc) func() bool {
+		return func() bool { return slices.ContainsFunc(exiles, func(p *simProc) bool { return p.m.lay != nil }) }
+	}
 	for _, k := range []int{1, 2} {
 		s := rested(t, 5)
 		exiles := s.exile(t, k)
-		if s.until(60*sec, func() bool {
-			for _, p := range exiles {
-				if p.m.lay != nil {
-					return true
-				}
-			}
-			return false
-		}) {
+		for _, p := range exiles {
+			p.m.cfg.Mutant = "exile-founds"
+		}
+		if !s.until(5*sec, found(exiles)) {
+			t.Errorf("%d expelled found none where none waits: nothing is tested", k)
+		}
+		s = rested(t, 5)
+		exiles = s.exile(t, k)
+		if s.until(60*sec, found(exiles)) {
 			t.Errorf("%d expelled found a cluster, and the other one lives", k)
 		}
 		if !exiles[0].m.Status().Exiled {
