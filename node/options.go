@@ -61,9 +61,9 @@ func WithTicket(t Ticket) SetOption {
 
 // WithAge is for a value that was made of an entry under another key, whose Entry.Age is given, such as a session that gets a new token: what ends that
 // entry (Clear, InvalidateTags, or RevokeUser of package strategy) ends this one, too, also if it is under way. Give it the tags of that entry. The Set
-// fails with ErrStaleFill when that entry has been ended so already. An age does not tell of which cluster it is: should the nodes have given theirs up
-// since, and be in another, it ends nothing there. A ticket does: where that matters, take one for the new key first, by LookupAtOwner, then read the entry,
-// and give both.
+// fails with ErrStaleFill when that entry has been ended so already, and with ErrUnconfirmed where all have died who could tell. An age does not tell of
+// which cluster it is: should the nodes have given theirs up since, and be in another, it ends nothing there. A ticket does: where that matters, take one for
+// the new key first, by LookupAtOwner, then read the entry, and give both.
 func WithAge(age uint64) SetOption { return func(o *setOptions) { o.age = age } }
 
 // DeleteOption changes a Delete. One that is nil changes nothing.

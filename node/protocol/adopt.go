@@ -59,7 +59,7 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	if old == nil {
-		m.cameIn, m.cameAt, m.exiled = v.Number<<viewShift, now, false
+		m.cameIn, m.cameAt, m.exiled, m.cutsUnread = v.Number<<viewShift, now, false, len(hist) > 0
 	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()
@@ -105,6 +105,7 @@ func (m *Machine) adopt(v *pb.View) {
 	for p := range m.parts {
 		m.adoptPart(p, old)
 	}
+	m.setTellers()
 	m.toPull = m.missing
 	m.endKeyPulls(func(*keyPull) bool { return true }, false)
 	m.publish()
@@ -130,7 +131,7 @@ func (m *Machine) adopt(v *pb.View) {
 // forgetView drops what concerns one view alone.
 func (m *Machine) forgetView() {
 	m.vote, m.campaign, m.prospected, m.wantedAt, m.expelsAt, m.mySuspects = vote{}, nil, nil, 0, 0, nil
-	m.pulls, m.cutPulls, m.waiting, m.missing, m.ahead = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, 0, false
+	m.pulls, m.cutPulls, m.tellers, m.waiting, m.missing, m.ahead = map[uint64]*pull{}, map[uint64]*cutPull{}, nil, nil, 0, false
 }
 
 func viewOf(l *layout) *pb.View {
@@ -331,9 +332,9 @@ func (m *Machine) adopted(id uint64) bool {
 	return p != nil && p.adopted >= m.lay.number()
 }
 
-// inSyncNow: a member that acts for all it owns and holds all it should hold.
+// inSyncNow: a member that acts for all it owns, holds all it should hold, and has read the cuts if anybody can tell them.
 func (m *Machine) inSyncNow() bool {
-	return m.lay.has(m.self.Id) && m.missing == 0 && len(m.waiting) == 0 && m.barrierOff
+	return m.lay.has(m.self.Id) && m.missing == 0 && len(m.tellers) == 0 && len(m.waiting) == 0 && m.barrierOff
 }
 
 // unstash takes the messages that came ahead of the view.

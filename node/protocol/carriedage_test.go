@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -86,6 +88,116 @@ func TestAnAgeIsNotJudgedWhereTheSourcesHaveDied(t *testing.T) {
 			t.Errorf("mutant %q: %v, want %v", mutant, status, want)
 		}
 	}
+}
+
+// Nor by one that takes the place of the only holder of all it holds: it has nothing to pull, and reads the cuts all the same. What else it is asked it
+// answers meanwhile.
+func TestAnAgeIsNotJudgedWhereNothingIsPulled(t *testing.T) {
+	for mutant, want := range map[string]pb.Status{"": pb.Status_STALE_FILL, "age-unread": pb.Status_OK} {
+		b := newBench(t, mutant)
+		b.replicas = 1
+		before := []*pb.Member{{Name: "a", Id: 20, Addr: "a"}, benchMembers[1]}
+		b.learn(&pb.View{Chain: 9, Number: 3, Members: benchMembers[:2], History: []*pb.MemberSet{{Number: 2, Members: before}}})
+		b.confirm(2)
+		b.pass(1500*ms, 2)
+		p := partition(t, func(p int) bool { return b.m.parts[p].acting })
+		if b.m.missing > 0 || b.m.inSyncNow() {
+			t.Fatalf("%d are missing, in sync: %v", b.m.missing, b.m.inSyncNow())
+		}
+		status, plain := b.carry(p, 2<<viewShift+5), b.carry(p, 0)
+		if b.pass(40*ms, 2); mutant == "" && *status != -1 || *plain != pb.Status_OK {
+			t.Errorf("before the cuts are read: %v, and %v without an age", *status, *plain)
+		}
+		for range 20 {
+			b.answerPulls(&pb.CutRecord{Tag: "user", Version: 2<<viewShift + 9})
+			b.pass(40*ms, 2)
+		}
+		if *status != want || !b.m.inSyncNow() {
+			t.Errorf("mutant %q: %v, want %v; in sync: %v", mutant, *status, want, b.m.inSyncNow())
+		}
+		if status = b.carry(p, 2<<viewShift+10); *status != pb.Status_OK {
+			t.Errorf("mutant %q: of after the cut: %v", mutant, *status)
+		}
+	}
+}
+
+// Those who were in sync before this node came in know all cuts: one that has stayed, or all that leave if there were no others, for a cut need not have reached
+// those. Where none of them is left nobody can tell: what is older is not confirmed, what is younger is.
+func TestWhoKnowsTheCuts(t *testing.T) {
+	a, gone, leaves, late := benchMembers[0], &pb.Member{Name: "x", Id: 20, Addr: "x"}, benchMembers[2], benchMembers[1]
+	for name, c := range map[string]struct {
+		before, leaving []*pb.Member
+		asked           []uint64
+	}{
+		"one has stayed":  {before: []*pb.Member{late, leaves, gone}, leaving: []*pb.Member{leaves}, asked: []uint64{2}},
+		"all leave":       {before: []*pb.Member{leaves}, leaving: []*pb.Member{leaves}, asked: []uint64{3}},
+		"who stayed died": {before: []*pb.Member{leaves, gone}, leaving: []*pb.Member{leaves}},
+		"none is left":    {before: []*pb.Member{gone}},
+	} {
+		b := newBench(t, "")
+		b.replicas = 1
+		b.learn(&pb.View{Chain: 9, Number: 3, Members: []*pb.Member{a, late}, Leaving: c.leaving, History: []*pb.MemberSet{{Number: 2, Members: c.before}}})
+		b.confirm(2)
+		if !slices.Equal(b.m.tellers, c.asked) {
+			t.Errorf("%s: %v are asked, want %v", name, b.m.tellers, c.asked)
+		}
+		for range 50 {
+			b.answerPulls()
+			b.pass(40*ms, 2)
+		}
+		p := partition(t, func(p int) bool { return b.m.parts[p].acting })
+		status, young := b.carry(p, 2<<viewShift+5), b.carry(p, b.m.cameIn)
+		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
+			b.from(l.to, b.stamp(l.msg.Id, pb.NewCopyReply()))
+		}
+		if b.pass(40*ms, 2); (*status == pb.Status_OK) != (len(c.asked) > 0) || *young != pb.Status_OK {
+			t.Errorf("%s: %v, and %v for what is younger", name, *status, *young)
+		}
+		if !b.m.inSyncNow() {
+			t.Errorf("%s: not in sync", name)
+		}
+	}
+}
+
+// In an ordinary cluster what is older than the newest member is taken by all, whoever came, went and died.
+func TestAnAgeIsTakenByAll(t *testing.T) {
+	s := newSim(simConfig{seed: 1, nodes: 2, replicas: 1, memory: 1 << 20, calm: true})
+	s.at(0, nil, s.gossip)
+	carried := func(when string, n int) {
+		t.Helper()
+		if !s.until(30*sec, func() bool { return s.atRest(n) }) {
+			t.Fatalf("%s: not at rest", when)
+		}
+		for _, p := range s.procs {
+			for i := range 40 {
+				key, status := fmt.Sprint("key", i), pb.Status(-1)
+				if p.gone || p.m.lay == nil || p.m.lay.owner(partOf(key)) != p.id {
+					continue
+				}
+				p.m.Write(&pb.Write{Key: key, Value: []byte("v"), Tags: []string{"user"}, Origin: 1<<viewShift + 1}, p.Now()+sec, 0, func(r Result) { status = r.Status })
+				s.until(2*sec, func() bool { return status != -1 })
+				if status != pb.Status_OK {
+					t.Errorf("%s: %s of %s: %v", when, key, p.name, status)
+				}
+			}
+		}
+	}
+	carried("two", 2)
+	s.procs = append(s.procs, nil)
+	s.start(2)
+	carried("three", 3)
+	s.kill(s.procs[2], false)
+	s.start(2)
+	carried("one has died and come back", 3)
+	s.procs[0].m.Leave()
+	carried("the first has left", 2)
+}
+
+// carry writes an entry of an age under a key of a partition.
+func (b *bench) carry(p int, age uint64) *pb.Status {
+	status := pb.Status(-1)
+	b.m.Write(&pb.Write{Key: keyOf(p), Value: []byte("v"), Tags: []string{"user"}, Origin: age}, b.now+5*sec, 0, func(r Result) { status = r.Status })
+	return &status
 }
 
 // answerPulls answers, for all peers, that there is nothing but these cuts.

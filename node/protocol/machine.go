@@ -193,6 +193,8 @@ type Machine struct {
 	missing    int              // partitions held that are not complete
 	pulls      map[uint64]*pull
 	cutPulls   map[uint64]*cutPull // by source
+	cutsUnread bool                // cuts of before cameIn may not have been read: see knowsCuts
+	tellers    []uint64            // who can tell them
 	pullNext   int                 // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull
 

@@ -16,7 +16,7 @@ const (
 	chunkParts  = 64       // partitions in one chunk: most are small, and each message costs as much as several entries
 )
 
-// pull is one chunk asked for: several partitions of one source.
+// pull is one chunk asked for: several partitions of one source, or its cuts alone.
 type pull struct {
 	parts []int
 	cuts  bool // and its remembered cuts, before any entry
@@ -33,7 +33,7 @@ type keyPull struct {
 
 // tickTransfer keeps the pulls going, within the rate that leaves the node's readers their latency.
 func (m *Machine) tickTransfer(now int64) {
-	if m.missing == 0 {
+	if m.missing == 0 && len(m.tellers) == 0 {
 		return
 	}
 	if rate := m.cfg.RepairRate; rate > 0 {
@@ -52,13 +52,23 @@ func (m *Machine) pullMore() {
 			under++
 		}
 	}
+	full := func() bool { return len(m.pulls) >= mostPulls || under >= pullsAtOnce || !m.mayPull() }
 	for range len(m.parts) {
-		if m.missing == 0 || len(m.pulls) >= mostPulls || under >= pullsAtOnce || !m.mayPull() {
-			return
+		if m.missing == 0 || full() {
+			break
 		}
 		m.pullNext = (m.pullNext + 1) % len(m.parts)
 		if q := m.sourceOf(m.pullNext); q != nil && m.mayAsk(q) {
 			m.pull(m.pullNext, q)
+			under++
+		}
+	}
+	if m.missing > 0 {
+		return
+	}
+	for _, id := range m.tellers {
+		if q := m.peers[id]; q != nil && q.session != 0 && m.pullsFrom(q) == 0 && !full() {
+			m.ask(q, nil, &pb.Pull{})
 			under++
 		}
 	}
@@ -102,22 +112,30 @@ func (m *Machine) sourceOf(p int) *peer {
 
 // pull asks a source for the next chunk of a partition, and for others that are to be pulled from there.
 func (m *Machine) pull(first int, q *peer) {
-	b := &pb.Pull{After: m.parts[first].after, Started: m.parts[first].started, MaxBytes: chunkBytes}
-	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
-		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
-	}
-	pl := &pull{peer: q.member.Id, asked: m.now()}
-	if c := m.cutsOf(pl.peer); !c.done {
-		pl.cuts, b.Cuts, b.CutsAfter = true, true, c.last
-	}
-	for i := 0; i < len(m.parts) && len(pl.parts) < chunkParts; i++ {
+	var parts []int
+	for i := 0; i < len(m.parts) && len(parts) < chunkParts; i++ {
 		p := (first + i) % len(m.parts)
 		if i > 0 && (m.parts[p].started || m.sourceOf(p) != q) {
 			continue
 		}
 		m.parts[p].pulling = true
-		pl.parts = append(pl.parts, p)
+		parts = append(parts, p)
+	}
+	m.ask(q, parts, &pb.Pull{After: m.parts[first].after, Started: m.parts[first].started})
+}
+
+// ask asks for a chunk of these partitions, and for the source's cuts before, if they are not here yet; without partitions for the cuts alone.
+func (m *Machine) ask(q *peer, parts []int, b *pb.Pull) {
+	b.MaxBytes = chunkBytes
+	if rate := m.cfg.RepairRate; rate > 0 { // what comes is paid for afterwards: not for many seconds
+		b.MaxBytes = uint32(min(chunkBytes, max(rate/10, 1)))
+	}
+	for _, p := range parts {
 		b.Partitions = append(b.Partitions, uint32(p))
+	}
+	pl := &pull{parts: parts, peer: q.member.Id, asked: m.now()}
+	if c := m.cutsOf(pl.peer); !c.done {
+		pl.cuts, b.Cuts, b.CutsAfter = true, true, c.last
 	}
 	id := m.nextID()
 	m.pulls[id] = pl

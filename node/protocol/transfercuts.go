@@ -26,18 +26,50 @@ func (m *Machine) cutsOf(id uint64) *cutPull {
 	return c
 }
 
-// knowsCuts tells whether all cuts are here that may have ended a value of that age. Those that were confirmed since this node came in are, and the others are
-// once those of all sources are: of all partitions, for the sources of one may have died.
-func (m *Machine) knowsCuts(age uint64) bool {
-	if age >= m.cameIn || m.missing == 0 {
-		return true
+// knowsCuts tells whether all cuts are here that may have ended a value of that age. Those that were confirmed since this node came in are, and the others once
+// they have been read from those who knew them.
+func (m *Machine) knowsCuts(age uint64) bool { return age >= m.cameIn || !m.cutsUnread }
+
+// setTellers decides who can tell the cuts of before this node came in, by which the ages of values are judged: the members of the last set in which all were in
+// sync. Each knows them all: it had read them or was there, and none has been confirmed without it since. So one that has stayed will do. It is mostly a source
+// of entries as well. But who takes the place of one that has died with the only copies of all it held has nothing to pull, and yet it may be given a value
+// that was read elsewhere, and has been ended. Those that leave may not have been waited for by a cut (sendRound): they will do, all of them, if nobody else was
+// there. Where nobody is left that can tell, what is older is not confirmed.
+func (m *Machine) setTellers() {
+	if !m.cutsUnread || len(m.hist) == 0 || !m.lay.has(m.self.Id) {
+		return
 	}
-	for p := range m.parts {
-		if slices.ContainsFunc(m.parts[p].sources, func(id uint64) bool { return !m.cutsOf(id).done }) {
-			return false
+	var stay, leave []uint64
+	lost := false
+	for _, id := range m.hist[0].ids {
+		switch {
+		case id == m.self.Id:
+		case m.lay.has(id):
+			stay = append(stay, id)
+		case m.lay.isLeaving(id):
+			leave = append(leave, id)
+		default:
+			lost = true
 		}
 	}
-	return true
+	if m.tellers = stay; len(stay) == 0 && !lost {
+		m.tellers = leave
+	}
+}
+
+// told: all cuts of a source are here.
+func (m *Machine) told(id uint64) {
+	i := slices.Index(m.tellers, id)
+	if i < 0 {
+		return
+	}
+	if m.tellers = slices.Delete(m.tellers, i, i+1); len(m.tellers) > 0 && !m.lay.has(id) {
+		return
+	}
+	m.tellers, m.cutsUnread = nil, false
+	if m.missing == 0 {
+		m.askLeases(m.now()) // tells the coordinator that we are in sync
+	}
 }
 
 // pulledCuts takes the cuts of a chunk, and tells whether the source has no more: only then are its entries taken.
@@ -53,7 +85,9 @@ func (m *Machine) pulledCuts(pl *pull, b *pb.PullReply) bool {
 			c.last = r
 		}
 	}
-	c.done = !b.MoreCuts
+	if c.done = !b.MoreCuts; c.done {
+		m.told(pl.peer)
+	}
 	return c.done || m.is("entries-before-cuts")
 }
 
