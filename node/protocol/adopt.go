@@ -59,7 +59,10 @@ func (m *Machine) adopt(v *pb.View) {
 		m.lease.until.Store(until)
 	}
 	if old == nil {
-		m.cameIn, m.cameAt, m.exiled, m.cutsUnread = v.Number<<viewShift, now, false, len(hist) > 0
+		m.cutsFrom, m.cameAt, m.exiled, m.cutsUnread = 0, now, false, len(hist) > 0
+		if m.cutsUnread {
+			m.cutsFrom = v.Number << viewShift
+		}
 	}
 	m.lay, m.hist = lay, hist
 	m.forgetFences()

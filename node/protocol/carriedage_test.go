@@ -36,7 +36,7 @@ func TestAnAgeIsNotJudgedBeforeTheCutsAreRead(t *testing.T) {
 			t.Errorf("mutant %q: before the cuts are read: %+v", mutant, e)
 		}
 		young := pb.Status(-1)
-		b.m.Write(&pb.Write{Key: key, Value: []byte("v"), Tags: []string{"user"}, Origin: b.m.cameIn}, b.now+5*sec, 0, func(r Result) { young = r.Status })
+		b.m.Write(&pb.Write{Key: key, Value: []byte("v"), Tags: []string{"user"}, Origin: b.m.cutsFrom}, b.now+5*sec, 0, func(r Result) { young = r.Status })
 		if step(); young != pb.Status_OK {
 			t.Errorf("mutant %q: of after it came in: %v", mutant, young)
 		}
@@ -146,7 +146,7 @@ func TestWhoKnowsTheCuts(t *testing.T) {
 			b.pass(40*ms, 2)
 		}
 		p := partition(t, func(p int) bool { return b.m.parts[p].acting })
-		status, young := b.carry(p, 2<<viewShift+5), b.carry(p, b.m.cameIn)
+		status, young := b.carry(p, 2<<viewShift+5), b.carry(p, 3<<viewShift)
 		for _, l := range b.take(func(m *pb.Message) bool { return m.GetCopy() != nil }) {
 			b.from(l.to, b.stamp(l.msg.Id, pb.NewCopyReply()))
 		}
@@ -191,6 +191,55 @@ func TestAnAgeIsTakenByAll(t *testing.T) {
 	carried("one has died and come back", 3)
 	s.procs[0].m.Leave()
 	carried("the first has left", 2)
+}
+
+// Who came in just as the last that knew the cuts died has not read them, and tells nobody that it knows them all: who comes in after it takes no more than it does. What
+// is of after it came in both take.
+func TestWhoHasNotReadTheCutsCannotTellThem(t *testing.T) {
+	s := newSim(simConfig{seed: 1, nodes: 1, replicas: 1, memory: 1 << 20, calm: true})
+	s.at(0, nil, s.gossip)
+	first := s.procs[0]
+	first.m.Reached()
+	if !s.until(30*sec, func() bool { return s.atRest(1) }) {
+		t.Fatal("not at rest")
+	}
+	s.write(t, first, &pb.Write{Key: "k", Value: []byte("v"), Tags: []string{"user"}})
+	age, cut := first.m.clock, pb.Status(-1)
+	first.m.Cut([]string{"user"}, first.Now()+sec, 0, func(r Result) { cut = r.Status })
+	if !s.until(sec, func() bool { return cut == pb.Status_OK }) {
+		t.Fatalf("the cut: %v", cut)
+	}
+	s.procs = append(s.procs, nil)
+	second := s.start(1)
+	if !s.until(30*sec, func() bool { return second.m.lay != nil }) || !second.m.cutsUnread {
+		t.Fatal("it has read the cuts already, or is not in")
+	}
+	s.kill(first, false)
+	s.start(0)
+	if !s.until(30*sec, func() bool { return s.atRest(2) }) {
+		t.Fatal("not at rest when the first had died")
+	}
+	s.procs = append(s.procs, nil)
+	s.start(2)
+	if !s.until(30*sec, func() bool { return s.atRest(3) }) {
+		t.Fatal("not at rest when a third had come")
+	}
+	for _, p := range s.procs {
+		i := 0
+		for p.m.lay.owner(partOf(fmt.Sprint("new", i))) != p.id {
+			i++
+		}
+		for _, c := range []struct {
+			age  uint64
+			want bool
+		}{{age, false}, {2 << viewShift, true}} {
+			status := pb.Status(-1)
+			p.m.Write(&pb.Write{Key: fmt.Sprint("new", i), Value: []byte("v"), Tags: []string{"other"}, Origin: c.age}, p.Now()+sec, 0, func(r Result) { status = r.Status })
+			if s.until(2*sec, func() bool { return status != -1 }); (status == pb.Status_OK) != c.want {
+				t.Errorf("%s: %v for the age %x", p.name, status, c.age)
+			}
+		}
+	}
 }
 
 // carry writes an entry of an age under a key of a partition.

@@ -146,8 +146,7 @@ type Machine struct {
 	clock   uint64 // Lamport clock (rule 9)
 	past    [2]pastClock
 	spared  spared
-	cameIn  uint64 // the clock at which the view began in which this node came into the chain
-	cameAt  int64  // and when that was
+	cameAt  int64  // when this node came into the chain
 	stirred bool   // since the last AtRest something has happened that ticks go on with: a session, a view, news of gossip, a suspicion, Leave
 	at      int64  // when the present step began, of those that read the clock once; see now
 	ids     uint64 // correlation ids
@@ -193,7 +192,8 @@ type Machine struct {
 	missing    int              // partitions held that are not complete
 	pulls      map[uint64]*pull
 	cutPulls   map[uint64]*cutPull // by source
-	cutsUnread bool                // cuts of before cameIn may not have been read: see knowsCuts
+	cutsFrom   uint64              // all cuts are here that may have ended a value of this age or a younger one
+	cutsUnread bool                // nobody has told the others yet
 	tellers    []uint64            // who can tell them
 	pullNext   int                 // the partition looked at last for something to pull
 	keyPulls   map[string]*keyPull

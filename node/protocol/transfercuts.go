@@ -28,13 +28,14 @@ func (m *Machine) cutsOf(id uint64) *cutPull {
 
 // knowsCuts tells whether all cuts are here that may have ended a value of that age. Those that were confirmed since this node came in are, and the others once
 // they have been read from those who knew them.
-func (m *Machine) knowsCuts(age uint64) bool { return age >= m.cameIn || !m.cutsUnread }
+func (m *Machine) knowsCuts(age uint64) bool { return age >= m.cutsFrom }
 
 // setTellers decides who can tell the cuts of before this node came in, by which the ages of values are judged: the members of the last set in which all were in
-// sync. Each knows them all: it had read them or was there, and none has been confirmed without it since. So one that has stayed will do. It is mostly a source
+// sync. Each had read them or was there, and none has been confirmed without it since. So one that has stayed will do. It is mostly a source
 // of entries as well. But who takes the place of one that has died with the only copies of all it held has nothing to pull, and yet it may be given a value
 // that was read elsewhere, and has been ended. Those that leave may not have been waited for by a cut (sendRound): they will do, all of them, if nobody else was
-// there. Where nobody is left that can tell, what is older is not confirmed.
+// there. Where nobody is left that can tell, what is older is not confirmed. Who was in sync without having been told, for that reason, says so to those that come in
+// after it: what they have from it alone they do not confirm either.
 func (m *Machine) setTellers() {
 	if !m.cutsUnread || len(m.hist) == 0 || !m.lay.has(m.self.Id) {
 		return
@@ -57,13 +58,23 @@ func (m *Machine) setTellers() {
 	}
 }
 
-// told: all cuts of a source are here.
-func (m *Machine) told(id uint64) {
+// told: all cuts of a source are here, which knows those that may have ended a value of an age of from or later. If it does not know all the others of those
+// that stay may know more; of those that leave all are needed.
+func (m *Machine) told(id, from uint64) {
 	i := slices.Index(m.tellers, id)
 	if i < 0 {
 		return
 	}
-	if m.tellers = slices.Delete(m.tellers, i, i+1); len(m.tellers) > 0 && !m.lay.has(id) {
+	m.tellers = slices.Delete(m.tellers, i, i+1)
+	switch stays := m.lay.has(id); {
+	case stays:
+		m.cutsFrom = min(m.cutsFrom, from)
+	case from > 0:
+		m.tellers = nil
+	case len(m.tellers) == 0:
+		m.cutsFrom = 0
+	}
+	if len(m.tellers) > 0 && m.cutsFrom > 0 {
 		return
 	}
 	m.tellers, m.cutsUnread = nil, false
@@ -86,7 +97,7 @@ func (m *Machine) pulledCuts(pl *pull, b *pb.PullReply) bool {
 		}
 	}
 	if c.done = !b.MoreCuts; c.done {
-		m.told(pl.peer)
+		m.told(pl.peer, b.CutsFrom)
 	}
 	return c.done || m.is("entries-before-cuts")
 }
@@ -98,7 +109,7 @@ func (m *Machine) sendCuts(b *pb.Pull, r *pb.PullReply, left int) int {
 		r.Cuts = append(r.Cuts, &pb.CutRecord{Tag: c.Tag, All: c.All, Version: c.Version})
 		left -= c.Size()
 	}
-	r.MoreCuts = !done
+	r.MoreCuts, r.CutsFrom = !done, m.cutsFrom
 	return left
 }
 

@@ -2571,6 +2571,7 @@ type PullReply struct {
 	Done          uint32                 `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`      // how many of the partitions, from the first on, are complete
 	Cuts          []*CutRecord           `protobuf:"bytes,4,rep,name=cuts,proto3" json:"cuts,omitempty"`       // if they were asked for, those of everything and folded ones anew in each answer
 	MoreCuts      bool                   `protobuf:"varint,5,opt,name=more_cuts,json=moreCuts,proto3" json:"more_cuts,omitempty"`
+	CutsFrom      uint64                 `protobuf:"varint,6,opt,name=cuts_from,json=cutsFrom,proto3" json:"cuts_from,omitempty"` // with the last of them: the sender may not know those that have ended a value of an age below this; 0: it knows all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2638,6 +2639,13 @@ func (x *PullReply) GetMoreCuts() bool {
 		return x.MoreCuts
 	}
 	return false
+}
+
+func (x *PullReply) GetCutsFrom() uint64 {
+	if x != nil {
+		return x.CutsFrom
+	}
+	return 0
 }
 
 type PullKey struct {
@@ -3267,13 +3275,14 @@ const file_transport_peerpb_peer_proto_rawDesc = "" +
 	"\tmax_bytes\x18\x04 \x01(\rR\bmaxBytes\x12\x12\n" +
 	"\x04cuts\x18\x05 \x01(\bR\x04cuts\x128\n" +
 	"\n" +
-	"cuts_after\x18\x06 \x01(\v2\x19.huddle.peer.v1.CutRecordR\tcutsAfter\"\xcc\x01\n" +
+	"cuts_after\x18\x06 \x01(\v2\x19.huddle.peer.v1.CutRecordR\tcutsAfter\"\xe9\x01\n" +
 	"\tPullReply\x12.\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.huddle.peer.v1.StatusR\x06status\x12/\n" +
 	"\aentries\x18\x02 \x03(\v2\x15.huddle.peer.v1.EntryR\aentries\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\rR\x04done\x12-\n" +
 	"\x04cuts\x18\x04 \x03(\v2\x19.huddle.peer.v1.CutRecordR\x04cuts\x12\x1b\n" +
-	"\tmore_cuts\x18\x05 \x01(\bR\bmoreCuts\"\x1b\n" +
+	"\tmore_cuts\x18\x05 \x01(\bR\bmoreCuts\x12\x1b\n" +
+	"\tcuts_from\x18\x06 \x01(\x04R\bcutsFrom\"\x1b\n" +
 	"\aPullKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\"}\n" +
 	"\fPullKeyReply\x12.\n" +

@@ -2655,6 +2655,11 @@ func (m *PullReply) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.CutsFrom != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.CutsFrom))
+		i--
+		dAtA[i] = 0x30
+	}
 	if m.MoreCuts {
 		i--
 		if m.MoreCuts {
@@ -4260,6 +4265,9 @@ func (m *PullReply) SizeVT() (n int) {
 	}
 	if m.MoreCuts {
 		n += 2
+	}
+	if m.CutsFrom != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.CutsFrom))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -9882,6 +9890,25 @@ func (m *PullReply) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.MoreCuts = bool(v != 0)
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CutsFrom", wireType)
+			}
+			m.CutsFrom = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CutsFrom |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
