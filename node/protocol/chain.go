@@ -135,23 +135,51 @@ func (m *Machine) size() int {
 	return len(m.lay.ids)
 }
 
-func (m *Machine) announce() { m.env.Announce(m.lay.view.Chain, m.lay.number(), m.size()) }
+func (m *Machine) announce() {
+	n, now := len(m.lay.ids), m.now()
+	if n < m.shown.size {
+		m.shown.larger, m.shown.until = max(m.shown.size, m.shown.before(now)), now+m.cfg.ExpelAfter+m.cfg.Lease
+	}
+	m.shown.size = n
+	m.env.Announce(m.lay.view.Chain, m.lay.number(), m.size())
+}
+
+// shown is how many members this chain had when it was last announced, and as how many it counts until others have heard that it has fewer.
+type shown struct {
+	size, larger int
+	until        int64
+}
+
+func (s *shown) before(now int64) int {
+	if now >= s.until {
+		return 0
+	}
+	return s.larger
+}
 
 // betterChain tells whether a peer belongs to another cluster that ours must dissolve into. Of two the smaller one dissolves, of equal ones the
 // younger, and none into one that has lost its majority, which can let nobody in. Ours counts as empty while it has lost its majority; but if it is the
 // smaller one only by that, it waits first, for as long as it took to notice the loss: a network may come back piece by piece, and another cluster be within
-// reach before our own members. It does not wait if one of these is in the other cluster already.
+// reach before our own members. It does not wait if one of these is in the other cluster already. One that has just lost a member still counts as it did before:
+// the other may not have heard of that, and be about to dissolve into ours. Then both would, and nobody found another.
 func (m *Machine) betterChain(now int64) bool {
 	v, size, waits := m.lay.view, len(m.lay.ids), false
+	if !m.is("shrinks-at-once") {
+		size = max(size, m.shown.before(now))
+	}
+	counts := size
+	if m.lost {
+		counts = m.size()
+	}
 	for _, id := range m.order {
 		p := m.peers[id]
 		if p.session == 0 || !p.gossiped || p.chain == 0 || p.chain == v.Chain || m.lay.has(id) || p.size == 0 && !m.is("join-the-lost") {
 			continue
 		}
 		switch better := func(size int) bool { return p.size > size || p.size == size && p.chain < v.Chain }; {
-		case better(size), better(m.size()) && (slices.Contains(namesOf(v.Members), p.member.Name) || m.is("give-way-at-once")):
+		case better(size), better(counts) && (slices.Contains(namesOf(v.Members), p.member.Name) || m.is("give-way-at-once")):
 			return true
-		case better(m.size()):
+		case better(counts):
 			waits = true
 		}
 	}
@@ -222,7 +250,7 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.betterAt, m.forgotten = 0, false, 0, map[string]bool{}
-	m.clash.with, m.found = nil, founding{}
+	m.clash.with, m.found, m.shown = nil, founding{}, shown{}
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: NewID(m.env.Random()), Addr: m.self.Addr}
 	if m.exiled {

@@ -227,6 +227,7 @@ type Machine struct {
 	lostAt      int64 // since when the majority has been out of touch; 0: in touch
 	lost        bool  // and that was announced
 	betterAt    int64 // since when another cluster has been in sight that ours gives way to because of that; 0: none is
+	shown       shown
 	foundAfter  int64 // no founding before
 	metAt       int64 // when the last new peer was met
 	found       founding
