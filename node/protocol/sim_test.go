@@ -208,7 +208,8 @@ func (s *sim) start(slot int) *simProc {
 		if !before.gone {
 			s.older = append(s.older, before)
 			s.faults["overlap"]++
-			if before.addr == p.addr && s.chance(0.5) { // or it takes over the address
+			// Or it takes over the address, where the older one is then not to be reached any more: as if that had died before it had handed over.
+			if before.addr == p.addr && (s.chance(0.5) || s.cfg.careful) {
 				p.addr = fmt.Sprintf("n%d:2", slot)
 			}
 		}
