@@ -3,7 +3,9 @@ package node
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/huddle-cache/huddle/node/protocol"
 	"github.com/huddle-cache/huddle/transport"
 )
 
@@ -28,5 +30,24 @@ func TestWhoIsRefusedSaysWhyByTheCluster(t *testing.T) {
 	h.Refused(0, "127.0.0.1:1", "it is a stranger")
 	if second.refusal.Load() == &old {
 		t.Error("what tells more stays for ever")
+	}
+}
+
+// A node outside says what it waits for after it has been expelled, and that it is for ever where nothing is forgotten.
+func TestTheExpelledSaysWhatItWaitsFor(t *testing.T) {
+	for _, c := range []struct {
+		forget     time.Duration
+		status     protocol.Status
+		want, hold string
+	}{
+		{0, protocol.Status{Knows: true, Paused: true, Exiled: true}, "the cluster has expelled this node soon after it had come in", ""},
+		{0, protocol.Status{Knows: true, Exiled: true}, "there is a cluster, and it has not let this node in yet", ""},
+		{0, protocol.Status{Exiled: true, Reached: true}, "this node was left out by a cluster that may still be there", ", or when this has lasted for 10m0s"},
+		{-1, protocol.Status{Exiled: true, Reached: true}, "this node was left out by a cluster that may still be there", "a node that is started anew"},
+	} {
+		n := start(t, Config{ForgetAfter: c.forget})
+		if said := n.waiting(c.status); !strings.HasPrefix(said, c.want) || !strings.HasSuffix(said, c.hold) {
+			t.Errorf("%+v: says %q", c.status, said)
+		}
 	}
 }

@@ -159,6 +159,20 @@ func TestWhoKnowsTheCuts(t *testing.T) {
 	}
 }
 
+// Of those that leave one may not have been waited for by a cut that another has heard of: all of them are needed.
+func TestAllThatLeaveTellTheCuts(t *testing.T) {
+	x := &pb.Member{Name: "x", Id: 20, Addr: "x"}
+	leaving := []*pb.Member{benchMembers[2], x}
+	b := newBench(t, "")
+	b.learn(&pb.View{Chain: 9, Number: 3, Members: benchMembers[:2], Leaving: leaving, History: []*pb.MemberSet{{Number: 2, Members: leaving}}})
+	if b.m.told(3, 0); b.m.knowsCuts(2 << viewShift) {
+		t.Error("one has told, and an age of before is judged")
+	}
+	if b.m.told(20, 0); !b.m.knowsCuts(2 << viewShift) {
+		t.Error("both have told")
+	}
+}
+
 // In an ordinary cluster what is older than the newest member is taken by all, whoever came, went and died.
 func TestAnAgeIsTakenByAll(t *testing.T) {
 	s := newSim(simConfig{seed: 1, nodes: 2, replicas: 1, memory: 1 << 20, calm: true})

@@ -71,8 +71,8 @@ func TestWhoWasExpelledFoundsNoCluster(t *testing.T) {
 		if !s.until(30*sec, func() bool { return s.atRest(5) }) {
 			t.Errorf("%d expelled: not back when they are within reach", k)
 		}
-		if exiles[0].m.Status().Exiled {
-			t.Errorf("%d expelled: it is back, and says that it is not", k)
+		if exiles[0].m.exiled { // or it would wait anew if that cluster is given up
+			t.Errorf("%d expelled: it is back, and still counts as expelled", k)
 		}
 	}
 }
@@ -90,6 +90,34 @@ func TestAnExileEndsAfterForgetAfter(t *testing.T) {
 		t.Error("they found none")
 	} else if took := s.now - from; took < forget {
 		t.Errorf("they found one after %.1f s", float64(took)/1e9)
+	}
+	s = rested(t, 5)
+	exiles = s.exile(t, 2)
+	for _, p := range exiles {
+		p.m.cfg.ForgetAfter = 0
+	}
+	if s.until(60*sec, func() bool { return exiles[0].m.lay != nil }) {
+		t.Error("they found one though nothing is ever forgotten")
+	}
+}
+
+// That time counts from when it last met somebody of a cluster, though that did not let it in.
+func TestAnExileThatMeetsAClusterWaitsAnew(t *testing.T) {
+	s := rested(t, 5)
+	exile := s.exile(t, 1)[0]
+	exile.m.cfg.ForgetAfter = 10 * sec
+	exile.m.joinedAt = exile.Now() + 3600*sec // it does not ask
+	s.sever(4, false)
+	s.until(20*sec, func() bool { return false })
+	if exile.m.lay != nil || !exile.m.Status().Knows {
+		t.Fatal("it is in, or meets nobody: nothing is tested")
+	}
+	s.sever(4, true)
+	if s.until(9*sec, func() bool { return exile.m.lay != nil }) {
+		t.Error("it founds a cluster as soon as the other is out of sight")
+	}
+	if !s.until(20*sec, func() bool { return exile.m.lay != nil }) {
+		t.Error("it founds none")
 	}
 }
 
