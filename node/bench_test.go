@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,15 +58,18 @@ func (c benchCluster) fill(b *testing.B, keys []string) {
 }
 
 // where returns the keys that the first node owns, has a copy of, or does not hold.
-func (c benchCluster) where(place string) []string {
+func (c benchCluster) where(place string) []string { return c.whereAt(0, place) }
+
+func (c benchCluster) whereAt(node int, place string) []string {
 	var out []string
+	name := c.nodes[node].Name()
 	for _, k := range c.keys {
-		at := c.nodes[0].Locate(k)
+		at := c.nodes[node].Locate(k)
 		is := "elsewhere"
 		switch {
-		case at.Owner == "n0":
+		case at.Owner == name:
 			is = "owned"
-		case slices.Contains(at.Copies, "n0"):
+		case slices.Contains(at.Copies, name):
 			is = "copied"
 		}
 		if is == place {
@@ -201,6 +205,55 @@ func BenchmarkGetOverNodes(b *testing.B) {
 		for _, n := range c.nodes {
 			n.Close()
 		}
+	}
+}
+
+// BenchmarkGetOnNodes is of near copies that are read on one node after the other, and on as many at once as there are cores, one caller on each: what
+// more nodes on cores of their own bring. The time of an operation is that of all reading nodes together.
+func BenchmarkGetOnNodes(b *testing.B) {
+	cores := runtime.GOMAXPROCS(0)
+	c := newBenchClusterOf(b, max(3, cores), Config{})
+	ctx := context.Background()
+	keys := make([][]string, cores)
+	for i := range keys {
+		keys[i] = c.whereAt(i, "elsewhere")[:1000]
+		for _, k := range keys[i] {
+			if _, ok, err := c.nodes[i].Get(ctx, k); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	}
+	order := zipf(1000)
+	remote := func() (n uint64) {
+		for _, node := range c.nodes {
+			n += node.Stats().Remote
+		}
+		return n
+	}
+	for readers := 1; readers <= cores; readers *= 2 {
+		b.Run(fmt.Sprintf("%d read", readers), func(b *testing.B) {
+			before := remote()
+			var missed atomic.Int64
+			var wg sync.WaitGroup
+			for r := range readers {
+				wg.Go(func() {
+					n, keys := c.nodes[r], keys[r]
+					for i := r; i < b.N; i += readers {
+						if _, ok, _ := n.Get(ctx, keys[order[i&(len(order)-1)]]); !ok {
+							missed.Add(1)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if n := missed.Load(); n > 0 {
+				b.Fatalf("%d missed", n)
+			}
+			b.ReportMetric(float64(remote()-before)/float64(b.N), "remote/op")
+		})
+	}
+	for _, n := range c.nodes {
+		n.Close()
 	}
 }
 
