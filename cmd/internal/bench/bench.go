@@ -38,6 +38,9 @@ const (
 // inProcess tells whether calls are answered from this process's memory, once what other nodes hold has been read.
 func (v Via) inProcess() bool { return v == Node || v == Owner || v == Strategy || v == Shared }
 
+// revokes tells that a log-out is final for its key: it cannot be written again.
+func (v Via) revokes() bool { return v == Strategy || v == Shared }
+
 // ParseVias finds ways by their names.
 func ParseVias(names []string) ([]Via, error) {
 	var out []Via
@@ -99,7 +102,7 @@ const keyPrefix = "huddle-bench:"
 // then is printed, and the error is nil.
 func Run(ctx context.Context, cfg Config) error {
 	cluster.QuietRedis()
-	b := &bench{cfg: cfg, show: newShow(cfg), keys: load.NewKeys(keyPrefix, cfg.Keys, cfg.Skew, cfg.Seed)}
+	b := newBench(cfg)
 	err := b.run(ctx)
 	interrupted := ctx.Err() != nil
 	if interrupted && (errors.Is(err, ctx.Err()) || len(b.runs) > 0) {
@@ -118,6 +121,19 @@ type bench struct {
 	keys  *load.Keys
 	redis *redisTarget // to compare with; nil: none
 	runs  []Measured
+	sets  uint64 // of keys that were made
+}
+
+func newBench(cfg Config) *bench {
+	b := &bench{cfg: cfg, show: newShow(cfg)}
+	b.keys = b.newKeys()
+	return b
+}
+
+// newKeys makes keys that were not used before.
+func (b *bench) newKeys() *load.Keys {
+	b.sets++
+	return load.NewKeys(keyPrefix, b.cfg.Keys, b.cfg.Skew, b.cfg.Seed+b.sets-1)
 }
 
 func (b *bench) run(ctx context.Context) (err error) {
@@ -158,6 +174,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 // sweep measures every workload with every number of callers, and Redis beside it.
 func (b *bench) sweep(ctx context.Context, via Via, keys *load.Keys, targets []load.Target) error {
 	beside := via == RESP && b.redis != nil
+	if via.revokes() && slices.ContainsFunc(b.cfg.Workloads, load.Workload.Spoils) {
+		keys = b.newKeys() // whoever comes next finds those of before as they are
+	}
 	fill := func() error {
 		if err := b.fill(ctx, via, keys, targets...); err != nil {
 			return err
@@ -177,6 +196,9 @@ func (b *bench) sweep(ctx context.Context, via Via, keys *load.Keys, targets []l
 	for _, w := range b.cfg.Workloads {
 		for _, callers := range b.cfg.Callers {
 			if spoilt {
+				if via.revokes() {
+					keys = b.newKeys()
+				}
 				if err := fill(); err != nil {
 					return err
 				}
