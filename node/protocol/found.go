@@ -31,7 +31,7 @@ func (m *Machine) tickOutside(now int64) {
 	}
 	m.watchName(now)
 	chains, alone, first := false, true, true
-	with, barred := 1, 0
+	with, barred, barredFirst := 1, 0, false
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	m.callOut(now)
 	for _, id := range m.order {
@@ -47,9 +47,13 @@ func (m *Machine) tickOutside(now int64) {
 		case p.barred:
 			barred++
 		}
-		if p.chain != 0 {
+		switch {
+		case p.chain != 0:
 			chains = true
-		} else if foundsBefore(id, m.self.Id) {
+		case !foundsBefore(id, m.self.Id):
+		case p.session == 0 && p.barred && !m.is("barred-holds-up"): // it founds none for this node
+			barredFirst = true
+		default:
 			first = false
 		}
 	}
@@ -75,7 +79,7 @@ func (m *Machine) tickOutside(now int64) {
 	case !m.prepared(v): // its ring comes first: between the answers and the founding there must be no time
 		return
 	case m.cfg.Solo && alone:
-	case barred > with, barred > 0 && now-m.metAt < m.cfg.Settle+2*m.cfg.ExpelAfter: // it is this node that does not fit; or a cluster may be there
+	case barred > with, barred == with && barredFirst, barred > 0 && now-m.metAt < m.cfg.Settle+2*m.cfg.ExpelAfter: // it is this node that does not fit, or the turn of as many; or a cluster may be there
 		return
 	case !m.reached && alone, !first, now-m.metAt < m.cfg.Settle, len(met) < m.cfg.Expect, !m.allOutside(now):
 		return

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/huddle-cache/huddle/ring"
@@ -248,5 +249,37 @@ func TestWhoDoesNotFitFoundsNoCluster(t *testing.T) {
 		if !b.founded() {
 			t.Error("no cluster, though one of the two goes together with this one by now")
 		}
+	}
+}
+
+// Nor does it hold them up, though it would be the first of all to found one. Of two halves that do not go together only one founds one.
+func TestWhoDoesNotFitHoldsNobodyUp(t *testing.T) {
+	founds := func(mutant string, before bool, others int) bool {
+		b := newOutside(t, mutant)
+		b.m.cfg.Expect = 0
+		for i := range uint64(others) {
+			q := &pb.Member{Name: fmt.Sprint("other", i), Id: 5 + i, Addr: "o"}
+			if before {
+				q.Id |= notExiled
+			}
+			b.m.Found(q, 0, 0)
+			b.m.Barred(q.Id)
+		}
+		for end := b.now + 20*sec; b.now < end && !b.founded(); {
+			b.pass(20 * ms)
+			b.built()
+			b.outside(true, 2, 3)
+		}
+		return b.founded()
+	}
+	for _, before := range []bool{false, true} {
+		for others, want := range map[int]bool{1: true, 2: true, 3: !before, 4: false} {
+			if founds("", before, others) != want {
+				t.Errorf("%d that do not go together with these three, and come first: %t; founded %t", others, before, !want)
+			}
+		}
+	}
+	if founds("barred-holds-up", true, 1) {
+		t.Error("the rule that is switched off makes no difference")
 	}
 }
