@@ -21,6 +21,9 @@ func (n *Node) found(p gossip.Peer) {
 	n.lock()
 	defer n.unlock()
 	n.m.Found(p.Member, p.Chain, p.Size)
+	if p.Leaving {
+		n.m.Goes(p.Member.GetId())
+	}
 }
 
 func (n *Node) gone(id uint64) {

@@ -242,6 +242,7 @@ func (m *Machine) startOver(why string) {
 	for p := range m.parts {
 		m.parts[p].reset()
 	}
+	gaveUp := viewOf(m.lay).GetChain()
 	m.lay, m.hist, m.chosen = nil, nil, nil
 	m.forgetView()
 	m.joiners, m.leavers, m.keyPulls = map[uint64]*joiner{}, map[uint64]int64{}, map[string]*keyPull{}
@@ -250,7 +251,7 @@ func (m *Machine) startOver(why string) {
 	m.restartCuts()
 	m.holders = 0
 	m.lostAt, m.lost, m.betterAt, m.forgotten = 0, false, 0, map[string]bool{}
-	m.clash.with, m.found, m.shown = nil, founding{}, shown{}
+	m.clash.with, m.found, m.shown = nil, founding{gaveUp: gaveUp}, shown{}
 	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: NewID(m.env.Random()), Addr: m.self.Addr}
 	if m.exiled {

@@ -1,6 +1,10 @@
 package protocol
 
-import pb "github.com/huddle-cache/huddle/transport/peerpb"
+import (
+	"slices"
+
+	pb "github.com/huddle-cache/huddle/transport/peerpb"
+)
 
 // Founding a cluster (rule 2). It must not happen beside another that is only out of sight: its members could be within reach again with
 // the next message, and two clusters would serve the same keys. What gossip knows may be of before a cut. So who founds has asked
@@ -15,6 +19,9 @@ type founding struct {
 	chain  uint64 // that this node would found; 0: not chosen yet
 	asked  int64  // when the others were last asked
 	called int64  // when those were last asked to be heard that gossip does not know
+	unseen uint64 // the chain of one that is out of sight, and not known to have ended; 0: there is none
+	said   int64  // when the others were last told that this node waits for that
+	gaveUp uint64 // the chain that this node was in before: who of it is out of sight was so when it was given up
 
 	// What this node has promised: it enters no chain but this one.
 	to, only uint64
@@ -34,9 +41,19 @@ func (m *Machine) tickOutside(now int64) {
 	with, barred, barredFirst := 1, 0, false
 	met := map[string]bool{m.self.Name: true} // by name: the process before a restart may still be known
 	m.callOut(now)
-	for _, id := range m.order {
+	for _, id := range slices.Clone(m.order) {
 		p := m.peers[id]
-		if p.session == 0 && (!p.gossiped || m.provenDead(p.member)) || m.hung(p, now) {
+		switch {
+		case m.hung(p, now):
+			if m.mayGoOn(p) {
+				m.found.unseen = p.chain
+			}
+			continue
+		case p.session == 0 && !p.gossiped && m.mayGoOn(p):
+			m.dropIfUseless(id)
+			chains = chains || m.peers[id] == p
+			continue
+		case p.session == 0 && (!p.gossiped || m.provenDead(p.member)):
 			continue
 		}
 		alone = false
@@ -53,6 +70,7 @@ func (m *Machine) tickOutside(now int64) {
 		case !foundsBefore(id, m.self.Id):
 		case p.session == 0 && p.barred && !m.is("barred-holds-up"): // it founds none for this node
 			barredFirst = true
+		case p.waitsFor != 0 && !m.is("waiting-holds-up"):
 		default:
 			first = false
 		}
@@ -67,6 +85,9 @@ func (m *Machine) tickOutside(now int64) {
 	}
 	if chains {
 		m.knewAt = now
+	} else if m.found.unseen != 0 && m.chosen == nil {
+		m.exiled = true
+		m.sayWaits(now)
 	}
 	if chains || now < m.foundAfter || m.chosen != nil || m.inExile(now) {
 		return
@@ -97,8 +118,26 @@ func NewID(random uint64) uint64 { return random | notExiled | 1 }
 // foundsBefore is the order in which those outside found: by their ids, and exiles last.
 func foundsBefore(id, other uint64) bool { return id^notExiled < other^notExiled }
 
-// inExile tells whether this node founds no cluster because it was in one that expelled it, or gave its own up for one, which may be there though nobody
-// of it is within reach. It waits for that as long as a part without a majority does for the others. It holds nobody up, for who has been started since
+// mayGoOn tells, for a node in no cluster, whether a peer that it does not hear may go on in one: it is not known to have ended, nor has it said that it
+// goes.
+func (m *Machine) mayGoOn(p *peer) bool {
+	return m.lay == nil && p.chain != 0 && p.chain != m.found.gaveUp && !p.goes && p.refused == 0 && !m.provenDead(p.member) && !m.is("unseen-founds")
+}
+
+// sayWaits tells the others that this node founds no cluster for now, so that it holds up none of them. It does not take another id for that, for it may
+// be a member under this one, and have to learn it yet: without it that cluster might have no majority.
+func (m *Machine) sayWaits(now int64) {
+	if now-m.found.said < askOutsideEvery || !m.inExile(now) {
+		return
+	}
+	m.found.said = now
+	for _, id := range m.order {
+		m.send(m.peers[id], &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Answer: true, Chain: m.found.unseen}}})
+	}
+}
+
+// inExile tells whether this node founds no cluster because one expelled it, or it gave its own up for one, or has waited for one to let it in, which may
+// be there though nobody of it is within reach. It waits for that as long as a part without a majority does for the others. It holds nobody up, for who has been started since
 // knows of no cluster, and may found one with this node in it.
 func (m *Machine) inExile(now int64) bool {
 	return m.exiled && (m.cfg.ForgetAfter == 0 || now-m.knewAt <= m.cfg.ForgetAfter) && !m.is("exile-founds")

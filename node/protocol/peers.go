@@ -13,7 +13,9 @@ type peer struct {
 	metAt     int64  // when we first heard of it
 	aliveAt   int64  // when it was last asked whether it runs, and has answered; 0: never
 	outsideAt int64  // when it was asked, of this session, whether it is in no cluster, and has said so; 0: it has not
+	waitsFor  uint64 // the chain that it waits for, by what it has said on this session: it founds none
 	downAt    int64  // when the session ended, or the peer was met
+	goes      bool   // gossip has told that it is about to go
 	barred    bool   // it and this node do not go together, and have no session
 	refused   int64  // when its port first refused a connection since the last session; 0: it did not
 
@@ -57,6 +59,13 @@ func (m *Machine) Found(member *pb.Member, chain uint64, size int) {
 	p.gossiped, p.chain, p.size = true, chain, size
 }
 
+// Goes tells of a process that gossip knows, and that is about to go.
+func (m *Machine) Goes(id uint64) {
+	if p := m.peers[id]; p != nil {
+		p.goes = true
+	}
+}
+
 // Gone tells that gossip no longer knows a process.
 func (m *Machine) Gone(id uint64) {
 	m.stirred = true
@@ -92,6 +101,12 @@ func (m *Machine) dropIfUseless(id uint64) {
 	if p == nil || p.gossiped || p.session != 0 || m.lay.has(id) || m.lay.isLeaving(id) || p.grantEnd > m.now() {
 		return
 	}
+	if m.mayGoOn(p) {
+		if m.now()-p.downAt <= m.cfg.ExpelAfter { // by then its port refuses, if it has ended
+			return
+		}
+		m.found.unseen = p.chain
+	}
 	delete(m.peers, id)
 	m.order = removeSorted(m.order, id)
 	if m.named[p.member.Name] = removeSorted(m.named[p.member.Name], id); len(m.named[p.member.Name]) == 0 {
@@ -112,7 +127,7 @@ func (m *Machine) Up(member *pb.Member, session uint64) {
 		m.Down(member.Id, p.session)
 	}
 	p := m.meet(member)
-	p.session, p.proven, p.barred, p.refused, p.outsideAt = session, false, false, 0, 0
+	p.session, p.proven, p.barred, p.refused, p.outsideAt, p.waitsFor = session, false, false, 0, 0, 0
 	p.heard, p.calls = m.now(), 0
 	m.askAlive(member.Name)
 	if len(m.byPeer[member.Id]) > 0 && p.adopted < m.lay.number() { // before what it can only keep until it knows the view

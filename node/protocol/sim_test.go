@@ -142,7 +142,7 @@ type simProc struct {
 type simNews struct {
 	id, chain, view uint64
 	size            int
-	gone            bool
+	leaves, gone    bool
 }
 
 func newSim(cfg simConfig) *sim {
@@ -409,7 +409,7 @@ func (s *sim) gossip() {
 	s.at(250*ms, nil, s.gossip)
 }
 
-func (p *simProc) news() simNews { return simNews{p.id, p.chain, p.view, p.size, p.gone} }
+func (p *simProc) news() simNews { return simNews{p.id, p.chain, p.view, p.size, p.leaves, p.gone} }
 
 // tell lets gossip tell p what it knows of q.
 func (s *sim) tell(p, q *simProc) {
@@ -428,6 +428,9 @@ func (s *sim) tell(p, q *simProc) {
 				}
 			}
 			p.m.Found(&pb.Member{Name: q.name, Id: id, Addr: q.addr}, chain, size)
+			if news.leaves {
+				p.m.Goes(id)
+			}
 		})
 	case q.gone && (s.cfg.calm || s.chance(0.3)):
 		p.heard[q] = q.news()

@@ -46,6 +46,10 @@ func (m *Machine) onAlive(p *peer, b *pb.Alive) {
 		outside := b.Outside && m.promiseOutside(p, b.Chain)
 		m.send(p, &pb.Message{Body: &pb.Message_Alive{Alive: &pb.Alive{Asked: b.Asked, Answer: true, Outside: outside}}})
 	case b.Asked <= m.now():
+		if b.Asked == 0 {
+			p.waitsFor = b.Chain
+			return
+		}
 		p.aliveAt = max(p.aliveAt, b.Asked)
 		if b.Outside {
 			p.outsideAt = max(p.outsideAt, b.Asked)
