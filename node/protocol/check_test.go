@@ -20,7 +20,6 @@ type checker struct {
 	acked    map[int][]*simWrite  // by key: confirmed writes, deletes and cuts
 	all      map[int][]*simWrite  // by key: every write, also the unconfirmed, in the order in which they began
 	gen      map[int]int          // of revocable keys
-	pending  map[*simProc]map[*simWrite]bool
 
 	revoked  map[string][]*simWrite // by token: confirmed revocations
 	won      map[string][]*simWrite // by lock: Sets of an absent key that were told they are the one
@@ -38,6 +37,8 @@ type simWrite struct {
 	begin, end int64 // end: never64 until confirmed
 	age        int64 // of a fill: when it was read from the database
 	fill       bool
+	version    uint64    // that it was given, if confirmed
+	chain      uint64    // that this is of
 	ends       bool      // a Set whose value has a TTL, or may have, or tags of another key
 	revokes    bool      // a delete for good, or until the retention ends
 	replaces   string    // what it is conditional on: a value and its version
@@ -50,7 +51,7 @@ type simWrite struct {
 func newChecker(s *sim) *checker {
 	return &checker{
 		s: s, sets: map[string]*simWrite{}, acked: map[int][]*simWrite{}, all: map[int][]*simWrite{},
-		gen: map[int]int{}, pending: map[*simProc]map[*simWrite]bool{}, revoked: map[string][]*simWrite{},
+		gen: map[int]int{}, revoked: map[string][]*simWrite{},
 		won: map[string][]*simWrite{}, freed: map[string][]*simWrite{}, replaced: map[string]bool{},
 		seen: map[string]bool{}, refused: map[string]bool{},
 	}
@@ -63,8 +64,6 @@ func (c *checker) fail(format string, args ...any) {
 		c.failures = append(c.failures, text)
 	}
 }
-
-func (c *checker) died(*simProc) {}
 
 // revocable tells whether a key's token, once revoked, makes way for a new one. Others are used all along.
 func (c *checker) revocable(key int) bool { return key >= c.s.cfg.keys-c.s.cfg.revoked }
@@ -126,7 +125,7 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	if c.s.cfg.forget > 0 { // a part may serve what another has replaced
 		return
 	}
-	if r := c.revocation(token, begin); r != nil && (!c.s.cfg.careful || c.s.cfg.graves > 0) {
+	if r := c.revocation(token, begin); r != nil && !c.kept(r) {
 		c.s.stats.Revived++ // a late Set after every copy of the revocation was lost at once, for P5 reaches as far as P2, or was given up for want of room
 	} else if r != nil {
 		c.fail("P5: %s read (%s) %s=%s, revoked at %.3f, before the read began at %.3f", p.name, how, token, w.value, f(r.end), f(begin))
@@ -140,7 +139,7 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	}
 	age := w.since()
 	for _, x := range c.acked[key] {
-		if x.end < begin && age < x.begin && c.ends(x, w) {
+		if x.end < begin && (age < x.begin && c.ends(x, w) || p.m.lay.view.Chain == x.chain && x.above(e)) {
 			for _, q := range c.s.procs {
 				if q.m.lay != nil {
 					pt := &q.m.parts[partOf(token)]
@@ -148,11 +147,23 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 					c.s.logf("  %s view %d part %d owner %v acting %v holder %v complete %v holders %v entry %+v", q.name, q.m.lay.number(), partOf(token), pt.owner, pt.acting, pt.holder, pt.complete.Load(), pt.holders[token], h)
 				}
 			}
-			c.fail("P1: %s read (%s) %s=%s of %.3f, older than a %s of %.3f confirmed at %.3f, before the read began at %.3f",
-				p.name, how, token, w.value, f(age), x.kind, f(x.begin), f(x.end), f(begin))
+			c.fail("P1: %s read (%s) %s=%s of %s, older than a %s of %.3f confirmed at %.3f, before the read began at %.3f",
+				p.name, how, token, w.value, when(age), x.kind, f(x.begin), f(x.end), f(begin))
 			return
 		}
 	}
+}
+
+// above tells whether a confirmed write or cut has a later version than an entry of its scope. So has every one whose owner made it after the entry,
+// also if that was not confirmed, or at the same time.
+func (w *simWrite) above(e *store.Entry) bool {
+	switch {
+	case w.key >= 0:
+		return w.token == e.Key && e.Version < w.version
+	case len(w.tags) > 0 && !slices.ContainsFunc(e.Tags, func(tag string) bool { return slices.Contains(w.tags, tag) }):
+		return false
+	}
+	return e.Age() < w.version
 }
 
 // since is when a value was there at the latest.
@@ -183,13 +194,19 @@ func (c *checker) revocation(token string, begin int64) *simWrite {
 	return nil
 }
 
+// kept tells whether a confirmed write is under the premise of P2: never have too many died at once, or nobody has since it began. Nor is there so little
+// room that it may have been given up.
+func (c *checker) kept(w *simWrite) bool {
+	if c.s.cfg.forget > 0 || c.s.cfg.memory < 1<<20 || c.s.cfg.graves > 0 && w.kind == "delete" {
+		return false
+	}
+	return c.s.cfg.careful || w.begin > c.s.lostAt
+}
+
 // absent judges the answer that a key is certainly absent, under the premise of P2.
 func (c *checker) absent(p *simProc, key int, token string, begin int64, how string) {
 	c.s.stats.Misses++
-	if !c.s.cfg.careful {
-		return
-	}
-	if w := c.lasting(key, token, begin); w != nil {
+	if w := c.lasting(key, token, begin); w != nil && c.kept(w) {
 		c.fail("P2: %s was told (%s), from %.3f on, that %s is absent: %s was confirmed at %.3f", p.name, how, f(begin), token, w.value, f(w.end))
 	}
 }
@@ -220,6 +237,14 @@ func (c *checker) lasting(key int, token string, before int64) *simWrite {
 
 func f(t int64) float64 { return float64(t) / 1e9 }
 
+// when is f of a time that may never have come.
+func when(t int64) string {
+	if t == never64 {
+		return "a write never confirmed"
+	}
+	return fmt.Sprintf("%.3f", f(t))
+}
+
 // began records a write; ended confirms it.
 func (c *checker) began(w *simWrite) *simWrite {
 	w.begin, w.end = c.s.now, never64
@@ -242,7 +267,10 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 		return
 	}
 	c.s.stats.Acked++
-	w.end = c.s.now
+	w.end, w.chain = c.s.now, p.m.lay.view.Chain
+	if w.key >= 0 {
+		w.version = r.Version
+	}
 	for k := range c.s.cfg.keys {
 		if c.covers(w, k) {
 			c.acked[k] = append(c.acked[k], w)

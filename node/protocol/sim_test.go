@@ -98,6 +98,7 @@ type sim struct {
 	expect   int
 	stats    simStats
 	sparedTo int64 // no fault until then, if the schedule is careful
+	lostAt   int64 // when a process last ended, or was expelled, with all that it had
 }
 
 type simStats struct {
@@ -211,6 +212,8 @@ func (s *sim) start(slot int) *simProc {
 			// Or it takes over the address, where the older one is then not to be reached any more: as if that had died before it had handed over.
 			if before.addr == p.addr && (s.chance(0.5) || s.cfg.careful) {
 				p.addr = fmt.Sprintf("n%d:2", slot)
+			} else if before.addr == p.addr {
+				s.lostAt = s.now
 			}
 		}
 	}
@@ -343,6 +346,13 @@ func (p *simProc) Event(kind, member, text string) {
 		p.s.check.fail("two views of number %d: %s and %s", v.Number, old, text)
 	}
 	p.s.views[key] = text
+	for _, set := range v.History {
+		for _, mem := range set.Members {
+			if !hasMember(v.Members, mem.Id) && !hasMember(v.Leaving, mem.Id) {
+				p.s.lostAt = p.s.now
+			}
+		}
+	}
 	p.s.provoke(p, v, 0.2)
 }
 
@@ -359,6 +369,7 @@ func (p *simProc) Disconnect(id uint64) {
 
 func (p *simProc) Reincarnate(self *pb.Member) {
 	old := p.id
+	p.s.lostAt = p.s.now
 	p.id = self.Id
 	p.s.byIDs[p.id] = p
 	for _, q := range p.s.running() {

@@ -10,7 +10,9 @@ func (s *sim) kill(p *simProc, graceful bool) {
 	for _, l := range s.linksOf(p) {
 		s.breakLink(l)
 	}
-	s.check.died(p)
+	if !graceful || p.m.Lost() > 0 {
+		s.lostAt = s.now
+	}
 	if !graceful {
 		s.logf("%s is killed", p.name)
 	}
@@ -93,9 +95,8 @@ func (s *sim) do(kind string, p *simProc) {
 		s.kill(p, false)
 		s.replace(p, 5*sec)
 	case "off": // the machine goes: sessions linger
-		p.gone = true
+		p.gone, s.lostAt = true, s.now
 		s.logf("%s is switched off", p.name)
-		s.check.died(p)
 		for _, l := range s.linksOf(p) {
 			l := l
 			s.at(s.between(0, 8*sec), nil, func() { s.breakLink(l) })

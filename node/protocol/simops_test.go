@@ -240,11 +240,18 @@ func (c *checker) clear(p *simProc, tags ...string) {
 	if len(tags) == 0 {
 		c.freed[""] = append(c.freed[""], w)
 	}
+	var made *cut
 	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) {
+		if r.Status == pb.Status_OK && made != nil {
+			w.version = made.records[0].Version
+		}
 		if c.ended(p, w, r); r.Status == pb.Status_OK && len(tags) == 1 && c.s.chance(0.5) { // and logs in
 			c.revise(p, c.s.r.Intn(c.s.cfg.keys))
 		}
 	})
+	if cuts := p.m.sortedCuts(); w.end == never64 && len(cuts) > 0 {
+		made = cuts[len(cuts)-1]
+	}
 }
 
 // load fills from the database after a miss, some time later (P6).
