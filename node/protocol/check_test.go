@@ -37,15 +37,25 @@ type simWrite struct {
 	begin, end int64 // end: never64 until confirmed
 	age        int64 // of a fill: when it was read from the database
 	fill       bool
-	version    uint64    // that it was given, if confirmed
-	chain      uint64    // that this is of
-	ends       bool      // a Set whose value has a TTL, or may have, or tags of another key
-	revokes    bool      // a delete for good, or until the retention ends
-	replaces   string    // what it is conditional on: a value and its version
+	version    uint64   // that it was given, if confirmed
+	chain      uint64   // that this is of
+	ends       bool     // a Set whose value has a TTL, or may have, or tags of another key
+	revokes    bool     // a delete for good, or until the retention ends
+	replaces   string   // what it is conditional on: a value and its version
+	asOf       *simRead // what it is conditional on: that nothing has changed since then
+	ifPresent  bool
+	ifAbsent   bool
 	tags       []string  // of a cut; none: of everything
 	only       []string  // of a Set: its tags, if they are not all that its key has
 	madeOf     *simWrite // what the value was made of: a cut that ends the one ends the other
 	moved      func()    // goes on when it is confirmed
+}
+
+// simRead is what a condition goes by: a version or a ticket that was got at a time, in a chain, and the tags it had, or is to have.
+type simRead struct {
+	at    int64
+	chain uint64
+	tags  []string
 }
 
 func newChecker(s *sim) *checker {
@@ -277,6 +287,7 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 		}
 	}
 	c.s.logf("%s: %s %s%v confirmed (began %.3f) %s", p.name, w.kind, w.token, w.tags, f(w.begin), w.value)
+	c.condition(p, w)
 	if w.moved != nil {
 		w.moved()
 	}
@@ -296,6 +307,45 @@ func (c *checker) ended(p *simProc, w *simWrite, r Result) {
 			}
 		})
 	}
+}
+
+// condition judges a conditional write that was done: what was confirmed before it began must have had it refused.
+func (c *checker) condition(p *simProc, w *simWrite) {
+	if c.s.cfg.forget > 0 {
+		return
+	}
+	for _, x := range c.acked[w.key] {
+		if x.end >= w.begin || x.key >= 0 && x.token != w.token {
+			continue
+		}
+		if o := w.asOf; o != nil && x.begin > o.at && x.chain == o.chain && p.m.lay.view.Chain == o.chain && (x.key >= 0 || len(x.tags) == 0 ||
+			slices.ContainsFunc(o.tags, func(tag string) bool { return slices.Contains(x.tags, tag) })) {
+			c.fail("a write of %s=%s that began at %.3f at %s was told that nothing had changed since %.3f: a %s of %.3f was confirmed at %.3f",
+				w.token, w.value, f(w.begin), p.name, f(o.at), x.kind, f(x.begin), f(x.end))
+		}
+		if w.ifPresent && (x.kind == "delete" || x.kind == "cut" && len(x.tags) == 0) && !c.setSince(x, w) {
+			c.fail("a write of %s=%s that began at %.3f at %s was told that the key is there: a %s of %.3f was confirmed at %.3f, and nothing has set it since",
+				w.token, w.value, f(w.begin), p.name, x.kind, f(x.begin), f(x.end))
+		}
+	}
+	if w.ifAbsent {
+		if x := c.lasting(w.key, w.token, w.begin); x != nil && c.kept(x) {
+			c.fail("P2: a write of %s=%s that began at %.3f at %s was told that the key is absent: %s was confirmed at %.3f", w.token, w.value, f(w.begin), p.name, x.value, f(x.end))
+		}
+	}
+}
+
+// setSince tells whether something may have set the key of w after x, before that was done.
+func (c *checker) setSince(x, w *simWrite) bool {
+	return slices.ContainsFunc(c.all[w.key], func(y *simWrite) bool {
+		switch {
+		case y == w || y.value == "" || y.token != w.token || y.end < x.begin:
+			return false
+		case y.fill:
+			return y.age >= x.begin
+		}
+		return y.end != never64 || y.begin+goesOn+10*sec >= x.begin
+	})
 }
 
 // refuse judges that what was refused has not been written, and takes it out of what may have taken effect.

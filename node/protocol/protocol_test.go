@@ -298,5 +298,6 @@ var mutants = map[string]int{
 	"no-lease-check": 200, "no-view-lease": 200, "serve-unsynced": 200, "no-tombstone-handoff": 200, "forget-holders": 200,
 	"drop-early": 40, "skip-near": 200, "ack-before-copies": 200, "near-outlives-session": 400, "no-ticket": 200, "raw-merge": 200,
 	"recall-unconfirmed": 200, "forget-ended": 200, "condition-again": 40, "save-is-new": 200, "made-anew": 40, "twin-proves": 200,
+	"present-or-not": 40, "ticket-of-any-hit": 40,
 	"stopping-clock": 40, // leases counted on a clock that stands still while the process is paused
 }

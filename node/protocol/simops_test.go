@@ -141,12 +141,13 @@ func (c *checker) revise(p *simProc, key int) {
 			return
 		}
 		c.judge(p, key, token, r.Entry, begin, "remote")
+		read := c.asOf(p, r.Entry.Tags)
 		c.s.at(c.s.between(0, 300*ms), p, func() {
 			if c.token(key) != token { // its successor is another session
 				return
 			}
 			version := r.Entry.Version
-			w := &simWrite{key: key, replaces: fmt.Sprintf("%s of version %x", r.Entry.Value, version)}
+			w := &simWrite{key: key, asOf: read, replaces: fmt.Sprintf("%s of version %x", r.Entry.Value, version)}
 			switch x := c.s.r.Float64(); {
 			case x < 0.2:
 				c.touch(p, key, version)
@@ -177,6 +178,11 @@ func (c *checker) revise(p *simProc, key int) {
 	})
 }
 
+// asOf notes that a process has just got a version or a ticket.
+func (c *checker) asOf(p *simProc, tags []string) *simRead {
+	return &simRead{c.s.now, p.m.lay.view.Chain, tags}
+}
+
 // move gives what one key holds to another, and deletes the first, as RENAME does.
 func (c *checker) move(p *simProc, from, to int) {
 	if from == to {
@@ -186,7 +192,10 @@ func (c *checker) move(p *simProc, from, to int) {
 		if at.Ticket == 0 {
 			return
 		}
-		begin := c.s.now
+		begin, read := c.s.now, c.asOf(p, c.tagsOf(to))
+		if at.Status == pb.Status_OK {
+			read.tags = at.Entry.Tags
+		}
 		p.m.Get(&pb.Get{Key: c.token(from)}, p.Now()+opTime, func(r Result) {
 			if r.Status != pb.Status_OK {
 				return
@@ -200,9 +209,9 @@ func (c *checker) move(p *simProc, from, to int) {
 			b := &pb.Write{Key: c.token(to), Value: []byte(c.newValue()), Tags: append(slices.Clone(e.Tags), c.tagsOf(to)...), Origin: e.Age()}
 			switch x := c.s.r.Float64(); {
 			case x < 0.4:
-				b.Ticket, b.TicketChain = at.Ticket, at.Chain
+				b.Ticket, b.TicketChain, w.asOf = at.Ticket, at.Chain, read
 			case x < 0.55 && at.Status == pb.Status_OK:
-				b.IfVersion = at.Entry.Version
+				b.IfVersion, w.asOf = at.Entry.Version, read
 				w.replaces = fmt.Sprintf("%s of version %x", at.Entry.Value, b.IfVersion)
 			case x < 0.7:
 				b.IfPresent = true
@@ -221,6 +230,7 @@ func (c *checker) move(p *simProc, from, to int) {
 // write has a Set or a deletion done, and records how it ends.
 func (c *checker) write(p *simProc, w *simWrite, b *pb.Write) {
 	w.kind, w.token, w.value = "set", b.Key, string(b.Value)
+	w.ifPresent, w.ifAbsent = b.IfPresent, b.IfAbsent
 	w.ends, w.revokes = b.Ttl > 0 || b.KeepTtl || len(b.Tags) > len(c.tagsOf(w.key)), b.Kind == pb.Kind_REVOKED
 	giveUp := int64(0)
 	if b.Kind != pb.Kind_LIVE {
@@ -261,16 +271,17 @@ func (c *checker) load(p *simProc, key int) {
 		if r.Status != pb.Status_ABSENT {
 			return
 		}
-		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now}
+		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now, asOf: c.asOf(p, c.tagsOf(key)), ifAbsent: c.s.chance(0.3)}
 		late := 800 * ms
 		if c.s.cfg.sharp && c.s.chance(0.2) {
 			late = 5 * sec
 		}
 		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
-			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: c.tagsOf(key), Ticket: r.Ticket, TicketChain: r.Chain, IfAbsent: c.s.chance(0.3)}
+			b := &pb.Write{Key: token, Value: []byte(w.value), Tags: c.tagsOf(key), Ticket: r.Ticket, TicketChain: r.Chain, IfAbsent: w.ifAbsent}
 			p.m.Write(b, p.Now()+opTime, 0, func(r Result) {
 				if r.Status == pb.Status_OK {
+					c.condition(p, w)
 					c.s.logf("%s: fill %s %s of %.3f stored", p.name, token, w.value, f(w.age))
 				}
 			})

@@ -74,7 +74,7 @@ func (m *Machine) apply(p int, b *pb.Write, done func(*pb.WriteReply)) {
 	case cur != nil && cur.Kind == store.Revoked && b.Kind == pb.Kind_LIVE:
 		done(&pb.WriteReply{Status: pb.Status_GONE})
 		return
-	case b.IfAbsent && live, b.IfPresent && !live, b.IfVersion != 0 && (!live || cur.Version != b.IfVersion):
+	case b.IfAbsent && live, b.IfPresent && !live && !m.is("present-or-not"), b.IfVersion != 0 && (!live || cur.Version != b.IfVersion):
 		done(&pb.WriteReply{Status: pb.Status_CONDITION, Existed: live})
 		return
 	case b.Touch && !live:
@@ -173,6 +173,9 @@ func (pt *part) wrote(e *store.Entry) {
 // that did. A ticket of another chain, in which its asker was before it started over, says nothing of what was written in this one.
 func (m *Machine) staleFill(p int, b *pb.Write, live bool) bool {
 	t := b.Ticket &^ ofHit
+	if b.Ticket != t && live && m.is("ticket-of-any-hit") {
+		return false
+	}
 	return b.TicketChain != m.lay.view.Chain && !m.is("any-chain") || b.Ticket != t && !live && !m.is("ticket-of-what-has-gone") ||
 		m.store.Version(p, b.Key) > t || m.store.Floor(p) > t || m.parts[p].since > t>>viewShift || m.store.CutSince(b.Tags, t) ||
 		m.store.Ended(p) > t && !m.is("forget-ended")
