@@ -64,7 +64,7 @@ type simConfig struct {
 	late      int     // nodes that start together some seconds later, beside the first ones
 	provoke   bool    // faults strike as views are accepted and adopted
 	sharp     bool    // operations in dense bursts, with more writes and cuts
-	careful   bool    // one crash at a time, the next when all are in sync again (the premise of P2)
+	careful   bool    // at most Replicas-1 die at a time, the next when all are in sync again (the premise of P2)
 	ring      ring.Params
 	calm      bool // no operations, no stalls of the network, gossip of changes alone: to measure what membership costs
 }

@@ -94,6 +94,9 @@ func (s *sim) do(kind string, p *simProc) {
 	case "crash":
 		s.kill(p, false)
 		s.replace(p, 5*sec)
+		if s.cfg.careful && s.cfg.replicas > 2 && s.chance(0.7) {
+			s.another()
+		}
 	case "off": // the machine goes: sessions linger
 		p.gone, s.lostAt = true, s.now
 		s.logf("%s is switched off", p.name)
@@ -162,6 +165,19 @@ func (s *sim) do(kind string, p *simProc) {
 			s.breakLink(l)
 		}
 	}
+}
+
+// another has a second process die with one that just has, or before what that had is elsewhere.
+func (s *sim) another() {
+	d := max(0, s.between(-sec, 3*sec))
+	s.spare(d)
+	s.at(d, nil, func() {
+		if p := s.procs[s.r.Intn(len(s.procs))]; !p.gone && !p.leaves && !s.quietNow && s.met() {
+			s.faults["another"]++
+			s.kill(p, false)
+			s.replace(p, 5*sec)
+		}
+	})
 }
 
 // replace starts another process, within a time, where one has ended without a word.
