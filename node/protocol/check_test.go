@@ -149,6 +149,11 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 	}
 	age := w.since()
 	for _, x := range c.acked[key] {
+		if w.ifPresent && x.end < begin && c.outlived(x, w) {
+			c.fail("P1: %s read (%s) %s=%s, which took the place of what a cut of %v of %.3f ended, confirmed at %.3f, before the read began at %.3f",
+				p.name, how, token, w.value, x.tags, f(x.begin), f(x.end), f(begin))
+			return
+		}
 		if x.end < begin && (age < x.begin && c.ends(x, w) || p.m.lay.view.Chain == x.chain && x.above(e)) {
 			for _, q := range c.s.procs {
 				if q.m.lay != nil {
@@ -162,6 +167,14 @@ func (c *checker) judge(p *simProc, key int, token string, e *store.Entry, begin
 			return
 		}
 	}
+}
+
+// outlived tells whether what a save on condition that the key is there can have been made of is all older than a cut of it.
+func (c *checker) outlived(x, w *simWrite) bool {
+	if x.kind != "cut" || len(x.tags) > 0 && !slices.Contains(x.tags, c.tagsOf(w.key)[0]) { // the tag that all values of the key have
+		return false
+	}
+	return w.begin < x.end && !c.setSince(x, w)
 }
 
 // above tells whether a confirmed write or cut has a later version than an entry of its scope. So has every one whose owner made it after the entry,

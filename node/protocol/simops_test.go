@@ -142,7 +142,11 @@ func (c *checker) revise(p *simProc, key int) {
 		}
 		c.judge(p, key, token, r.Entry, begin, "remote")
 		read := c.asOf(p, r.Entry.Tags)
-		c.s.at(c.s.between(0, 300*ms), p, func() {
+		late := 300 * ms
+		if c.s.chance(0.05) {
+			late = 10 * sec
+		}
+		c.s.at(c.s.between(0, late), p, func() {
 			if c.token(key) != token { // its successor is another session
 				return
 			}
@@ -250,6 +254,12 @@ func (c *checker) clear(p *simProc, tags ...string) {
 	if len(tags) == 0 {
 		c.freed[""] = append(c.freed[""], w)
 	}
+	if key := c.s.r.Intn(c.s.cfg.keys); c.s.chance(0.3) { // and somebody is saving a session just then
+		token := c.token(key)
+		c.s.at(c.s.between(0, 4*ms), p, func() {
+			c.write(p, &simWrite{key: key}, &pb.Write{Key: token, Value: []byte(c.newValue()), Tags: c.tagsOf(key), IfPresent: true})
+		})
+	}
 	var made *cut
 	p.m.Cut(tags, p.Now()+opTime*8, p.Now()+goesOn, func(r Result) {
 		if r.Status == pb.Status_OK && made != nil {
@@ -273,8 +283,8 @@ func (c *checker) load(p *simProc, key int) {
 		}
 		w := &simWrite{kind: "fill", key: key, token: token, value: c.newValue(), fill: true, age: c.s.now, asOf: c.asOf(p, c.tagsOf(key)), ifAbsent: c.s.chance(0.3)}
 		late := 800 * ms
-		if c.s.cfg.sharp && c.s.chance(0.2) {
-			late = 5 * sec
+		if c.s.chance(0.2) {
+			late = 5 * sec // a tombstone ends sooner
 		}
 		c.s.at(c.s.between(ms, late), p, func() {
 			c.began(w)
