@@ -45,7 +45,7 @@ func (s *sim) strike(p *simProc) {
 func (s *sim) succeed(p *simProc) {
 	switch {
 	case s.procs[p.slot] != p:
-	case p.gone && s.namesake(p) == nil:
+	case p.gone && s.namesake(p) == nil && (len(s.twins) == 0 || s.cfg.nodes > 2): // of two it may be the first that meets the twin
 		s.start(p.slot)
 	case !s.inPeace():
 		s.at(50*ms, nil, func() { s.succeed(p) })
