@@ -233,7 +233,7 @@ func (m *Machine) quarantine(p int) {
 	}
 }
 
-// setSources decides whom to pull partition p from (DESIGN.md, hand-off). After a settled view every holder of that view
+// setSources decides whom to pull partition p from (rule 8, sources). After a settled view every holder of that view
 // has everything, so one of them will do. After several unsettled ones only all who held it, together, are sure to.
 func (m *Machine) setSources(pt *part, p int) {
 	pt.sources = pt.sources[:0]

@@ -337,7 +337,7 @@ func (p *simProc) Event(kind, member, text string) {
 		return
 	}
 	v := p.m.lay.view
-	if v.Number == 1 && p.s.cfg.forget == 0 { // a new cluster is empty: the revocations that all who held them have lost are forgotten too (DESIGN.md, windows)
+	if v.Number == 1 && p.s.cfg.forget == 0 { // a new cluster is empty: the revocations that all who held them have lost are forgotten too (DESIGN.md, what remains)
 		p.s.check.revoked = map[string][]*simWrite{}
 	}
 	key := [2]uint64{v.Chain, v.Number}
