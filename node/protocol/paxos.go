@@ -59,21 +59,31 @@ func (m *Machine) propose(v *pb.View) {
 	if m.campaign != nil && m.campaign.ballot.Round >= round {
 		round = m.campaign.ballot.Round + 1
 	}
-	m.campaign = &campaign{
+	c := &campaign{
 		ballot: &pb.Ballot{Round: round, Proposer: m.self.Id}, value: v,
 		promises: map[uint64]bool{}, accepts: map[uint64]bool{}, fences: map[uint64]int64{}, since: m.now(),
 	}
-	msg := &pb.Prepare{Ballot: m.campaign.ballot, Number: v.Number}
+	m.campaign = c
+	msg := &pb.Prepare{Ballot: c.ballot, Number: v.Number}
 	for _, id := range m.lay.ids {
 		if id == m.self.Id {
 			m.onPromise(id, m.promise(msg))
 		} else {
 			m.send(m.peers[id], &pb.Message{Body: &pb.Message_Prepare{Prepare: msg}})
 		}
-		if m.campaign == nil || m.campaign.value != v {
+		if m.campaign != c {
 			return // chosen at once: a cluster of one
 		}
 	}
+}
+
+// answeredBallot returns our campaign if it is in this phase and an answer to this ballot is one to it; else nil.
+func (m *Machine) answeredBallot(second bool, b *pb.Ballot, number uint64) *campaign {
+	c := m.campaign
+	if c == nil || c.second != second || b.GetProposer() != m.self.Id || b.GetRound() != c.ballot.Round || number != c.value.Number {
+		return nil
+	}
+	return c
 }
 
 // promise answers a Prepare for the next view.
@@ -86,8 +96,8 @@ func (m *Machine) promise(b *pb.Prepare) *pb.Promise {
 }
 
 func (m *Machine) onPromise(from uint64, b *pb.Promise) {
-	c := m.campaign
-	if c == nil || c.second || b.Ballot.GetProposer() != m.self.Id || b.Ballot.GetRound() != c.ballot.Round || b.Number != c.value.Number {
+	c := m.answeredBallot(false, b.Ballot, b.Number)
+	if c == nil {
 		return
 	}
 	if !b.Ok {
@@ -150,8 +160,8 @@ func (m *Machine) accept(b *pb.Accept) *pb.Accepted {
 }
 
 func (m *Machine) onAccepted(from uint64, b *pb.Accepted) {
-	c := m.campaign
-	if c == nil || !c.second || b.Ballot.GetProposer() != m.self.Id || b.Ballot.GetRound() != c.ballot.Round || b.Number != c.value.Number {
+	c := m.answeredBallot(true, b.Ballot, b.Number)
+	if c == nil {
 		return
 	}
 	if !b.Ok {
