@@ -22,7 +22,7 @@ func (m *Machine) testify(v *pb.View) []*pb.Fence {
 	var out []*pb.Fence
 	now := m.now()
 	for _, id := range m.lay.ids {
-		if slices.ContainsFunc(v.GetMembers(), func(mem *pb.Member) bool { return mem.Id == id }) {
+		if lists(v.GetMembers(), id) {
 			continue
 		}
 		from := now // its own lease may be of confirmations that no other acceptor knows of
@@ -80,7 +80,7 @@ func (m *Machine) raise(v *pb.View, id uint64, end int64) {
 // lastSet is the number of the last set of a view's history that has the member.
 func lastSet(v *pb.View, id uint64) (last uint64) {
 	for _, s := range v.History {
-		if s.Number > last && slices.ContainsFunc(s.Members, func(mem *pb.Member) bool { return mem.Id == id }) {
+		if s.Number > last && lists(s.Members, id) {
 			last = s.Number
 		}
 	}

@@ -38,7 +38,7 @@ func (l *layout) isLeaving(id uint64) bool {
 	if l == nil {
 		return false
 	}
-	return slices.ContainsFunc(l.view.Leaving, func(m *pb.Member) bool { return m.Id == id })
+	return lists(l.view.Leaving, id)
 }
 
 func (l *layout) owner(p int) uint64 { return l.ids[l.table.Owner(p)] }
@@ -125,6 +125,11 @@ func (c *layoutCache) layout(v *pb.View, self uint64) (*layout, error) {
 		l.self = i
 	}
 	return l, nil
+}
+
+// lists tells whether the member with the id is among members.
+func lists(members []*pb.Member, id uint64) bool {
+	return slices.ContainsFunc(members, func(m *pb.Member) bool { return m.Id == id })
 }
 
 func sortMembers(ms []*pb.Member) {

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/huddle-cache/huddle/ring"
 	pb "github.com/huddle-cache/huddle/transport/peerpb"
@@ -12,13 +11,10 @@ import (
 
 // learn adopts a chosen view.
 func (m *Machine) learn(v *pb.View) {
-	if m.lay != nil {
-		if v.Chain != m.lay.view.Chain || v.Number <= m.lay.number() {
-			return
-		}
+	if m.lay != nil && (v.Chain != m.lay.view.Chain || v.Number <= m.lay.number()) {
+		return
 	}
-	member := slices.ContainsFunc(v.Members, func(x *pb.Member) bool { return x.Id == m.self.Id })
-	leaver := slices.ContainsFunc(v.Leaving, func(x *pb.Member) bool { return x.Id == m.self.Id })
+	member, leaver := lists(v.Members, m.self.Id), lists(v.Leaving, m.self.Id)
 	if m.lay == nil && (!member || m.promisedAway(v.Chain)) {
 		return
 	}
@@ -29,7 +25,7 @@ func (m *Machine) learn(v *pb.View) {
 	}
 	if m.lay != nil { // a member all along? A set in between without us would mean that we missed writes.
 		for _, s := range v.History {
-			if s.Number > m.lay.number() && !slices.ContainsFunc(s.Members, func(x *pb.Member) bool { return x.Id == m.self.Id }) && !leaver && !guest {
+			if s.Number > m.lay.number() && !lists(s.Members, m.self.Id) && !leaver && !guest {
 				m.expelled("left out of a view in between")
 				return
 			}
