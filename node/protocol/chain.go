@@ -135,6 +135,7 @@ func (m *Machine) size() int {
 	return len(m.lay.ids)
 }
 
+// announce spreads what cluster this node is in, and notes whether that has become smaller (see betterChain).
 func (m *Machine) announce() {
 	n, now := len(m.lay.ids), m.now()
 	if n < m.shown.size {
@@ -252,12 +253,11 @@ func (m *Machine) startOver(why string) {
 	m.holders = 0
 	m.lostAt, m.lost, m.betterAt, m.forgotten = 0, false, 0, map[string]bool{}
 	m.clash.with, m.found, m.shown = nil, founding{gaveUp: gaveUp}, shown{}
-	old := m.order
 	m.self = &pb.Member{Name: m.self.Name, Id: NewID(m.env.Random()), Addr: m.self.Addr}
 	if m.exiled {
 		m.self.Id &^= notExiled
 	}
-	for _, id := range slices.Clone(old) {
+	for _, id := range m.order {
 		p := m.peers[id]
 		p.session, p.proven, p.stash, p.stashed, p.adopted, p.inSync, p.confirm, p.suspects, p.outsideAt = 0, false, nil, 0, 0, 0, 0, nil, 0
 		p.lease.until.Store(0)

@@ -158,9 +158,8 @@ func (m *Machine) endNear(p *peer) {
 	if m.is("near-outlives-session") {
 		return
 	}
-	old := p.near
+	p.near.until.Store(0)
 	p.near = &Lease{}
-	old.until.Store(0)
 	if m.lay != nil {
 		for i := range m.parts {
 			if !m.parts[i].holder && m.lay.owner(i) == p.member.Id {

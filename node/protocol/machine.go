@@ -11,15 +11,15 @@
 //	3      views of messages   receive (what comes), machine (what is sent), peers (from and to whom)
 //	4      the ring            layout
 //	5, 6   leases              lease; hit: what a reader does with them
-//	7      writes              write
-//	8      take-over           adopt, fence, transfer, transfercuts
+//	7      writes              write, copies
+//	8      take-over           adopt, fence, transfer, transfercuts, leave
 //	9      versions, time      machine, step, entries
-//	10     cuts                cut
-//	11     tombstones          write
+//	10     cuts                cut, save, transfercuts
+//	11     tombstones          write, copies
 //	12     near copies         read, holders, recall
 //	13     fills               read (tickets), write (staleFill)
 //
-// What callers ask for comes by ops and scan; rest tells when there is nothing to do.
+// What callers ask for comes by ops and scan; rest tells when there is nothing to do, status and counters what goes on.
 package protocol
 
 import (

@@ -390,12 +390,6 @@ func (m *Machine) serveLocal(o *op) {
 	}
 }
 
-// What one answer to a Scan looks at, so that it neither holds up others nor makes a large message.
-const (
-	scanEntries = 4096
-	scanBytes   = 1 << 20
-)
-
 // failOps takes back what was sent to a peer whose session has ended.
 func (m *Machine) failOps(id uint64) {
 	for _, o := range m.sortedOps() {

@@ -2,6 +2,12 @@ package protocol
 
 import pb "github.com/huddle-cache/huddle/transport/peerpb"
 
+// What one answer to a Scan looks at, so that it neither holds up others nor makes a large message.
+const (
+	scanEntries = 4096
+	scanBytes   = 1 << 20
+)
+
 // Scan lists or counts the keys of partitions. They ascend and should have one owner (see ByOwner). The owner of the first answers for as
 // many of those that follow as it owns and as fit into one answer, at least for the first.
 func (m *Machine) Scan(s *pb.Scan, deadline int64, done func(Result)) {

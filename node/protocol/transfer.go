@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/huddle-cache/huddle/node/store"
@@ -263,14 +264,7 @@ func (m *Machine) failPulls(id uint64) {
 			delete(m.pulls, n)
 		}
 	}
-	m.endKeyPulls(func(kp *keyPull) bool {
-		for _, peer := range kp.waiting {
-			if peer == id {
-				return true
-			}
-		}
-		return false
-	}, false)
+	m.endKeyPulls(func(kp *keyPull) bool { return slices.Contains(slices.Collect(maps.Values(kp.waiting)), id) }, false)
 }
 
 // knows tells whether the owner knows the present state of a key.
