@@ -53,11 +53,8 @@ func (n *Node) roomFor(w *pb.Write) room {
 // try takes the room if it is there.
 func (r room) try() bool { return r.of == nil || r.of.TryAcquire(r.bytes) }
 
-// take waits for the room. The error is that nothing has been tried.
+// take waits for the room of a large value. The error is that nothing has been tried.
 func (r room) take(ctx context.Context) error {
-	if r.of == nil {
-		return nil
-	}
 	if err := r.of.Acquire(ctx, r.bytes); err != nil {
 		return fmt.Errorf("%w: %w", ErrOverload, err)
 	}

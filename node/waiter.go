@@ -31,17 +31,15 @@ func (n *Node) wait(ctx context.Context, submit func(done func(protocol.Result))
 		w = newWaiter()
 	}
 	n.lock()
-	select {
-	case <-n.closed:
+	if n.isClosed() {
 		n.unlock()
 		n.waiters.Put(w)
 		return protocol.Result{}, ErrClosed
-	default:
 	}
 	submit(w.done)
 	n.unlock()
 	select {
-	case <-w.ready:
+	case <-w.ready: // though ctx may have ended, too
 		return n.take(w), nil
 	default:
 	}
