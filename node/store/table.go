@@ -79,7 +79,7 @@ func (t table) find(hash uint64, key string) *Entry {
 	return nil
 }
 
-// locate is find for the writer: where the entry with the key is.
+// locate is find for the writer: where the entry with the key is. Readers, for whom each load counts, need no more than the entry.
 func (t table) locate(hash uint64, key string) (*group, int) {
 	mask := t.mask
 	fingerprint := (ctrlFull | hash&0x7f) * lows
