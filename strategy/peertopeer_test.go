@@ -116,7 +116,8 @@ func TestGetWaitsNoLongerThanItsWait(t *testing.T) {
 	})
 }
 
-func TestGetOfSomethingElse(t *testing.T) {
+// What is stored under the key and is no session of the token is a miss, and a Load replaces it.
+func TestGetOfWhatIsNoSession(t *testing.T) {
 	n := newFakeCluster().node()
 	p := strategy.NewPeerToPeerOn(n)
 	for token, text := range map[string]string{"a": "no JSON", "b": `{"token":"other"}`, "c": `[]`} {

@@ -191,9 +191,9 @@ func fenceOfAnotherChain(t *testing.T, mutant string) bool {
 	return !b.m.barrierOff && !b.m.parts[p].acting
 }
 
-// That comes about: a process whose rings take long is let in, holds up a write, is left out for that, and asks again while the others still
-// hand over.
-func TestOneIsLetInAgain(t *testing.T) {
+// How a member that was left out comes to be let in again under its old id: a process whose rings take long is let in, holds up a write, is left
+// out for that, and asks again while the others still hand over.
+func TestAFencedIDIsLetInAgain(t *testing.T) {
 	if oneLetInAgain(t, "") {
 		t.Error("an older value was served")
 	}

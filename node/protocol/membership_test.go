@@ -34,7 +34,7 @@ func TestExpectCountsNames(t *testing.T) {
 
 // The view after the present one is chosen by the members of this one. Others have no say, and whoever is of another view is no acceptor of it: what it
 // votes is of another choice.
-func TestWhoHasNoSay(t *testing.T) {
+func TestOnlyMembersChooseTheNextView(t *testing.T) {
 	b := newBench(t, "")
 	b.enter(2, 3)
 	b.confirm(2, 3)

@@ -8,7 +8,7 @@ import (
 
 // A peer that asks for a partition again and again, or for one that is not there, is answered for what goes before; a reply that does not fit
 // the question is not believed.
-func TestScanOfASillyPeer(t *testing.T) {
+func TestScansThatMakeNoSense(t *testing.T) {
 	b := newBench(t, "")
 	b.enter(2, 3)
 	b.confirm(2, 3)

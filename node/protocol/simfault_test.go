@@ -222,7 +222,7 @@ func (s *sim) provoke(p *simProc, v *pb.View, chance float64) {
 	if v != nil && len(v.History) > 0 && s.chance(0.4) { // whoever is new in the view dies
 		was := v.History[len(v.History)-1]
 		for _, mem := range v.Members {
-			if q := s.byID(mem.Id); q != nil && !hasMember(was.Members, mem.Id) {
+			if q := s.byID(mem.Id); q != nil && !lists(was.Members, mem.Id) {
 				victim, kind = q, "crash"
 			}
 		}
@@ -243,13 +243,4 @@ func (s *sim) provoke(p *simProc, v *pb.View, chance float64) {
 			s.do(kind, victim)
 		}
 	})
-}
-
-func hasMember(ms []*pb.Member, id uint64) bool {
-	for _, m := range ms {
-		if m.Id == id {
-			return true
-		}
-	}
-	return false
 }
