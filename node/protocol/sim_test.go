@@ -348,7 +348,7 @@ func (p *simProc) Event(kind, member, text string) {
 	p.s.views[key] = text
 	for _, set := range v.History {
 		for _, mem := range set.Members {
-			if !hasMember(v.Members, mem.Id) && !hasMember(v.Leaving, mem.Id) {
+			if !lists(v.Members, mem.Id) && !lists(v.Leaving, mem.Id) {
 				p.s.lostAt = p.s.now
 			}
 		}
