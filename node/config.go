@@ -140,6 +140,11 @@ func (cfg Config) withDefaults() (Config, error) {
 	if err := p.Validate(); err != nil {
 		return bad("%v", err)
 	}
+	if cfg.Advertise != "" {
+		if _, _, err := transport.SplitAdvertise(cfg.Advertise); err != nil {
+			return bad("%v", err)
+		}
+	}
 	_, _, err := net.SplitHostPort(cfg.Listen)
 	switch {
 	case err != nil:

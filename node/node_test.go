@@ -190,6 +190,8 @@ func TestBadConfig(t *testing.T) {
 		"no Key":             {Listen: "0.0.0.0:0"},
 		"32":                 {Key: []byte("short")},
 		"want host:port":     {Listen: "7400"},
+		"it takes host:port": {Advertise: "7400"},
+		"name this machine":  {Advertise: "0.0.0.0:7400"},
 		"Replicas":           {Replicas: -1},
 		"shorter than Lease": {ExpelAfter: time.Millisecond, Lease: time.Second},
 		"dns:NAME:PORT":      {Join: []string{"nowhere"}},

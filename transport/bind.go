@@ -107,24 +107,30 @@ func explainListen(addr string, err error) error {
 // ErrAdvertise: peers could not be told an address to dial this node at.
 var ErrAdvertise = errors.New("advertise")
 
+// SplitAdvertise returns the parts of an address that peers are to be told; port 0 is the one listened on. Its errors are ErrAdvertise.
+func SplitAdvertise(addr string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, fmt.Errorf("%w %q: %w; it takes host:port", ErrAdvertise, addr, err)
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" {
+		return "", 0, fmt.Errorf("%w %q: it takes host:port", ErrAdvertise, addr)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "", 0, fmt.Errorf("%w %q: peers cannot dial that; it must name this machine", ErrAdvertise, addr)
+	}
+	return host, int(number), nil //nolint:gosec // a port
+}
+
 // advertised returns the host and port that peers are told. Its errors are ErrAdvertise.
 func advertised(bound *net.TCPAddr, advertise string) (host string, port int, err error) {
 	if advertise != "" {
-		host, text, err := net.SplitHostPort(advertise)
-		if err != nil {
-			return "", 0, fmt.Errorf("%w %q: %w; it takes host:port", ErrAdvertise, advertise, err)
+		host, port, err := SplitAdvertise(advertise)
+		if port == 0 {
+			port = bound.Port
 		}
-		number, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || host == "" {
-			return "", 0, fmt.Errorf("%w %q: it takes host:port", ErrAdvertise, advertise)
-		}
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			return "", 0, fmt.Errorf("%w %q: peers cannot dial that; it must name this machine", ErrAdvertise, advertise)
-		}
-		if number == 0 {
-			number = uint64(bound.Port) //nolint:gosec // a port
-		}
-		return host, int(number), nil
+		return host, port, err
 	}
 	if !bound.IP.IsUnspecified() {
 		host = bound.IP.String()
