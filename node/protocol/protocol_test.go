@@ -38,6 +38,9 @@ func schedule(seed int64) simConfig {
 	if seed/2%3 == 1 { // revocations end
 		cfg.retention = sec << (seed / 4 % 3)
 	}
+	if seed%9 == 4 { // owners refuse what is more than a write or two
+		cfg.pending = 1 + int(seed/9%3)
+	}
 	switch seed % 4 {
 	case 0: // near copies are recalled all the time
 		cfg.holders = 1 + int(seed/4%3)

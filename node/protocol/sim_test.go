@@ -60,6 +60,7 @@ type simConfig struct {
 	repair    int64   // Config.RepairRate
 	highWater int     // Config.HighWater, in messages; 0: none
 	holders   int     // Config.MaxHolders; 0: enough
+	pending   int     // Config.MaxPending; 0: enough
 	forget    int64   // Config.ForgetAfter; parts found clusters of their own, and only P5 is judged, at the end. 0: not within the schedule
 	late      int     // nodes that start together some seconds later, beside the first ones
 	provoke   bool    // faults strike as views are accepted and adopted
@@ -224,6 +225,10 @@ func (s *sim) start(slot int) *simProc {
 		highWater, unacked = s.cfg.highWater, 40 // bytes: of some eight values
 	}
 	st := store.New(store.Config{Partitions: s.cfg.ring.Partitions, MaxBytes: s.cfg.memory, MaxTombstoneBytes: s.cfg.graves, Now: p.Now})
+	pending := 10000
+	if s.cfg.pending > 0 {
+		pending = s.cfg.pending
+	}
 	holders := 64
 	if s.cfg.holders > 0 {
 		holders = s.cfg.holders
@@ -236,7 +241,7 @@ func (s *sim) start(slot int) *simProc {
 		Self: p.member(), Replicas: s.cfg.replicas, Ring: s.cfg.ring,
 		Lease: sec, ExpelAfter: 2 * sec, ForgetAfter: forget, Expect: expect, Settle: sec / 2, Retention: s.cfg.retention,
 		Tombstone: 2 * sec, RepairRate: s.cfg.repair,
-		MaxHolders: holders, MaxPending: 10000, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
+		MaxHolders: holders, MaxPending: pending, MaxUnacked: unacked, HighWater: highWater, Log: slog.New(slog.DiscardHandler), Mutant: s.cfg.mutant,
 	}, p, st)
 	s.procs[slot] = p
 	s.slots[slot] = append(s.slots[slot], p)
