@@ -98,17 +98,17 @@ func (s *sim) namesake(p *simProc) *simProc {
 	return nil
 }
 
-// inPeace tells whether nobody is cut off or stopped.
+// inPeace tells whether nobody that runs is cut off or stopped.
 func (s *sim) inPeace() bool {
 	for _, p := range s.running() {
-		if p.paused {
+		if p.paused && !p.gone {
 			return false
 		}
 	}
 	return len(s.cut) == 0 && s.met()
 }
 
-// met tells whether all have met the latest second process of a name, and have since heard the first, if that is a member to them.
+// met tells whether all have met the latest second process of a name, and have since heard the first, if that is a member to them and runs.
 func (s *sim) met() bool {
 	t := s.newcomer
 	if t == nil || t.gone {
@@ -123,7 +123,10 @@ func (s *sim) met() bool {
 			return false
 		}
 		for _, mem := range q.m.lay.view.Members {
-			if first := q.m.peers[mem.Id]; first != nil && mem.Name == t.name && first != p && first.answers <= p.metAt {
+			if runs := s.byID(mem.Id); mem.Name != t.name || runs == nil || runs.gone {
+				continue
+			}
+			if first := q.m.peers[mem.Id]; first != nil && first != p && first.answers <= p.metAt {
 				return false
 			}
 		}
