@@ -26,6 +26,9 @@ func fail(w http.ResponseWriter, status int, code, text string) {
 	answer(w, status, &api.Error{Code: code, Text: text})
 }
 
+// invalid answers a request that is not usable as it is.
+func invalid(w http.ResponseWriter, text string) { fail(w, http.StatusBadRequest, api.CodeInvalid, text) }
+
 func done(w http.ResponseWriter) { answer(w, http.StatusOK, api.Done{OK: true}) }
 
 func doneExisted(w http.ResponseWriter, existed bool) {

@@ -24,7 +24,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Stats:         b.Stats(),
 	}
 	if total, err := requestBool(r, "total"); err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	} else if total && s.totals.Add(1) > maxTotals {
 		s.totals.Add(-1)
@@ -63,7 +63,7 @@ func (s *Server) ring(w http.ResponseWriter, r *http.Request) {
 func (s *Server) revokeUser(w http.ResponseWriter, r *http.Request) {
 	user := r.URL.Query().Get("user")
 	if user == "" {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, "user is missing: the ID of the user")
+		invalid(w, "user is missing: the ID of the user")
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -78,7 +78,7 @@ func (s *Server) revokeUser(w http.ResponseWriter, r *http.Request) {
 func (s *Server) invalidateTags(w http.ResponseWriter, r *http.Request) {
 	tags := r.URL.Query()["tag"]
 	if len(tags) == 0 {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, "tag is missing: the tag of the entries that end; it may be given again")
+		invalid(w, "tag is missing: the tag of the entries that end; it may be given again")
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -93,7 +93,7 @@ func (s *Server) invalidateTags(w http.ResponseWriter, r *http.Request) {
 func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("name")
 	if name == "" {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, "name is missing: the name of the lost node")
+		invalid(w, "name is missing: the name of the lost node")
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -101,7 +101,7 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	// Unlike a key, a node's name is no secret: what the node says of it helps.
 	switch err := s.cfg.Backend.Forget(ctx, name); {
 	case errors.Is(err, node.ErrInvalid):
-		fail(w, http.StatusBadRequest, api.CodeInvalid, strings.TrimPrefix(err.Error(), node.ErrInvalid.Error()+": "))
+		invalid(w, strings.TrimPrefix(err.Error(), node.ErrInvalid.Error()+": "))
 	case err != nil:
 		s.cfg.Logger.Warn("forget failed", "name", name, "error", err)
 		failure(w, err)

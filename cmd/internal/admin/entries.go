@@ -71,12 +71,12 @@ func (s *Server) getEntry(w http.ResponseWriter, r *http.Request) {
 func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 	ttl, given, err := requestTTL(r)
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	condition, err := requestCondition(r)
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	size := r.ContentLength // -1: not known
@@ -100,7 +100,7 @@ func (s *Server) putEntry(w http.ResponseWriter, r *http.Request) {
 			failure(w, fmt.Errorf("%w: the value has more than %d bytes", node.ErrTooLarge, s.cfg.MaxValueBytes))
 			return
 		}
-		fail(w, http.StatusBadRequest, api.CodeInvalid, "the body could not be read")
+		invalid(w, "the body could not be read")
 		return
 	}
 	_ = conn.SetReadDeadline(time.Time{}) // it would end what comes after the body, too; in what has failed the server reads on, and needs it
@@ -134,7 +134,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) ([]byte, error)
 func (s *Server) deleteEntry(w http.ResponseWriter, r *http.Request) {
 	revoke, err := requestBool(r, "revoke")
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	condition, err := requestCondition(r)
@@ -142,7 +142,7 @@ func (s *Server) deleteEntry(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("there is nothing to delete with If-None-Match: *")
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -164,7 +164,7 @@ func (s *Server) touchEntry(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("ttl is missing: a time such as 30m, 0 for no end")
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -187,7 +187,7 @@ func (s *Server) clear(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("this removes every entry of the cluster: say so with ?all=true, or name the key in the path")
 	}
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	ctx, cancel := s.opContext(r)
@@ -202,12 +202,12 @@ func (s *Server) clear(w http.ResponseWriter, r *http.Request) {
 func (s *Server) listEntries(w http.ResponseWriter, r *http.Request) {
 	cursor, err := requestUint(r, "cursor", 0)
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	count, err := requestUint(r, "count", 100)
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	ctx, cancel := s.opContext(r)

@@ -68,7 +68,7 @@ func (l *eventLog) close() {
 func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) {
 	seq, err := requestUint(r, "after", 0)
 	if err != nil {
-		fail(w, http.StatusBadRequest, api.CodeInvalid, err.Error())
+		invalid(w, err.Error())
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {

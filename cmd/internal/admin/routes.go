@@ -71,22 +71,22 @@ func withQuery(names []string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		values, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			fail(w, http.StatusBadRequest, api.CodeInvalid, "the parameters are not those of a query")
+			invalid(w, "the parameters are not those of a query")
 			return
 		}
 		for name, given := range values {
 			switch {
 			case !slices.Contains(names, name) && len(names) == 0:
-				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("there is no parameter %q here, nor any other", name))
+				invalid(w, fmt.Sprintf("there is no parameter %q here, nor any other", name))
 				return
 			case !slices.Contains(names, name):
-				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("there is no parameter %q here: there is %s", name, strings.Join(names, ", ")))
+				invalid(w, fmt.Sprintf("there is no parameter %q here: there is %s", name, strings.Join(names, ", ")))
 				return
 			case len(given) > 1 && name != "tag":
-				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("the parameter %q is given %d times", name, len(given)))
+				invalid(w, fmt.Sprintf("the parameter %q is given %d times", name, len(given)))
 				return
 			case given[0] == "" && name != "tag":
-				fail(w, http.StatusBadRequest, api.CodeInvalid, fmt.Sprintf("the parameter %q has no value", name))
+				invalid(w, fmt.Sprintf("the parameter %q has no value", name))
 				return
 			}
 		}
@@ -98,7 +98,7 @@ func withQuery(names []string, next http.HandlerFunc) http.HandlerFunc {
 func unconditional(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header["If-Match"] != nil || r.Header["If-None-Match"] != nil {
-			fail(w, http.StatusBadRequest, api.CodeInvalid, "If-Match and If-None-Match are for a PUT or a DELETE of an entry; there is no condition here")
+			invalid(w, "If-Match and If-None-Match are for a PUT or a DELETE of an entry; there is no condition here")
 			return
 		}
 		next(w, r)
@@ -143,7 +143,7 @@ func router(routes []route) http.Handler {
 			w.Header().Set("Allow", methods)
 			fail(w, http.StatusMethodNotAllowed, api.CodeInvalid, "an entry takes "+methods)
 		case err != nil:
-			fail(w, http.StatusBadRequest, api.CodeInvalid, "the key is not escaped as in a URL")
+			invalid(w, "the key is not escaped as in a URL")
 		default:
 			r.SetPathValue("key", key)
 			answer(w, r)
