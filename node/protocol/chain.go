@@ -159,10 +159,13 @@ func (s *shown) before(now int64) int {
 }
 
 // betterChain tells whether a peer belongs to another cluster that ours must dissolve into. Of two the smaller one dissolves, of equal ones the
-// younger, and none into one that has lost its majority, which can let nobody in. Ours counts as empty while it has lost its majority; but if it is the
-// smaller one only by that, it waits first, for as long as it took to notice the loss: a network may come back piece by piece, and another cluster be within
-// reach before our own members. It does not wait if one of these is in the other cluster already. One that has just lost a member still counts as it did before:
-// the other may not have heard of that, and be about to dissolve into ours. Then both would, and nobody found another.
+// younger, and none into one that has lost its majority, which can let nobody in.
+//
+//   - While ours has lost its majority it counts as empty. If it is the smaller one only by that, it waits first, for as long as it took to notice the loss:
+//     a network may come back piece by piece, and another cluster be within reach before our own members. It does not wait if one of these is in the other
+//     cluster already.
+//   - If ours has just lost a member, it still counts as it did before: the other may not have heard of that, and be about to dissolve into ours. Then
+//     both would, and nobody find another.
 func (m *Machine) betterChain(now int64) bool {
 	v, size, waits := m.lay.view, len(m.lay.ids), false
 	if !m.is("shrinks-at-once") {

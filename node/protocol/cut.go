@@ -9,10 +9,12 @@ import (
 )
 
 // cut is a Clear or an InvalidateTags under way at the node that was asked for it (rule 10). Round one collects the
-// highest clock of all members, round two voids the scope at each of them up to a version above it. A member answers round one only
-// while its view lease runs, and begins round two only then: so nobody has confirmed a write in a later view, or given a ticket there for what the
-// member owned, which would be above that version. A change of the view starts it over, and so does a member that
-// answers round two with its clock again, for the sake of a save (save.go). Who leaves may do one too, from outside the view: it hears all the members.
+// highest clock of all members, round two voids the scope at each of them up to a version above it.
+//
+// A member answers round one only while its view lease runs, and who cuts begins round two only while its own does. So nobody has confirmed a write
+// in a later view, or given a ticket there for what the member owned, which would be above that version. A change of the view starts it over, and so
+// does a member that answers round two with its clock again, for the sake of a save (save.go). Who leaves may do one too, from outside the view: it
+// hears all the members.
 type cut struct {
 	id       uint64
 	tags     []string // nil: everything

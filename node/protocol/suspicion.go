@@ -8,10 +8,12 @@ import (
 
 // Who is taken for dead or cut off, and who of those that do not hear each other is to go (rule 2).
 
-// provenDead tells whether a member is known to have ended: another incarnation of its name has answered what it was asked after we
-// had heard of this one. A session alone would prove nothing: it may be what is left of an earlier process. Nor does one prove anything
-// beside which the member answered what it was asked: it may be the older of the two, that hands over, or both live. It may be the
-// first of the two to answer, so a member that is heard on its session is not dead.
+// provenDead tells whether a member is known to have ended: another process of its name, beside which this one cannot live, is there.
+//
+//   - The other has answered what it was asked after we had heard of this one. A session alone would prove nothing: it may be what is left of an earlier
+//     process.
+//   - This one has answered nothing that it was asked after we had heard of the other. Else both live, or the other is the older, and hands over.
+//   - This one is not heard on its session. The other may only have been the first of the two to answer.
 func (m *Machine) provenDead(member *pb.Member) bool {
 	q := m.peers[member.Id]
 	if q == nil || q.session != 0 && m.now()-q.heard <= m.cfg.ExpelAfter && !m.is("stale-proof") {

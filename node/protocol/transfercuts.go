@@ -30,12 +30,16 @@ func (m *Machine) cutsOf(id uint64) *cutPull {
 // they have been read from those who knew them.
 func (m *Machine) knowsCuts(age uint64) bool { return age >= m.cutsFrom }
 
-// setTellers decides who can tell the cuts of before this node came in, by which the ages of values are judged: the members of the last set in which all were in
-// sync. Each had read them or was there, and none has been confirmed without it since. So one that has stayed will do. It is mostly a source
-// of entries as well. But who takes the place of one that has died with the only copies of all it held has nothing to pull, and yet it may be given a value
-// that was read elsewhere, and has been ended. Those that leave may not have been waited for by a cut (sendRound): they will do, all of them, if nobody else was
-// there. Where nobody is left that can tell, what is older is not confirmed. Who was in sync without having been told, for that reason, says so to those that come in
-// after it: what they have from it alone they do not confirm either.
+// setTellers decides who can tell the cuts of before this node came in, by which the ages of values are judged (rule 10): the members of the last
+// set in which all were in sync. Each had read those cuts or was there, and none has been confirmed without it since.
+//
+//   - One that has stayed will do. Mostly it is a source of entries as well. But who takes the place of one that has died with the only copies of all it
+//     held has nothing to pull, and yet it may be given a value that was read elsewhere, and has been ended.
+//   - If all of them leave, all have to be read, for a cut may not have waited for each one that leaves (sendRound).
+//   - If none has stayed, and not all of them are there as they leave, nobody can tell: what is older is not confirmed.
+//
+// Who was in sync without having been told, for that reason, says so to those that come in after it: what they have from it alone they do not confirm
+// either.
 func (m *Machine) setTellers() {
 	if !m.cutsUnread || len(m.hist) == 0 || !m.lay.has(m.self.Id) {
 		return

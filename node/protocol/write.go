@@ -308,9 +308,9 @@ func sortedWrites(ws map[uint64]*write) []*write {
 	return slices.SortedFunc(maps.Values(ws), func(a, b *write) int { return cmp.Compare(a.id, b.id) })
 }
 
-// rewrite carries the writes under way into a new view: where this node owns the partition still, the new copies get
-// them too and the former ones count as holders until their leases end; the others are for the new owner to do. So are those of a partition that was another's in a
-// view that this node has missed, though it is the new owner itself: what it held may be provisional now, and be older than what it has missed.
+// rewrite carries the writes under way into a new view. Where this node owns the partition still, the new copies get them too, and the former ones
+// count as holders until their leases end. The others are for the new owner to do. So are those of a partition that was another's in a view that this
+// node has missed, though it is the new owner itself: what it held may be provisional now, and be older than what it has missed.
 func (m *Machine) rewrite() {
 	for _, id := range m.order {
 		m.peers[id].backlog = nil
