@@ -8,12 +8,12 @@ import (
 
 // Who is taken for dead or cut off, and who of those that do not hear each other is to go (rule 2).
 
-// provenDead tells whether a member is known to have ended: another process of its name, beside which this one cannot live, is there.
+// provenDead tells whether a member is known to have ended, because another process has its name. Three things have to hold:
 //
 //   - The other has answered what it was asked after we had heard of this one. A session alone would prove nothing: it may be what is left of an earlier
 //     process.
-//   - This one has answered nothing that it was asked after we had heard of the other. Else both live, or the other is the older, and hands over.
-//   - This one is not heard on its session. The other may only have been the first of the two to answer.
+//   - The member has answered nothing that it was asked after we had heard of the other. Else both live, or the other is the older, and hands over.
+//   - The member is not heard on its session. The other may only have been the first of the two to answer.
 func (m *Machine) provenDead(member *pb.Member) bool {
 	q := m.peers[member.Id]
 	if q == nil || q.session != 0 && m.now()-q.heard <= m.cfg.ExpelAfter && !m.is("stale-proof") {

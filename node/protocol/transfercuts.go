@@ -36,7 +36,7 @@ func (m *Machine) knowsCuts(age uint64) bool { return age >= m.cutsFrom }
 //   - One that has stayed will do. Mostly it is a source of entries as well. But who takes the place of one that has died with the only copies of all it
 //     held has nothing to pull, and yet it may be given a value that was read elsewhere, and has been ended.
 //   - If all of them leave, all have to be read, for a cut may not have waited for each one that leaves (sendRound).
-//   - If none has stayed, and not all of them are there as they leave, nobody can tell: what is older is not confirmed.
+//   - If none has stayed and one has gone, nobody can tell: what is older is not confirmed.
 //
 // Who was in sync without having been told, for that reason, says so to those that come in after it: what they have from it alone they do not confirm
 // either.

@@ -27,7 +27,9 @@ func fail(w http.ResponseWriter, status int, code, text string) {
 }
 
 // invalid answers a request that is not usable as it is.
-func invalid(w http.ResponseWriter, text string) { fail(w, http.StatusBadRequest, api.CodeInvalid, text) }
+func invalid(w http.ResponseWriter, text string) {
+	fail(w, http.StatusBadRequest, api.CodeInvalid, text)
+}
 
 func done(w http.ResponseWriter) { answer(w, http.StatusOK, api.Done{OK: true}) }
 
