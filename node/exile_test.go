@@ -37,7 +37,7 @@ func TestAnExpelledNodeSaysWhatItWaitsFor(t *testing.T) {
 		if s.Acting {
 			t.Fatalf("it acts, in a cluster of %d", s.Members)
 		}
-		return strings.HasPrefix(s.Waiting, "this node was left out by a cluster") && strings.Contains(s.Waiting, "10m0s")
+		return strings.HasPrefix(s.Waiting, "a cluster that has left this node out") && strings.Contains(s.Waiting, "10m0s")
 	})
 	c.Heal()
 	c.WaitSettled()

@@ -63,7 +63,7 @@ func (n *Node) waiting(v protocol.Status) string {
 	case v.Knows:
 		text = "there is a cluster, and it has not let this node in yet"
 	case v.Exiled:
-		text = "this node was left out by a cluster that may still be there, and meets nobody of it; it founds one only together with a node that is started anew"
+		text = "a cluster that has left this node out, or had yet to let it in, may still be there, and nobody of it is met; this node founds one only together with a node that is started anew"
 		if n.cfg.ForgetAfter > 0 {
 			text += fmt.Sprintf(", or when this has lasted for %v", n.cfg.ForgetAfter)
 		}

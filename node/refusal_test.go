@@ -42,8 +42,8 @@ func TestTheExpelledSaysWhatItWaitsFor(t *testing.T) {
 	}{
 		{0, protocol.Status{Knows: true, Paused: true, Exiled: true}, "the cluster has expelled this node soon after it had come in", ""},
 		{0, protocol.Status{Knows: true, Exiled: true}, "there is a cluster, and it has not let this node in yet", ""},
-		{0, protocol.Status{Exiled: true, Reached: true}, "this node was left out by a cluster that may still be there", ", or when this has lasted for 10m0s"},
-		{-1, protocol.Status{Exiled: true, Reached: true}, "this node was left out by a cluster that may still be there", "a node that is started anew"},
+		{0, protocol.Status{Exiled: true, Reached: true}, "a cluster that has left this node out, or had yet to let it in, may still be there", ", or when this has lasted for 10m0s"},
+		{-1, protocol.Status{Exiled: true, Reached: true}, "a cluster that has left this node out, or had yet to let it in, may still be there", "a node that is started anew"},
 	} {
 		n := start(t, Config{ForgetAfter: c.forget})
 		if said := n.waiting(c.status); !strings.HasPrefix(said, c.want) || !strings.HasSuffix(said, c.hold) {

@@ -16,7 +16,7 @@ type Status struct {
 	Met                        int        // outside: processes within reach by their names, this one among them
 	Knows                      bool       // outside: of a process that is in a cluster
 	Paused                     bool       // outside: it was expelled soon after it had come in, and does not ask to be let in yet
-	Exiled                     bool       // outside: it founds no cluster, for it was left out by one that may be there
+	Exiled                     bool       // outside: it founds no cluster, for one that has left it out, or had yet to let it in, may be there
 	Reached                    bool       // outside: somebody at an address to join, or nobody is to be met
 	NameHeldBy                 *pb.Member // another live process of this one's name, which keeps this one out
 }
