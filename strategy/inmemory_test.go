@@ -141,6 +141,22 @@ func TestInMemoryDeletedAgainAndAgain(t *testing.T) {
 	}
 }
 
+// A token is dead for the retention from when it was last deleted.
+func TestInMemoryDeletedAgainStaysDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := strategy.NewInMemory(strategy.InMemoryConfig{})
+		for range 2 {
+			if err := c.Delete(t.Context(), "t"); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(40 * time.Minute)
+		}
+		if err := c.Set(t.Context(), strategytest.Session("t", "u")); !errors.Is(err, strategy.ErrRevoked) {
+			t.Errorf("Set 40 minutes after the second Delete = %v, want ErrRevoked", err)
+		}
+	})
+}
+
 // RevokeUser ends the sessions of its user and no others, whatever has come and gone before.
 func TestInMemoryUsers(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

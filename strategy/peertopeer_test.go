@@ -93,6 +93,25 @@ func TestFailedReadsAreLogged(t *testing.T) {
 	}
 }
 
+// What Load does without is logged: the look before it, and the fill after it.
+func TestFailedLoadsAreLogged(t *testing.T) {
+	for op, want := range map[string]string{"lookup": "loading without storing", "set": "not stored"} {
+		var log bytes.Buffer
+		n := newFakeCluster().node()
+		n.on(failing(op, node.ErrUnavailable))
+		p := strategy.NewPeerToPeerOn(n, strategy.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		got, err := p.Load(t.Context(), "secret", func(context.Context) (strategy.CachedSession, error) {
+			return strategytest.Session("secret", "u"), nil
+		})
+		if err != nil || got.Token != "secret" {
+			t.Errorf("%s fails: Load = %v", op, err)
+		}
+		if !strings.Contains(log.String(), want) || strings.Contains(log.String(), "secret") {
+			t.Errorf("%s fails: logged %q", op, &log)
+		}
+	}
+}
+
 func TestGetWaitsNoLongerThanItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newFakeCluster().node()
@@ -304,8 +323,10 @@ func TestLoadLockThatCannotBeHad(t *testing.T) {
 	for _, cause := range []error{nil, node.ErrUnavailable, node.ErrUnconfirmed} {
 		c := newFakeCluster()
 		n := c.node()
+		asked := 0
 		n.on(func(_ context.Context, op, key string) error {
 			if op == "set" && key == lockOfT {
+				asked++
 				return cause
 			}
 			return nil
@@ -320,7 +341,39 @@ func TestLoadLockThatCannotBeHad(t *testing.T) {
 		if _, found, _ := c.node().Lookup(t.Context(), strategy.DefaultKeyPrefix+"t"); err != nil || got.Token != "t" || !found {
 			t.Errorf("%v: Load = %q, %v; stored: %v", cause, got.Token, err, found)
 		}
+		if asked != 1 {
+			t.Errorf("%v: asked for the lock %d times: a load does not wait for one that nobody can have", cause, asked)
+		}
 	}
+}
+
+// Who waits for another's lock and can no longer tell what has become of the key loads, and stores nothing: a deletion may have come meanwhile.
+func TestLoadUnsureWhileItWaitsForTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster()
+		if err := c.node().Set(t.Context(), lockOfT, []byte("another replica"), strategy.SetParams{}); err != nil {
+			t.Fatal(err)
+		}
+		n, looks := c.node(), 0
+		n.on(func(_ context.Context, op, key string) error {
+			if op == "lookup" && key == strategy.DefaultKeyPrefix+"t" {
+				if looks++; looks > 1 {
+					return node.ErrUnsure
+				}
+			}
+			return nil
+		})
+		got, err := strategy.NewPeerToPeerOn(n).Load(t.Context(), "t", func(ctx context.Context) (strategy.CachedSession, error) {
+			session := strategytest.Session("t", "u")
+			return session, c.node().Delete(ctx, strategy.DefaultKeyPrefix+"t", false)
+		})
+		if err != nil || got.Token != "t" || looks != 2 {
+			t.Errorf("Load = %q, %v after %d looks", got.Token, err, looks)
+		}
+		if _, found, _ := c.node().Lookup(t.Context(), strategy.DefaultKeyPrefix+"t"); found {
+			t.Error("what was read before the deletion is stored")
+		}
+	})
 }
 
 // While nothing can be stored, a herd shares loads all the same, and nobody gets one from before he came.

@@ -140,6 +140,31 @@ func TestStoresOfANodeThatIsClosed(t *testing.T) {
 	})
 }
 
+// What a store could not write or end it says: a log-out that nobody has confirmed is none.
+func TestStoresSayWhatFails(t *testing.T) {
+	c := newFakeCluster()
+	n := c.node()
+	userOf := strategy.WithUserOf(func([]byte) string { return "u" })
+	s, f := strategy.NewSCSStoreOn(n, userOf), strategy.NewFiberStorageOn(n, userOf)
+	n.on(func(context.Context, string, string) error { return node.ErrUnconfirmed })
+	in1h := time.Now().Add(time.Hour)
+	for name, err := range map[string]error{
+		"scs Commit":               s.Commit("t", []byte("x"), in1h),
+		"scs Commit of an old one": s.Commit("t", []byte("x"), in1h.Add(-2*time.Hour)),
+		"scs Delete":               s.Delete("t"),
+		"scs RevokeUser":           s.RevokeUser(t.Context(), "u"),
+		"fiber Set":                f.Set("t", []byte("x"), time.Hour),
+		"fiber Set of an old one":  f.Set("t", []byte("x"), -time.Second),
+		"fiber Delete":             f.Delete("t"),
+		"fiber Reset":              f.Reset(),
+		"fiber RevokeUser":         f.RevokeUser(t.Context(), "u"),
+	} {
+		if !errors.Is(err, strategy.ErrUnconfirmed) {
+			t.Errorf("%s = %v, want ErrUnconfirmed", name, err)
+		}
+	}
+}
+
 // A store of record waits for certainty, and never says "absent" for "not sure".
 func TestStoresWaitForCertainty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -207,6 +232,15 @@ func TestFiberStorage(t *testing.T) {
 		if err != nil {
 			t.Errorf("an empty key or value is not ignored: %v", err)
 		}
+	}
+	if v, err := b.Get("e"); v != nil || err != nil {
+		t.Errorf("Get of a key whose value was empty = %q, %v; want nil, nil", v, err)
+	}
+	if err := errors.Join(a.Set("over", []byte("v"), 0), a.Set("over", []byte("v"), -time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Get("over"); v != nil || err != nil {
+		t.Errorf("Get of what is over = %q, %v; want nil, nil", v, err)
 	}
 	for _, s := range []*strategy.FiberStorage{a, limiter} {
 		if err := s.Set("d", []byte("1"), 0); err != nil {
