@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,5 +108,35 @@ func TestFilesThatAreOfNoUse(t *testing.T) {
 		if err := f.check(); !errors.As(err, &usage) {
 			t.Errorf("%+v: %v", f, err)
 		}
+	}
+}
+
+// A certificate and a key that do not go together are named, before anything begins with them.
+func TestACertificateOfAnotherKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pem")
+	if err := os.WriteFile(path, []byte("nothing in PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, f := range map[string]Files{"--tls-cert": {Cert: path, CertKey: path}, "--resp-tls-cert": {RESPCert: path, RESPKey: path}} {
+		var usage *UsageError
+		if _, err := f.load(); !errors.As(err, &usage) || !strings.Contains(usage.Text, flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+// A node whose key cannot be read does not start: it would be open to everybody.
+func TestANodeWithoutItsKeyDoesNotStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // so that one that starts all the same ends as well
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := Config{
+		Node:  node.Config{Listen: taken.Addr().String(), Replicas: 1},
+		Files: Files{Key: filepath.Join(t.TempDir(), "missing")}, LeaveTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
+	}
+	if err := Serve(cfg, nil); err == nil || !strings.Contains(err.Error(), "--key-file") {
+		t.Errorf("Serve = %v", err)
 	}
 }

@@ -79,6 +79,24 @@ func TestAFileHalfWrittenIsNotPutToUse(t *testing.T) {
 	}
 }
 
+// What has changed is noticed by what is in it: a key may take the place of another, of the same length.
+func TestASecretOfTheSameLength(t *testing.T) {
+	w, n, keys, log := watchKeyFile(t)
+	other, err := keyfile.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before, after := keys.Format(), other.Format(); len(before) != len(after) {
+		t.Fatalf("%d and %d bytes", len(before), len(after))
+	}
+	if err := os.WriteFile(w.cfg.Files.Key, other.Format(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w.look(n, false) || !w.look(n, false) || !bytes.Equal(w.now.secrets.Key, other.Key) {
+		t.Errorf("what is written is not in use: %s", log)
+	}
+}
+
 // Who asks the node to read its files again is answered, also when nothing has changed.
 func TestWhoAsksIsAnswered(t *testing.T) {
 	w, n, _, log := watchKeyFile(t)
