@@ -2,8 +2,12 @@ package gorillastore_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/gob"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,8 +32,10 @@ func TestMain(m *testing.M) {
 
 const name = "session-name"
 
+var key = []byte("a key of thirty-two bytes to sign")
+
 func newStore(n *node.Node, opts ...strategy.StoreOption) *gorillastore.Store {
-	return gorillastore.New(n, [][]byte{[]byte("a key of thirty-two bytes to sign")}, opts...)
+	return gorillastore.New(n, [][]byte{key}, opts...)
 }
 
 // browser keeps one cookie.
@@ -149,6 +155,13 @@ func TestStore(t *testing.T) {
 
 func TestLogOut(t *testing.T) {
 	s := stores(nodetest.Start(t, 3))
+	for _, age := range []int{-1, 0} {
+		logOut(t, s, age)
+	}
+}
+
+// logOut ends a session by a MaxAge while another request is under way.
+func logOut(t *testing.T, s []*gorillastore.Store, age int) {
 	b := &browser{}
 	b.set(t, s[0], "user", "ada")
 	thief := &browser{cookie: b.cookie}
@@ -158,7 +171,7 @@ func TestLogOut(t *testing.T) {
 			t.Fatalf("new %v, error %v", slow.IsNew, err)
 		}
 		b.request(t, s[1], func(r *http.Request, w http.ResponseWriter, session *sessions.Session, _ error) {
-			session.Options.MaxAge = -1
+			session.Options.MaxAge = age
 			if err := session.Save(r, w); err != nil {
 				t.Fatalf("log-out: %v", err)
 			}
@@ -174,7 +187,7 @@ func TestLogOut(t *testing.T) {
 			t.Error("a cookie was set for a session that was not saved")
 		}
 	})
-	if b.cookie.MaxAge >= 0 {
+	if b.cookie.Value != "" || age < 0 && b.cookie.MaxAge >= 0 {
 		t.Errorf("the browser keeps its cookie: %v", b.cookie)
 	}
 	for i := range s {
@@ -253,6 +266,9 @@ func TestUnsureIsNotAbsent(t *testing.T) {
 	if err := session.Save(r, w); !errors.Is(err, strategy.ErrUnsure) || w.Header().Get("Set-Cookie") != "" {
 		t.Errorf("Save = %v, cookie %q; want ErrUnsure and none", err, w.Header().Get("Set-Cookie"))
 	}
+	if err := s[0].Renew(r.Context(), session); err == nil || session.ID == "" {
+		t.Errorf("Renew = %v, ID %q, though nobody has ended the old one", err, session.ID)
+	}
 	session.Options.MaxAge = -1
 	if err := session.Save(r, w); err == nil {
 		t.Error("a log-out that reached nobody is said to be done")
@@ -262,7 +278,8 @@ func TestUnsureIsNotAbsent(t *testing.T) {
 }
 
 func TestCookies(t *testing.T) {
-	s := newStore(nodetest.Start(t, 1).Node(0))
+	n := nodetest.Start(t, 1).Node(0)
+	s := newStore(n)
 	if s.Options.Path != "/" || !s.Options.HttpOnly || s.Options.MaxAge != 30*24*60*60 {
 		t.Errorf("options %+v", s.Options)
 	}
@@ -278,6 +295,21 @@ func TestCookies(t *testing.T) {
 		}
 		if err := session.Save(r, w); err != nil { // a new one takes its place
 			t.Errorf("Save: %v", err)
+		}
+	})
+
+	// What cannot be decoded takes nobody's session over, and is told to nobody.
+	broken := &browser{}
+	broken.set(t, s, "user", "bob")
+	broken.request(t, s, func(_ *http.Request, _ http.ResponseWriter, session *sessions.Session, _ error) {
+		err := strategy.NewSCSStore(n, strategy.WithStorePrefix("gorilla:")).Commit(session.ID, []byte("secret"), time.Now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	broken.request(t, s, func(_ *http.Request, _ http.ResponseWriter, session *sessions.Session, err error) {
+		if err == nil || strings.Contains(err.Error(), "secret") || !session.IsNew || session.ID != "" || session.Values == nil {
+			t.Errorf("what cannot be decoded: session %+v, error %v", session, err)
 		}
 	})
 
@@ -310,4 +342,28 @@ func TestCookies(t *testing.T) {
 			break
 		}
 	}
+}
+
+// MaxAge is also how old a cookie may be: a session that lives for longer than the codecs' 30 days is found for as long.
+func TestOldCookies(t *testing.T) {
+	s, b := newStore(nodetest.Start(t, 1).Node(0)), &browser{}
+	s.MaxAge(60 * 24 * 60 * 60)
+	b.set(t, s, "user", "ada")
+	raw, err := base64.URLEncoding.DecodeString(b.cookie.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "|")
+	value, _, _ := strings.Cut(rest, "|")
+	dated := fmt.Sprintf("%d|%s", time.Now().Add(-40*24*time.Hour).Unix(), value)
+	sign := hmac.New(sha256.New, key)
+	_, _ = sign.Write([]byte(name + "|" + dated))
+	b.cookie.Value = base64.URLEncoding.EncodeToString(append([]byte(dated+"|"), sign.Sum(nil)...))
+	b.want(t, s, "user", "ada")
+	s.MaxAge(30 * 24 * 60 * 60)
+	b.request(t, s, func(_ *http.Request, _ http.ResponseWriter, session *sessions.Session, err error) {
+		if err == nil || !session.IsNew {
+			t.Errorf("a cookie that is too old: session %+v, error %v", session, err)
+		}
+	})
 }
