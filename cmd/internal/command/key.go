@@ -19,9 +19,10 @@ type keygenCmd struct {
 
 // Help is the long form of the help.
 func (keygenCmd) Help() string {
-	return "A cluster gets another key without a stop in three steps, each of which reaches every node before the next: add a new " +
-		"key, which all accept from then on; use it; drop the old one. Nodes read their key file again when it changes, or at SIGHUP, and log the " +
-		"fingerprints of its keys, which each step prints. The file keeps its owner and group; one that everybody may read becomes its owner's alone."
+	return "A cluster gets another key without a stop in three steps: add a new key, which all accept from then on; use it; drop the old " +
+		"one. Each is made once, and the file copied to every node before the next: made on each node, add gives each a key of its own. Nodes read " +
+		"their key file again when it changes, or at SIGHUP, and log the fingerprints of its keys, which each step prints. The file keeps its owner " +
+		"and group; one that everybody may read becomes its owner's alone."
 }
 
 // Run makes a key, or changes a file of keys.
@@ -53,7 +54,7 @@ func (c *keygenCmd) Run(io *streams) error {
 }
 
 func (c *keygenCmd) rotate(io *streams) error {
-	next := "When every node has read it, and logged these keys: huddle keygen --rotate %s " + c.File
+	next := "Give this file to every node. When each has logged these keys: huddle keygen --rotate %s " + c.File
 	var step func(keyfile.Keys) (keyfile.Keys, error)
 	switch c.Rotate {
 	case "add":
@@ -61,7 +62,7 @@ func (c *keygenCmd) rotate(io *streams) error {
 	case "use":
 		step, next = keyfile.Keys.Use, fmt.Sprintf(next, "drop")
 	case "drop":
-		step, next = keyfile.Keys.Drop, "Give it to every node: from then on what is dropped is refused."
+		step, next = keyfile.Keys.Drop, "Give this file to every node: from then on what is dropped is refused."
 	default:
 		return usage("--rotate must be one of \"add\", \"use\", \"drop\" but got %q", c.Rotate)
 	}
