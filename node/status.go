@@ -76,7 +76,7 @@ type Stats struct {
 	Sets        uint64 `json:"sets"`
 	Deletes     uint64 `json:"deletes"`
 	Cuts        uint64 `json:"cuts"`
-	Evictions   uint64 `json:"evictions"`
+	Evictions   uint64 `json:"evictions"` // values and near copies given up for room
 	Expirations uint64 `json:"expirations"`
 	Unconfirmed uint64 `json:"unconfirmed"`
 	ViewChanges uint64 `json:"view_changes"`

@@ -200,7 +200,11 @@ func TestAlertsTell(t *testing.T) {
 		"no room": {
 			[]string{`huddle_evictions_total{job="huddle",instance="a"} 0+9x60`}, []string{"HuddleEvicts"},
 		},
-		"evicts revocations only": { // of which there is a share of the room
+		"no room, and no tombstones": { // an eighth is set aside for them
+			[]string{`huddle_evictions_total{job="huddle",instance="a"} 0+9x60`, `huddle_memory_used_bytes{job="huddle",instance="a"} 87x60`},
+			[]string{"HuddleEvicts"},
+		},
+		"evicts near copies only": { // of which there is a share of the room
 			[]string{`huddle_evictions_total{job="huddle",instance="a"} 0+9x60`, `huddle_memory_used_bytes{job="huddle",instance="a"} 40x60`}, nil,
 		},
 		"a hand-over": {

@@ -57,7 +57,7 @@ func statusLines(st api.Status, s term.Style) []string {
 		rows,
 		[2]string{"entries", fmt.Sprintf("%s; here %s, and %s", total, term.Count(st.Entries), term.Counted(st.Near, "near copy", "near copies"))},
 		[2]string{"owns", fmt.Sprintf("%s of %s partitions, %s of %s still to be pulled", term.Count(st.Owned), term.Count(st.Partitions), term.Count(st.Pending), term.Count(st.ToPull))},
-		[2]string{"memory", fmt.Sprintf("%s of %s", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes))},
+		[2]string{"memory", fmt.Sprintf("%s of %s, an eighth for tombstones; %s evicted for room", term.Bytes(st.Bytes), term.Bytes(st.MaxBytes), term.Count(st.Evictions))},
 		[2]string{"reads", fmt.Sprintf("%s: %s from own memory, %s from another node, %s absent, %s not sure", term.Count(reads),
 			term.Percent(float64(st.Hits), float64(reads)), term.Count(st.Remote), term.Count(st.Misses), term.Count(st.Unsure))},
 		[2]string{"writes", fmt.Sprintf("%s, %s, %s, %s not confirmed", term.Counted(st.Sets, "set", "sets"), term.Counted(st.Deletes, "delete", "deletes"),

@@ -117,6 +117,16 @@ func TestStatusSaysThatANodeLeaves(t *testing.T) {
 	}
 }
 
+// Full is a node at seven eighths of its memory: the rest is for tombstones.
+func TestStatusSaysWhatWasEvicted(t *testing.T) {
+	var out bytes.Buffer
+	admin := answering(t, `{"name":"a","cluster":"shop","view":5,"members":1,"bytes":1835008,"max_bytes":2097152,"evictions":6351}`)
+	if code := Main([]string{"status", "--admin", admin}, strings.NewReader(""), &out, &out); code != exitOK ||
+		!strings.Contains(out.String(), "1.8 MiB of 2.0 MiB, an eighth for tombstones; 6,351 evicted for room") {
+		t.Errorf("code %d\n%s", code, out.String())
+	}
+}
+
 func TestStatusSaysWhyANodeIsOutside(t *testing.T) {
 	var out bytes.Buffer
 	admin := answering(t, `{"name":"a","cluster":"shop","waiting":"2 of the 3 nodes that are expected are there"}`)

@@ -79,7 +79,7 @@ func newCollector(src Source, version string) *collector {
 	counter("huddle_sets_total", "Sets.", func(s *node.Stats) float64 { return float64(s.Sets) })
 	counter("huddle_deletes_total", "Deletes.", func(s *node.Stats) float64 { return float64(s.Deletes) })
 	counter("huddle_cuts_total", "Clears, tag invalidations and user revocations.", func(s *node.Stats) float64 { return float64(s.Cuts) })
-	counter("huddle_evictions_total", "Entries given up for room.", func(s *node.Stats) float64 { return float64(s.Evictions) })
+	counter("huddle_evictions_total", "Values and near copies given up for room.", func(s *node.Stats) float64 { return float64(s.Evictions) })
 	counter("huddle_expirations_total", "Entries whose TTL ended.", func(s *node.Stats) float64 { return float64(s.Expirations) })
 	counter("huddle_unconfirmed_writes_total", "Writes that were not confirmed in time.", func(s *node.Stats) float64 { return float64(s.Unconfirmed) })
 	counter("huddle_view_changes_total", "Views adopted.", func(s *node.Stats) float64 { return float64(s.ViewChanges) })
