@@ -140,3 +140,41 @@ func TestANodeWithoutItsKeyDoesNotStart(t *testing.T) {
 		t.Errorf("Serve = %v", err)
 	}
 }
+
+// Who has connected stays connected when a certificate ends, so nothing but the log tells of it before the next cut.
+func TestTheEndOfACertificateIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	w := newWatcher(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, contents{})
+	begun := time.Now()
+	said := func(after time.Duration, want ...string) {
+		t.Helper()
+		log.Reset()
+		w.remind(begun.Add(after))
+		if got := strings.Count(log.String(), "msg="); got != len(want) {
+			t.Errorf("after %v: %d lines, want %d: %s", after, got, len(want), &log)
+		}
+		for _, text := range want {
+			if !strings.Contains(log.String(), text) {
+				t.Errorf("after %v: %q is not in %s", after, text, &log)
+			}
+		}
+	}
+	said(0)
+	day := 24 * time.Hour
+	c := contents{resp: selfSigned(t, 100*day)}
+	c.secrets.Certificate = selfSigned(t, 10*day)
+	w.use(c)
+	said(8 * day)
+	soon, ended := "level=WARN msg=\"the certificate of --tls-cert ends soon", "level=ERROR msg=\"the certificate of --tls-cert has ended"
+	said(9*day+time.Hour, soon)
+	said(9*day + 2*time.Hour)
+	said(10*day+time.Hour, ended)
+	said(11 * day)
+	said(11*day+2*time.Hour, ended)
+	said(101*day, ended, "level=ERROR msg=\"the certificate of --resp-tls-cert has ended")
+	c.secrets.Certificate = selfSigned(t, 1000*day)
+	w.use(c)
+	said(91*day, "level=WARN msg=\"the certificate of --resp-tls-cert ends soon")
+	said(969*day, "level=ERROR msg=\"the certificate of --resp-tls-cert has ended")
+	said(971*day, "--tls-cert ends soon", "--resp-tls-cert has ended") // a month before, however long it has been good
+}

@@ -28,6 +28,8 @@ type watcher struct {
 	told string // the last error, so that it is logged once
 	read string // what the last look has found, if it differs from what is in use
 
+	reminded map[string]time.Time // when an end was logged, by what was said
+
 	passwords, tokens accepted
 }
 
@@ -41,6 +43,7 @@ func newWatcher(cfg Config, files contents) *watcher {
 // use makes the fronts go by what has been read. Who has given a password, or is connected by a certificate, from before stays.
 func (w *watcher) use(c contents) {
 	w.now = c
+	w.reminded = map[string]time.Time{}
 	if c.resp != nil {
 		w.resp.Store(c.resp)
 	}
@@ -85,6 +88,7 @@ func (w *watcher) run(ctx context.Context, n *node.Node, hup <-chan os.Signal) {
 	var again <-chan time.Time
 	asked := false // and not answered yet
 	for {
+		w.remind(time.Now())
 		select {
 		case <-ctx.Done():
 			return
