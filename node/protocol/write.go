@@ -191,7 +191,7 @@ func (m *Machine) waitFor(w *write, pt *part) {
 		}
 		// Told in any case: the next lease, on the same stream, comes after it. Waited for only while it has one.
 		if q.session == h.session {
-			m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
+			m.invalidate(q, w)
 		}
 		if q.grantEnd <= now {
 			continue
@@ -200,6 +200,11 @@ func (m *Machine) waitFor(w *write, pt *part) {
 		m.await(h.peer, w)
 	}
 	m.waitEarlier(w)
+}
+
+// invalidate tells the holder of a near copy of what is written to drop it.
+func (m *Machine) invalidate(q *peer, w *write) {
+	m.send(q, &pb.Message{Id: w.id, Body: &pb.Message_Invalidate{Invalidate: &pb.Invalidate{Key: w.entry.Key, Version: w.entry.Version}}})
 }
 
 // waitEarlier adds those who held the partition in an earlier view and may not know of the present one.
@@ -333,6 +338,9 @@ func (m *Machine) rewrite() {
 		}
 		for _, h := range w.waits {
 			m.await(h.peer, w)
+			if q := m.peers[h.peer]; !h.adopts && q != nil && q.session == h.session { // it may have been ahead, and has not taken the first
+				m.invalidate(q, w)
+			}
 		}
 	}
 	m.finishWrites()
