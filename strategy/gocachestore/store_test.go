@@ -56,7 +56,8 @@ func TestStore(t *testing.T) {
 			t.Errorf("Delete of an absent key: %v", err)
 		}
 	}
-	for _, err := range []error{a.Set(ctx, 7, "x"), a.Set(ctx, "k", 7), a.Set(ctx, "k", "v", store.WithExpiration(-1))} {
+	_, noKey := a.Get(ctx, 7)
+	for _, err := range []error{noKey, a.Delete(ctx, 7), a.Set(ctx, 7, "x"), a.Set(ctx, "k", 7), a.Set(ctx, "k", "v", store.WithExpiration(-1))} {
 		if !errors.Is(err, node.ErrInvalid) {
 			t.Errorf("%v, want ErrInvalid", err)
 		}
@@ -168,17 +169,45 @@ func TestUnsureIsNotNotFound(t *testing.T) {
 	}
 	c.Isolate(0)
 	for begin := time.Now(); ; {
+		asked := time.Now()
 		v, err := s.Get(t.Context(), "k")
 		if errors.Is(err, node.ErrUnsure) && !notFound(err) {
+			if took := time.Since(asked); took > 2*time.Second { // a node's own time is 5 s
+				t.Errorf("Get took %v, want 250 ms", took)
+			}
 			break
 		}
 		if err != nil || v != any("v") || time.Since(begin) > 10*time.Second {
 			t.Fatalf("Get on a node that is cut off = %v, %v", v, err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := s.Get(ctx, "k"); !errors.Is(err, node.ErrUnsure) || time.Since(begin) < 400*time.Millisecond {
+		t.Errorf("Get = %v after %v, want ErrUnsure when the caller's time is nearly up", err, time.Since(begin))
+	}
 	c.Heal(0)
 	c.WaitSettled()
+	if err := s.Set(t.Context(), "k", "v"); err != nil { // what has gone on may have ended it
+		t.Fatal(err)
+	}
 	if v, err := s.Get(t.Context(), "k"); v != any("v") || err != nil {
 		t.Errorf("Get = %v, %v", v, err)
 	}
+
+	// What could not be removed everywhere is not said to be.
+	c.Isolate(0)
+	for what, remove := range map[string]func(context.Context) error{
+		"Delete":     func(ctx context.Context) error { return s.Delete(ctx, "k") },
+		"Invalidate": func(ctx context.Context) error { return s.Invalidate(ctx, store.WithInvalidateTags([]string{"t"})) },
+		"Clear":      s.Clear,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := remove(ctx); !errors.Is(err, node.ErrUnconfirmed) {
+			t.Errorf("%s on a node that is cut off = %v, want ErrUnconfirmed", what, err)
+		}
+		cancel()
+	}
+	c.Heal(0)
 }
