@@ -220,8 +220,33 @@ func TestCertainReadsWhatTheHandlerGets(t *testing.T) {
 				if r.ServeHTTP(got, req); got.Code != want.status || got.Body.String() != want.body {
 					t.Errorf("%s: %d %q, want %d %q", want.path, got.Code, got.Body, want.status, want.body)
 				}
+				if again := got.Header().Get("Retry-After"); (again != "") != (want.status == http.StatusServiceUnavailable) {
+					t.Errorf("%s: %d, to be tried again after %q", want.path, got.Code, again)
+				}
 			}
 			c.Heal(0)
 		})
+	}
+}
+
+// The options of the store are those of its sessions' cookies; without a MaxAge they leave the age as it is.
+func TestOptions(t *testing.T) {
+	store := ginstore.New(nodetest.Start(t, 1).Node(0), keys())
+	r := gin.New()
+	r.Use(sessions.Sessions("session", store))
+	r.GET("/", func(g *gin.Context) {
+		sessions.Default(g).Set("user", "ada")
+		if err := sessions.Default(g).Save(); err != nil {
+			t.Error(err)
+		}
+	})
+	const month = 30 * 24 * 60 * 60
+	for _, c := range []struct{ age, want int }{{0, month}, {7, 7}, {0, 7}} {
+		store.Options(sessions.Options{Path: "/shop", MaxAge: c.age, Secure: true})
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if cookie := w.Result().Cookies()[0]; cookie.MaxAge != c.want || cookie.Path != "/shop" || !cookie.Secure {
+			t.Errorf("options with a MaxAge of %d: %v, want %d", c.age, cookie, c.want)
+		}
 	}
 }
