@@ -133,6 +133,44 @@ func TestSetMany(t *testing.T) {
 	}
 }
 
+// Each of many is written once: who asks for keys to be absent is not told that they are there because he has just written them.
+func TestSetManyOfAbsentKeys(t *testing.T) {
+	n := nodetest.Start(t, 1).Node(0)
+	items := make([]node.SetItem, 100)
+	for i := range items {
+		items[i] = node.SetItem{Key: fmt.Sprint("k", i), Options: []node.SetOption{node.IfAbsent()}}
+	}
+	for i, err := range n.SetMany(ctxT(t), items) {
+		if err != nil {
+			t.Errorf("%s: %v", items[i].Key, err)
+		}
+	}
+}
+
+// A caller who goes while his writes are under way is told that they may take effect.
+func TestSetManyThatIsGivenUp(t *testing.T) {
+	c := nodetest.Start(t, 2)
+	n := c.Node(0)
+	var items []node.SetItem
+	for i := 0; len(items) < 3; i++ {
+		if k := fmt.Sprint("k", i); n.Locate(k).Owner == n.Name() {
+			items = append(items, node.SetItem{Key: k})
+		}
+	}
+	c.Isolate(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan []error, 1)
+	go func() { ended <- n.SetMany(ctx, items) }()
+	eventually(t, "the owner has them", func() bool { return n.Stats().Entries == len(items) })
+	cancel()
+	for i, err := range <-ended {
+		if !errors.Is(err, node.ErrUnconfirmed) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want ErrUnconfirmed", items[i].Key, err)
+		}
+	}
+}
+
 // More than a session takes at a time, in large values, neither breaks it nor fails.
 func TestManyLargeValues(t *testing.T) {
 	c := nodetest.Start(t, 3, nodetest.WithConfig(func(_ int, cfg *node.Config) {

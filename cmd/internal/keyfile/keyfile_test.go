@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		"# a comment\r\n\r\n  " + b64 + " \r\n": {Key: key(1)},
 		b64 + "\n" + hx + "\n":                  {Key: key(1), Secondary: [][]byte{key(2)}},
 		"tokens " + hx + "\n" + b64:             {Key: key(1), Tokens: key(2)},
+		keysTo(8):                               {Key: key(1), Secondary: [][]byte{key(2), key(3), key(4), key(5), key(6), key(7), key(8)}},
 		raw:                                     {Key: []byte(raw)},
 		"#" + raw[:31]:                          {Key: []byte("#" + raw[:31])},
 	} {
@@ -43,6 +44,7 @@ func TestParse(t *testing.T) {
 		b64 + "\n\n" + b64: "line 3 holds a key for the second time",
 		b64 + "\ntokens " + hx + "\ntokens " + hx: "line 3 is a second",
 		strings.Repeat("#", 16<<10+1):             "larger than 16384",
+		keysTo(9):                                 "there are more than 8 keys",
 		strings.Repeat("\x00", 32):                "line 1 holds no key",
 		string(key(200)):                          "line 1 holds no key",
 		strings.Repeat("\n", 32):                  "it holds no key",
@@ -54,6 +56,14 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// keysTo is a file of the keys up to that one.
+func keysTo(n byte) (text string) {
+	for i := range n {
+		text += hex.EncodeToString(key(i+1)) + "\n"
+	}
+	return text
 }
 
 func TestRotation(t *testing.T) {
