@@ -173,6 +173,27 @@ func TestACutUnderWayAtClose(t *testing.T) {
 	}
 }
 
+// What is under way as a node leaves ends by itself, in its own time at the latest: the node is not closed before.
+func TestLeaveWaitsForWhatIsUnderWay(t *testing.T) {
+	c := nodetest.Start(t, 3)
+	n, key := c.Node(0), ""
+	if err := n.HandOver(ctxT(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; key == "" || n.Locate(key).Owner != c.Node(2).Name(); i++ {
+		key = fmt.Sprint("k", i)
+	}
+	c.Isolate(2)
+	ended := make(chan node.Outcome, 1)
+	n.Begin([]node.Op{{Kind: node.OpSet, Key: key, Timeout: time.Second}}, func(_ int, o node.Outcome) { ended <- o })
+	if err := n.Leave(ctxT(t)); err != nil {
+		t.Error(err)
+	}
+	if o := <-ended; o.Err == nil || errors.Is(o.Err, node.ErrClosed) {
+		t.Errorf("a Set at an owner out of reach: %v", o.Err)
+	}
+}
+
 // Whoever calls Leave finds the node closed when it returns, also he who comes when another caller has nearly done it.
 func TestLeaveReturnsWhenTheNodeIsClosed(t *testing.T) {
 	for _, other := range []func(*node.Node){
