@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +25,8 @@ func do(t *testing.T, method, url, body string, header ...string) (status int, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(header) == 2 {
-		req.Header.Set(header[0], header[1])
+	for pair := range slices.Chunk(header, 2) {
+		req.Header.Set(pair[0], pair[1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -41,6 +41,11 @@ func TestWritesOnCondition(t *testing.T) {
 		step("PUT", "If-Match", bad, http.StatusBadRequest)
 		step("DELETE", "If-Match", bad, http.StatusBadRequest)
 	}
+	for _, method := range []string{"PUT", "DELETE"} {
+		if status, text := do(t, method, ts.URL+path, "v", "If-Match", "*", "If-None-Match", "*"); status != http.StatusBadRequest {
+			t.Errorf("%s with two conditions gives %d: %s", method, status, text)
+		}
+	}
 	step("PUT", "If-None-Match", tag, http.StatusBadRequest)
 	step("DELETE", "If-None-Match", "*", http.StatusBadRequest)
 	step("DELETE", "If-Match", "*", http.StatusOK)

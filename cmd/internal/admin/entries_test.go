@@ -225,3 +225,19 @@ func TestKeysThatAreNoTextAreTold(t *testing.T) {
 		}
 	}
 }
+
+// Each operation that failed is answered as such: who is told that a user is logged out, or all is gone, does not look again.
+func TestEachFailureIsAnswered(t *testing.T) {
+	f := newFakeNode()
+	_, ts := serve(t, f, Config{}, true)
+	f.err = node.ErrUnconfirmed
+	for _, what := range []string{
+		"GET entries", "DELETE entries?all=true", "GET entries/k", "PUT entries/k", "DELETE entries/k", "DELETE entries/k?revoke=true",
+		"PATCH entries/k?ttl=1m", "POST revoke-user?user=7", "POST invalidate-tags?tag=a", "POST forget?name=n2",
+	} {
+		method, path, _ := strings.Cut(what, " ")
+		if status, text := do(t, method, ts.URL+"/api/v1/"+path, ""); status < 500 || !strings.Contains(text, api.CodeUnconfirmed) {
+			t.Errorf("%s, which failed, gives %d: %s", what, status, text)
+		}
+	}
+}
