@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/huddle-cache/huddle/cmd/internal/keyfile"
 	"github.com/huddle-cache/huddle/node"
@@ -167,5 +169,17 @@ func TestErrorsOfAKeyFile(t *testing.T) {
 		if !errors.As(err, &usage) || !strings.Contains(usage.Text, "is no key file: "+want+"; make one") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// The watcher looks at the ends of certificates as it begins.
+func TestTheWatcherTellsOfCertificates(t *testing.T) {
+	var log bytes.Buffer
+	cfg := Config{Files: Files{RESPCert: "cert", RESPKey: "key"}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	w := newWatcher(cfg, contents{resp: selfSigned(t, time.Nanosecond)})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if w.run(ctx, nil, nil); !strings.Contains(log.String(), "the certificate of --resp-tls-cert has ended") {
+		t.Errorf("logged: %s", &log)
 	}
 }
